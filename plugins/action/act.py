@@ -1,0 +1,86 @@
+# GNU General Public License v3.0 or later (see LICENSE)
+"""The action ``oncall.runbook.act``: the only thing that changes a host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.oncall.runbook.plugins.plugin_utils import lock, verdict
+from ansible_collections.oncall.runbook.plugins.plugin_utils.channel import Answer, Question
+from ansible_collections.oncall.runbook.plugins.plugin_utils.findings import last_line
+from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import HostAction
+from ansible_collections.oncall.runbook.plugins.plugin_utils.redact import clean
+
+_ARGUMENTS = {
+    "title": {"type": "str", "required": True},
+    "risk": {"type": "str", "choices": list(verdict.RISKS), "required": True},
+    "run": {"type": "str", "required": True},
+    "timeout": {"type": "float", "default": 60},
+    "changes": {"type": "str", "default": "true"},
+    "shell": {"type": "dict", "default": {}},
+    "allow": {"type": "str", "choices": list(verdict.RISKS), "default": "restart"},
+    "lock": {"type": "str", "default": ""},
+    "release": {"type": "bool", "default": False},
+    "incident": {"type": "str", "default": ""},
+    "rung": {"type": "str", "default": ""},
+    "run_id": {"type": "str", "default": ""},
+}
+# A lease outlives its step by the time that probing again and deciding may take.
+_LEASE_MARGIN_SECONDS = 120
+
+
+class ActionModule(HostAction):
+    """Runs one titled step of shell on the host, if its risk is allowed and the host is free."""
+
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return changed, rc, seconds and output; a failing step fails no task, probes judge."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, arguments = self.validate_argument_spec(_ARGUMENTS)
+        told = {key: arguments[key] for key in ("title", "risk", "incident", "rung")}
+        result |= {"changed": False, **told}
+        if not verdict.allows(arguments["allow"], arguments["risk"]):
+            reason = f"{arguments['title']}: needs --allow {arguments['risk']}"
+            return result | {"failed": True, "verdict": "refused", "reason": reason, "msg": reason}
+        if self._task.check_mode:
+            return result | {"skipped": True, "msg": f"would run: {arguments['run']}"}
+        return result | clean(self._act(arguments))
+
+    def _act(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        answer = self._run(arguments)
+        holder = lock.Lease.read(last_line(answer.stderr))
+        if answer.rc == lock.HELD and lock.is_dead(holder.owner):
+            answer = self._run(arguments, broken=holder.owner)
+        if answer.rc == lock.HELD:
+            reason = str(lock.Lease.read(last_line(answer.stderr)))
+            return {"failed": True, "verdict": "locked", "reason": reason, "msg": reason}
+        return self._outcome(answer, arguments)
+
+    def _run(self, arguments: Mapping[str, Any], broken: str = "") -> Answer:
+        command = str(arguments["run"])
+        if arguments["lock"]:
+            seconds = arguments["timeout"] + _LEASE_MARGIN_SECONDS
+            lease = lock.shell(arguments["lock"], arguments["run_id"], seconds, broken)
+            command = f"{lease}\ntake_lock || exit\n{command}"
+            if arguments["release"]:
+                command += "\nrelease_lock"
+        step = Question("step", command, arguments["timeout"])
+        return self.ask([step], arguments["shell"])["step"]
+
+    def _outcome(self, answer: Answer, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        names = {"rc": answer.rc, "output": answer.output, "stderr": answer.stderr}
+        told = {
+            **names,
+            "seconds": round(answer.ms / 1000, 2),
+            "command": arguments["run"],
+            "changed": bool(self.evaluate(arguments["changes"], names)),
+        }
+        if answer.timed_out:
+            told["reason"] = f"ended at its deadline of {arguments['timeout']:g} s"
+        elif answer.rc != 0:
+            told["reason"] = last_line(answer.stderr) or f"exit status {answer.rc}"
+        if "reason" in told:
+            self._display.warning(f"{arguments['title']}: {told['reason']}")
+        return told

@@ -1,0 +1,112 @@
+# GNU General Public License v3.0 or later (see LICENSE)
+"""The action ``oncall.runbook.probe``: reads a host, never changes it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible_collections.oncall.runbook.plugins.plugin_utils import evidence, verdict
+from ansible_collections.oncall.runbook.plugins.plugin_utils.findings import (
+    Finding,
+    ProbeError,
+    finding,
+    question,
+)
+from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import HostAction
+from ansible_collections.oncall.runbook.plugins.plugin_utils.redact import clean
+
+_ARGUMENTS = {
+    "probes": {"type": "list", "elements": "raw"},
+    "cards": {"type": "dict"},
+    "shared": {"type": "dict", "default": {}},
+    "shell": {"type": "dict", "default": {}},
+    "incident": {"type": "str"},
+    "allow": {"type": "str", "choices": list(verdict.RISKS), "default": "restart"},
+    "phase": {"type": "str", "default": "diagnose"},
+    "before": {"type": "dict"},
+    "acted": {"type": "list", "elements": "raw", "default": []},
+    "rung": {"type": "str"},
+    "settle_seconds": {"type": "float", "default": 0},
+    "samples": {"type": "int", "default": 1},
+    "pause_seconds": {"type": "float", "default": 1},
+    "keep_in": {"type": "path"},
+}
+
+
+class ActionModule(HostAction):
+    """Asks probes; with cards, judges what the answers mean."""
+
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return findings, and with cards the verdict as well; ``changed`` is always false."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, arguments = self.validate_argument_spec(
+            _ARGUMENTS, required_one_of=[["probes", "cards"]]
+        )
+        result |= {"changed": False, "phase": arguments["phase"]}
+        try:
+            result |= self._answer(arguments, (task_vars or {}).get("inventory_hostname", ""))
+        except (ProbeError, KeyError, ValueError) as error:
+            raise AnsibleActionFail(f"a probe or card is wrong: {error}") from error
+        return result
+
+    def _answer(self, arguments: dict[str, Any], host: str) -> dict[str, Any]:
+        if arguments["cards"] is None:
+            findings = self._ask_all(arguments["probes"], arguments)
+            if arguments["keep_in"]:
+                return {"evidence": evidence.keep(arguments["keep_in"], host, findings)}
+            return {"findings": findings}
+        return self._settle(arguments)
+
+    def _settle(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Judge until the cure held for ``samples`` in a row, or the time to settle is over."""
+        end = time.monotonic() + arguments["settle_seconds"]
+        held = 0
+        while True:
+            judged = self._judge(arguments)
+            held = held + 1 if self._is_cured(judged, arguments) else 0
+            if held >= arguments["samples"] or (not held and time.monotonic() >= end):
+                break
+            time.sleep(arguments["pause_seconds"])
+        if arguments["rung"]:
+            judged |= {"rung": arguments["rung"], "held": held > 0}
+        return judged
+
+    def _judge(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        name = arguments["incident"] or None
+        cards = verdict.concerned(arguments["cards"], name)
+        findings = self._ask_all(verdict.probes_of(cards.values(), arguments["shared"]), arguments)
+        incidents = verdict.judge(cards, findings, self.evaluate)
+        causes = verdict.root_causes(incidents)
+        climbed = [name] if name in causes else [] if name else causes
+        steps = verdict.plan(climbed, cards, findings, self.evaluate, arguments["allow"])
+        before = (arguments["before"] or {}).get("incidents")
+        word, reason = verdict.verdict(
+            [name] if name else list(cards), incidents, steps, before, bool(arguments["acted"])
+        )
+        return {
+            "findings": findings,
+            "incident": name,
+            "incidents": incidents,
+            "root_causes": causes,
+            "plan": steps,
+            "verdict": word,
+            "reason": reason,
+        }
+
+    @staticmethod
+    def _is_cured(judged: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
+        name = arguments["incident"]
+        subjects = [name] if name else list(judged["incidents"])
+        return all(judged["incidents"][subject]["confirmed"] is False for subject in subjects)
+
+    def _ask_all(self, probes: list[Any], arguments: Mapping[str, Any]) -> dict[str, Finding]:
+        shared = arguments["shared"]
+        probes = [{"id": p, **shared[p]} if isinstance(p, str) else p for p in probes]
+        found = self.ask([question(probe) for probe in probes], arguments["shell"])
+        findings = {p["id"]: finding(p, found[p["id"]], self.evaluate) for p in probes}
+        return clean(findings)

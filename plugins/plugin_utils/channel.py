@@ -1,0 +1,116 @@
+# GNU General Public License v3.0 or later (see LICENSE)
+"""Asks a host many things in one round trip: builds the shell script and reads its answer."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_CHANNEL = Path(__file__).with_name("channel.sh")
+_MARGIN_SECONDS = 2
+_KILLED = 137  # what a shell reports for SIGKILL
+
+
+@dataclass(frozen=True)
+class Question:
+    """One shell command with its deadline in seconds and the bytes kept of each of its streams."""
+
+    id: str
+    command: str
+    timeout: float = 5
+    limit: int = 32768
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back; ``rc`` is None when nothing did, ``cut`` when output went over its limit."""
+
+    rc: int | None = None
+    ms: int = 0
+    output: str = ""
+    stderr: str = ""
+    cut: bool = False
+    timed_out: bool = False
+
+
+def script(
+    questions: Sequence[Question], token: str, environment: Mapping[str, str], library: str
+) -> str:
+    """Return the POSIX script that asks ``questions`` side by side.
+
+    ``environment`` is exported to the commands, ``library`` is shell text they can call.
+    Every value is quoted: none of them is run as code.
+    """
+    quote = shlex.quote
+    exports = [f"export {name}={quote(str(value))}" for name, value in environment.items()]
+    asks = [f"ask {quote(q.id)} {q.timeout:g} {q.limit:d} {quote(q.command)}" for q in questions]
+    longest = max((q.timeout for q in questions), default=0)
+    return "\n".join(
+        [
+            _CHANNEL.read_text(encoding="utf-8"),
+            "export LC_ALL=C",
+            *exports,
+            f"token={quote(token)}",
+            f"library={quote(library)}",
+            "questions() {",
+            ":",
+            *asks,
+            "}",
+            f"main {int(longest) + _MARGIN_SECONDS} | cat",
+            "",
+        ]
+    )
+
+
+def new_token() -> str:
+    """Return a mark that no program on the host can guess."""
+    return "runbook" + secrets.token_hex(8)
+
+
+@dataclass
+class _Pieces:
+    chunks: dict[str, list[str]] = field(default_factory=lambda: {"out": [], "err": []})
+    end: tuple[int, int] | None = None
+
+
+def answers(stdout: str, questions: Sequence[Question], token: str) -> dict[str, Answer]:
+    """Read what the script printed; a question without a complete answer gets an empty one."""
+    pieces = {q.id: _Pieces() for q in questions}
+    for line in stdout.splitlines():
+        mark, _, rest = line.partition(" ")
+        name, _, rest = rest.partition(" ")
+        if mark == token and name in pieces:
+            _keep(pieces[name], *rest.partition(" ")[::2])
+    return {q.id: _answer(q, pieces[q.id]) for q in questions}
+
+
+def _keep(piece: _Pieces, stream: str, data: str) -> None:
+    if stream == "end":
+        status, ms = data.split()
+        piece.end = int(status), int(ms)
+    elif stream in piece.chunks:
+        piece.chunks[stream].append(data)
+
+
+def _answer(question: Question, piece: _Pieces) -> Answer:
+    if piece.end is None:
+        return Answer()
+    rc, ms = piece.end
+    output, output_cut = _text(piece.chunks["out"], question.limit)
+    stderr, stderr_cut = _text(piece.chunks["err"], question.limit)
+    timed_out = rc == _KILLED and ms >= question.timeout * 1000 - 20
+    return Answer(rc, ms, output, stderr, output_cut or stderr_cut, timed_out)
+
+
+def _text(chunks: list[str], limit: int) -> tuple[str, bool]:
+    """Decode base64 chunks; returns the text and whether it went over ``limit`` bytes."""
+    try:
+        data = b"".join(base64.b64decode(chunk) for chunk in chunks)
+    except binascii.Error:  # the connection broke inside a chunk
+        data = b""
+    return data[:limit].decode("utf-8", errors="replace"), len(data) > limit

@@ -1,0 +1,70 @@
+# Runs commands side by side on a host and sends their answers back over one channel.
+#
+# In:  token    marks our lines, so that a login banner cannot be taken for an answer
+#      library  shell functions that every command may use
+#      questions, a function that calls  ask ID SECONDS BYTES COMMAND  once per command
+# Out: one line per piece:  TOKEN ID STREAM DATA
+#      STREAM out or err: base64, a chunk a line; end: exit status and milliseconds
+#      and a last line  TOKEN - done  without which the answer was cut off
+#
+# Nothing is written to disk. A line stays under PIPE_BUF (4096 bytes on Linux), so the
+# lines of commands that end at the same moment never mix.
+
+# Ends whatever carries our mark, also what moved to a session of its own.
+reap() {
+    for environ in $(grep -lsF "RUNBOOK_CHANNEL=$token" /proc/[0-9]*/environ); do
+        pid=${environ#/proc/}
+        kill -s KILL "${pid%/environ}"
+    done 2>/dev/null
+}
+
+# Reaps when nobody listens any more, or when something outlived every deadline.
+watch() {
+    trap '' PIPE
+    elapsed=0
+    while sleep 1 </dev/null >/dev/null 2>&1; do
+        elapsed=$((elapsed + 1))
+        { [ "$elapsed" -le "$1" ] && echo; } 2>/dev/null || { reap; return; }
+    done
+}
+
+# Sends standard input; one byte more than the cap tells that it was cut.
+send() {
+    chunks=$({ head -c "$((cap + 1))"; cat >/dev/null; } | base64 -w 3000)
+    for chunk in $chunks; do echo "$token $id $1 $chunk"; done
+}
+
+# Sets now, in milliseconds since boot (/proc/uptime counts hundredths; no process needed).
+clock() {
+    read -r uptime _ </proc/uptime
+    now=$((${uptime%.*} * 1000 + 1${uptime#*.} * 10 - 1000))
+}
+
+# A session of its own lets the deadline end the command with all its children.
+run() {
+    clock
+    start=$now
+    RUNBOOK_CHANNEL=$token setsid timeout -s KILL "$limit" sh -c "$library
+$command" </dev/null 3>&- 4>&- &
+    { wait "$!"; } 2>/dev/null
+    status=$?
+    kill -s KILL -- "-$!" 2>/dev/null
+    clock
+    echo "$token $id end $status $((now - start))" >&4
+}
+
+ask() {
+    id=$1 limit=$2 cap=$3 command=$4
+    { { { run 2>&3 | send out >&4; } 3>&1 | send err; } 4>&1; } &
+    asked="$asked $!"
+}
+
+main() {
+    asked=
+    questions
+    watch "$1" &
+    watcher=$!
+    for pid in $asked; do wait "$pid"; done
+    kill "$watcher" 2>/dev/null
+    echo "$token - done"
+}

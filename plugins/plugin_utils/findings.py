@@ -1,0 +1,120 @@
+# GNU General Public License v3.0 or later (see LICENSE)
+"""Turns a host's answers into findings: healthy, unhealthy or unknown, each with its reason."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .channel import Answer, Question
+
+Finding = dict[str, Any]
+# (expression, names it may use) -> its value; raises for an expression that cannot be evaluated
+Evaluate = Callable[[str, Mapping[str, Any]], Any]
+
+# Exit status of a probe that could not be asked (EX_UNAVAILABLE of sysexits.h).
+UNAVAILABLE = 69
+# What a shell says of a command that cannot be run, or is not there.
+_NO_COMMAND = (126, 127)
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "text": str.strip,
+    "lines": lambda text: text.strip().splitlines(),
+    "int": int,
+    "float": float,
+    "json": json.loads,
+    "json_lines": lambda text: [json.loads(line) for line in text.splitlines() if line.strip()],
+}
+# These cannot say "nothing": an empty answer to them is no answer.
+_NEVER_EMPTY = ("int", "float", "json", "json_lines")
+
+
+class ProbeError(ValueError):
+    """A probe that is not written as the card's contract asks."""
+
+
+def question(probe: Mapping[str, Any]) -> Question:
+    """Return the channel question of ``probe``; raises ProbeError for one without id or run."""
+    missing = [key for key in ("id", "run") if not str(probe.get(key) or "").strip()]
+    if missing:
+        raise ProbeError(f"probe {probe.get('id', probe)!s}: {' and '.join(missing)} missing")
+    if (parse := probe.get("parse", "text")) not in _PARSERS:
+        raise ProbeError(f"probe {probe['id']}: parse is {parse!r}, not one of {[*_PARSERS]}")
+    try:
+        return Question(
+            id=str(probe["id"]),
+            command=str(probe["run"]).strip(),
+            timeout=float(probe.get("timeout", Question.timeout)),
+            limit=int(probe.get("limit", Question.limit)),
+        )
+    except ValueError as error:
+        raise ProbeError(f"probe {probe['id']}: timeout and limit are numbers: {error}") from error
+
+
+def finding(probe: Mapping[str, Any], answer: Answer, evaluate: Evaluate) -> Finding:
+    """Return what ``answer`` says to ``probe``.
+
+    Its ``healthy`` expression may use value, rc, output and stderr; without one, exit status 0
+    is healthy. Any other exit status is unhealthy, but for those that mean "could not be asked".
+    """
+    result: Finding = {
+        "title": str(probe.get("title", probe["id"])),
+        "status": "unknown",
+        "healthy": False,
+        "value": None,
+        "unit": str(probe.get("unit", "")),
+        "rc": answer.rc,
+        "ms": answer.ms,
+        "command": str(probe["run"]).strip(),
+        "output": _ANSI.sub("", answer.output),
+        "stderr": _ANSI.sub("", answer.stderr),
+        "cut": answer.cut,
+        "reason": "",
+    }
+    result |= _judge(probe, answer, result, evaluate)
+    result["healthy"] = result["status"] == "healthy"
+    return result
+
+
+def _judge(probe: Mapping[str, Any], answer: Answer, seen: Finding, evaluate: Evaluate) -> Finding:
+    said = last_line(seen["stderr"]) or last_line(seen["output"])
+    if answer.rc is None:
+        return {"reason": "the host's answer broke off"}
+    if answer.timed_out:
+        return {"reason": f"no answer within {float(probe.get('timeout', Question.timeout)):g} s"}
+    if answer.rc == UNAVAILABLE or answer.rc in _NO_COMMAND:
+        return {"reason": said or f"could not be asked (exit status {answer.rc})"}
+    if answer.rc != 0:
+        return {"status": "unhealthy", "reason": said or f"exit status {answer.rc}"}
+    judged = _judge_value(probe, seen, evaluate)
+    if judged.get("status") == "unhealthy":
+        judged["reason"] = last_line(seen["stderr"])
+    return judged
+
+
+def _judge_value(probe: Mapping[str, Any], seen: Finding, evaluate: Evaluate) -> Finding:
+    parse = str(probe.get("parse", "text"))
+    if parse in _NEVER_EMPTY and not seen["output"].strip():
+        return {"reason": "answered nothing"}
+    try:
+        value = _PARSERS[parse](seen["output"])
+    except ValueError:
+        return {"reason": f"not {parse}: {last_line(seen['output'])[:80]}"}
+    names = {**seen, "value": value}
+    try:
+        healthy = evaluate(str(probe.get("healthy", "rc == 0")), names)
+    except Exception as error:
+        return {"value": value, "reason": f"cannot be judged: {first_line(str(error))}"}
+    return {"value": value, "status": "healthy" if healthy else "unhealthy"}
+
+
+def first_line(text: str) -> str:
+    """Return the first line of ``text`` that says anything."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+
+
+def last_line(text: str) -> str:
+    """Return the last line of ``text`` that says anything: where programs put the reason."""
+    return first_line("\n".join(reversed(text.splitlines())))

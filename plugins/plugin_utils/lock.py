@@ -1,0 +1,73 @@
+# GNU General Public License v3.0 or later (see LICENSE)
+"""Who holds a host: the owner's mark in the lease that lock.sh keeps there."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import shlex
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+_SHELL = Path(__file__).with_name("lock.sh")
+HELD = 75  # exit status of take_lock when another holds the host (EX_TEMPFAIL of sysexits.h)
+
+
+def owner() -> str:
+    """Return the mark of this run: machine and process space, and the process that leads it."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        space = f"{boot}-{Path('/proc/self/ns/pid').stat().st_ino}"
+    except OSError:  # no Linux: the network card tells machines apart
+        space = str(uuid.getnode())
+    return f"{space}:{os.getppid()}"
+
+
+def is_dead(mark: str) -> bool:
+    """Tell whether ``mark`` is of this machine and its process is gone; when unsure, it lives."""
+    space, _, pid = mark.rpartition(":")
+    if space != owner().rpartition(":")[0] or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The holder's line, as take_lock prints it."""
+
+    owner: str
+    expires: int
+    note: str
+
+    @classmethod
+    def read(cls, line: str) -> Lease:
+        """Read ``OWNER EXPIRY NOTE``; what is missing is empty."""
+        mark, expiry, note = [*line.strip().split(" ", 2), "", "", ""][:3]
+        return cls(mark, int(expiry) if expiry.isdigit() else 0, note)
+
+    def __str__(self) -> str:
+        until = datetime.fromtimestamp(self.expires, UTC).strftime("%H:%M:%SZ")
+        return f"held by {self.note or self.owner} until {until} at the latest"
+
+
+def shell(name: str, run: str, seconds: float, broken: str = "") -> str:
+    """Return the shell text that defines the lease ``name`` for the run called ``run``."""
+    note = f"{getpass.getuser()}@{platform.node()} {run}".strip()
+    values = {
+        "lock_name": name,
+        "lock_owner": owner(),
+        "lock_note": note,
+        "lock_seconds": str(int(seconds)),
+        "lock_broken": broken or "-",
+    }
+    assignments = [f"{key}={shlex.quote(value)}" for key, value in values.items()]
+    return "\n".join([*assignments, _SHELL.read_text(encoding="utf-8")])

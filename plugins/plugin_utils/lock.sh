@@ -1,0 +1,31 @@
+# One change at a time on a host, whoever makes it and from wherever.
+#
+# A lease in memory (/dev/shm), so that it works on a full disk and goes with a reboot:
+#   OWNER EXPIRY(seconds since the epoch) NOTE
+# In:  lock_name, lock_owner, lock_note, lock_seconds; lock_broken, an owner known to be dead
+
+lock_file=/dev/shm/runbook-$(printf '%s' "$lock_name" | cksum | cut -d ' ' -f 1).lock
+
+# Takes or renews the lease; 75 (EX_TEMPFAIL) and the holder's line when another has it.
+take_lock() {
+    (
+        flock 9 || exit
+        read -r owner expiry note <"$lock_file"
+        now=$(date +%s)
+        case $owner in
+        "" | "$lock_owner" | "$lock_broken") ;;
+        *) [ "${expiry:-0}" -le "$now" ] || { echo "$owner $expiry $note" >&2; exit 75; } ;;
+        esac
+        echo "$lock_owner $((now + lock_seconds)) $lock_note" >"$lock_file"
+    ) 9>>"$lock_file"
+}
+
+release_lock() {
+    (
+        flock 9 || exit
+        read -r owner _ <"$lock_file"
+        [ "$owner" != "$lock_owner" ] || : >"$lock_file"
+    ) 9>>"$lock_file"
+}
+
+( umask 0; : >>"$lock_file" ) 2>/dev/null

@@ -1,0 +1,195 @@
+# Shell words about the compose stack in $STACK_DIR, for probes and rungs.
+#
+# In: STACK_DIR; STACK_BACKEND, STACK_FRONTEND, STACK_DATABASE, STACK_BLOCKCHAIN, STACK_CACHE:
+#     the compose service that plays each part
+# Exit status 69 says "could not be asked", with the reason on standard error.
+
+unknown() {
+    echo "$*" >&2
+    exit 69
+}
+
+[ -d "$STACK_DIR" ] || unknown "no directory $STACK_DIR on this host: set stack_dir"
+for name in compose.yaml compose.yml docker-compose.yaml docker-compose.yml ""; do
+    compose_file=$STACK_DIR/$name
+    [ ! -f "$compose_file" ] || break
+done
+[ -n "$name" ] || unknown "no compose file in $STACK_DIR: set stack_dir"
+
+# Compose v2, else v1, for the project that runs here (its name decides everything).
+compose() {
+    project=$(project) || exit
+    [ -z "$project" ] || set -- -p "$project" "$@"
+    set -- -f "$compose_file" --project-directory "$STACK_DIR" "$@"
+    if docker compose version >/dev/null 2>&1; then
+        docker compose "$@"
+    elif command -v docker-compose >/dev/null; then
+        docker-compose "$@"
+    else
+        unknown "neither docker compose nor docker-compose on this host"
+    fi
+}
+
+# Lists the stack's containers by label, never by a guessed name. Usage: listed FORMAT [FILTER…]
+listed() {
+    format=$1
+    shift
+    docker ps -a --no-trunc --filter "label=com.docker.compose.project.working_dir=$STACK_DIR" \
+        --filter label=com.docker.compose.oneoff=False "$@" --format "$format" ||
+        unknown "docker did not answer"
+}
+
+# Prints the name of the one project in $STACK_DIR; nothing when it was never started.
+project() {
+    names=$(listed '{{.Label "com.docker.compose.project"}}') || exit
+    names=$(printf '%s\n' "$names" | sort -u)
+    [ "$(printf '%s\n' "$names" | wc -l)" -eq 1 ] ||
+        unknown "more than one compose project in $STACK_DIR:" $names
+    echo "$names"
+}
+
+defined() {
+    grep -Eq "^[[:space:]]+[\"']?$1[\"']?:[[:space:]]*(#.*)?\$" "$compose_file"
+}
+
+# Prints the id of a service's container. Without one: exit status 1 when the compose file has
+# the service, else 69.
+container() {
+    found=$(listed '{{.ID}} {{.Label "com.docker.compose.project"}}' \
+        --filter "label=com.docker.compose.service=$1") || exit
+    if [ -z "$found" ]; then
+        defined "$1" || unknown "no service $1 in $compose_file: set stack_services"
+        echo "service $1 has no container" >&2
+        exit 1
+    fi
+    [ "$(printf '%s\n' "$found" | cut -d ' ' -f 2 | sort -u | wc -l)" -eq 1 ] ||
+        unknown "service $1 runs in more than one project in $STACK_DIR"
+    echo "${found%% *}"
+}
+
+# Prints the stack as one JSON object, part by part: what decides, and no environment, which
+# holds passwords. A service of the compose file without a container is "absent".
+container_states() {
+    ids=$(listed '{{.ID}}') || exit
+    format='{{json (index .Config.Labels "com.docker.compose.service")}}:{"name":{{json .Name}},"id":{{json .Id}},"image":{{json .Image}},"state":{{json .State.Status}},"exit_code":{{.State.ExitCode}},"oom_killed":{{.State.OOMKilled}},"started":{{json .State.StartedAt}},"restarts":{{.RestartCount}},"health":{{with .State.Health}}{{json .Status}}{{else}}null{{end}},"networks":{{len .NetworkSettings.Networks}}}'
+    # shellcheck disable=SC2086  # one word an id
+    states=$([ -z "$ids" ] || docker inspect --format "$format" $ids) || exit
+    for part in backend frontend database blockchain cache; do
+        service=$(service_of $part)
+        case $states in
+        *"\"$service\":{"*) ;;
+        *) ! defined "$service" || states=$states"
+\"$service\":{\"state\":\"absent\",\"networks\":0}" ;;
+        esac
+        states=$(printf '%s\n' "$states" | sed "s|^\"$service\":{|\"$part\":{|")
+    done
+    printf '{%s}\n' "$(printf '%s' "$states" | sed '/^$/d' | paste -s -d , -)"
+}
+
+service_of() {
+    case $1 in
+    backend) echo "$STACK_BACKEND" ;;
+    frontend) echo "$STACK_FRONTEND" ;;
+    database) echo "$STACK_DATABASE" ;;
+    blockchain) echo "$STACK_BLOCKCHAIN" ;;
+    cache) echo "$STACK_CACHE" ;;
+    esac
+}
+
+# Fails for a service that is down or has just been restarted by its policy once more. Docker
+# itself takes a container for stable that ran for ten seconds.
+steady() {
+    id=$(container "$1") || exit
+    status=$(listed '{{.Status}}' --filter "id=$id") || exit
+    echo "$status"
+    case $status in
+    "Up Less than a second"* | "Up "[0-9]" second"*)
+        restarts=$(docker inspect --format '{{.RestartCount}}' "$id") || exit
+        [ "$restarts" -eq 0 ] || { echo "restarted $restarts times, now $status" >&2; exit 1; }
+        ;;
+    Up*) ;;
+    *) echo "$status" >&2; exit 1 ;;
+    esac
+}
+
+# Runs a command in the container of a service; the deadline also holds in there.
+# Usage: inside SERVICE SECONDS COMMAND…
+inside() {
+    id=$(container "$1") || exit
+    seconds=$2
+    shift 2
+    docker exec "$id" timeout "$seconds" "$@"
+}
+
+# Prints the status code of a request, 000 without an answer; the body goes to standard error.
+# Usage: http SECONDS URL [JSON]
+http() {
+    if command -v curl >/dev/null; then
+        [ $# -lt 3 ] || set -- "$1" "$2" -H 'Content-Type: application/json' --data-raw "$3"
+        seconds=$1 url=$2
+        shift 2
+        answer=$(curl -sS --noproxy '*' -m "$seconds" -w '\n%{http_code}' "$@" "$url")
+        printf '%s' "${answer%
+*}" | head -c 500 >&2
+        printf '%s\n' "${answer##*
+}"
+    elif command -v wget >/dev/null; then
+        [ $# -lt 3 ] || set -- "$1" "$2" --header 'Content-Type: application/json' --post-data "$3"
+        seconds=$1 url=$2
+        shift 2
+        code=$(timeout "$seconds" wget -S -q -O /dev/null "$@" "$url" 2>&1 |
+            sed -n 's|^ *HTTP/[0-9.]* \([0-9]*\).*|\1|p' | tail -n 1)
+        echo "${code:-000}"
+    else
+        unknown "neither curl nor wget on this host"
+    fi
+}
+
+# Prints the last lines of both streams of a service's log that look like trouble, to
+# standard error: the reason beside a failed probe. Usage: complaints SERVICE PATTERN [OPTION…]
+complaints() {
+    service=$1 pattern=$2
+    shift 2
+    id=$(container "$service") || return 0
+    docker logs "$@" "$id" 2>&1 | grep -E "$pattern" | tail -n 3 >&2
+}
+
+# Waits until a command succeeds, asking twice a second. Usage: wait_until SECONDS COMMAND…
+wait_until() {
+    end=$(($(date +%s) + $1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ "$(date +%s)" -lt "$end" ] || return 1
+        sleep 0.5
+    done
+}
+
+state_of() {
+    docker inspect --format '{{.State.Status}}' "$(container "$1")"
+}
+
+# Starts what is stopped, continues what is paused, creates what is absent; touches nothing that
+# runs.
+start() {
+    state=$(state_of "$1" 2>/dev/null)
+    case $state in
+    paused) docker unpause "$(container "$1")" ;;
+    exited | created | dead) docker start "$(container "$1")" ;;
+    "") compose up -d --no-deps --no-recreate "$1" ;;
+    esac
+}
+
+# A new container with the same volumes, without touching what it depends on.
+recreate() {
+    compose up -d --no-deps --force-recreate "$1"
+}
+
+# Joins a service that lost its network to the one its neighbours are on, under its own name.
+reconnect() {
+    id=$(container "$1") || exit
+    [ "$(docker inspect --format '{{len .NetworkSettings.Networks}}' "$id")" -eq 0 ] || return 0
+    network=$(docker inspect --format '{{range $name, $_ := .NetworkSettings.Networks}}{{println $name}}{{end}}' \
+        $(listed '{{.ID}}') | sed '/^$/d' | sort | uniq -c | sort -rn | awk 'NR == 1 {print $2}')
+    [ -n "$network" ] || unknown "no container of this project has a network"
+    docker network connect --alias "$1" "$network" "$id"
+}
