@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.oncall.runbook.plugins.plugin_utils import evidence, verdict
+from ansible_collections.oncall.runbook.plugins.plugin_utils import evidence, inputs, verdict
 from ansible_collections.oncall.runbook.plugins.plugin_utils.findings import (
     Finding,
     ProbeError,
@@ -29,10 +29,12 @@ _ARGUMENTS = {
     "before": {"type": "dict"},
     "acted": {"type": "list", "elements": "raw", "default": []},
     "rung": {"type": "str"},
+    "climbed": {"type": "str"},
     "settle_seconds": {"type": "float", "default": 0},
     "samples": {"type": "int", "default": 1},
     "pause_seconds": {"type": "float", "default": 1},
     "keep_in": {"type": "path"},
+    "check_inputs": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -48,11 +50,17 @@ class ActionModule(HostAction):
             _ARGUMENTS, required_one_of=[["probes", "cards"]]
         )
         result |= {"changed": False, "phase": arguments["phase"]}
+        self._check_inputs(arguments["check_inputs"], task_vars or {})
         try:
             result |= self._answer(arguments, (task_vars or {}).get("inventory_hostname", ""))
         except (ProbeError, KeyError, ValueError) as error:
             raise AnsibleActionFail(f"a probe or card is wrong: {error}") from error
         return result
+
+    def _check_inputs(self, roles: list[str], variables: Mapping[str, Any]) -> None:
+        spec = inputs.options(self._loader, roles)
+        if wrong := inputs.errors(spec, variables, self._templar.template):
+            raise AnsibleActionFail(f"wrong input: {'; '.join(wrong)}")
 
     def _answer(self, arguments: dict[str, Any], host: str) -> dict[str, Any]:
         if arguments["cards"] is None:
@@ -63,18 +71,29 @@ class ActionModule(HostAction):
         return self._settle(arguments)
 
     def _settle(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Judge until the cure held for ``samples`` in a row, or the time to settle is over."""
+        """Judge until all is well for ``samples`` in a row, or the time to settle is over."""
         end = time.monotonic() + arguments["settle_seconds"]
-        held = 0
+        well = 0
         while True:
             judged = self._judge(arguments)
-            held = held + 1 if self._is_cured(judged, arguments) else 0
-            if held >= arguments["samples"] or (not held and time.monotonic() >= end):
+            well = well + 1 if self._is_well(judged["incidents"], arguments) else 0
+            if well >= arguments["samples"] or (not well and time.monotonic() >= end):
                 break
             time.sleep(arguments["pause_seconds"])
-        if arguments["rung"]:
-            judged |= {"rung": arguments["rung"], "held": held > 0}
+        if climbed := arguments["climbed"]:
+            held = judged["incidents"][climbed]["confirmed"] is False
+            judged |= {"rung": arguments["rung"], "incident": climbed, "held": held}
         return judged
+
+    @staticmethod
+    def _is_well(now: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
+        """Tell whether the climbed incident is gone, and with it what it explained before."""
+        if climbed := arguments["climbed"]:
+            before = arguments["before"]["incidents"]
+            subjects = [climbed, *(n for n in now if climbed in before[n]["explained_by"])]
+        else:
+            subjects = [arguments["incident"]] if arguments["incident"] else [*now]
+        return all(now[name]["confirmed"] is False for name in subjects)
 
     def _judge(self, arguments: dict[str, Any]) -> dict[str, Any]:
         name = arguments["incident"] or None
@@ -97,12 +116,6 @@ class ActionModule(HostAction):
             "verdict": word,
             "reason": reason,
         }
-
-    @staticmethod
-    def _is_cured(judged: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
-        name = arguments["incident"]
-        subjects = [name] if name else list(judged["incidents"])
-        return all(judged["incidents"][subject]["confirmed"] is False for subject in subjects)
 
     def _ask_all(self, probes: list[Any], arguments: Mapping[str, Any]) -> dict[str, Finding]:
         shared = arguments["shared"]

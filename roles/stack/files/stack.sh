@@ -71,9 +71,9 @@ container() {
 # holds passwords. A service of the compose file without a container is "absent".
 container_states() {
     ids=$(listed '{{.ID}}') || exit
-    format='{{json (index .Config.Labels "com.docker.compose.service")}}:{"name":{{json .Name}},"id":{{json .Id}},"image":{{json .Image}},"state":{{json .State.Status}},"exit_code":{{.State.ExitCode}},"oom_killed":{{.State.OOMKilled}},"started":{{json .State.StartedAt}},"restarts":{{.RestartCount}},"health":{{with .State.Health}}{{json .Status}}{{else}}null{{end}},"networks":{{len .NetworkSettings.Networks}}}'
+    format='{{json (index .Config.Labels "com.docker.compose.service")}}:{"name":{{json .Name}},"id":{{json .ID}},"image":{{json .Image}},"state":{{json .State.Status}},"exit_code":{{.State.ExitCode}},"oom_killed":{{.State.OOMKilled}},"started":{{json .State.StartedAt}},"restarts":{{.RestartCount}},"health":{{with .State.Health}}{{json .Status}}{{else}}null{{end}},"networks":{{len .NetworkSettings.Networks}}}'
     # shellcheck disable=SC2086  # one word an id
-    states=$([ -z "$ids" ] || docker inspect --format "$format" $ids) || exit
+    states=$([ -z "$ids" ] || docker container inspect --format "$format" $ids) || exit
     for part in backend frontend database blockchain cache; do
         service=$(service_of $part)
         case $states in

@@ -1,0 +1,35 @@
+# GNU General Public License v3.0 or later (see LICENSE)
+"""Checks the roles' inputs against their argument specs, without a task for each on each host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.parsing.dataloader import DataLoader
+
+_ROLES = Path(__file__).parents[2] / "roles"
+# The entry point whose options are a role's inputs.
+_ENTRY_POINT = "diagnose"
+
+
+def options(loader: DataLoader, roles: Iterable[str]) -> dict[str, Any]:
+    """Return the options of ``roles`` (names of this collection) from their argument specs."""
+    found: dict[str, Any] = {}
+    for role in roles:
+        specs = loader.load_from_file(str(_ROLES / role / "meta" / "argument_specs.yml"))
+        found |= specs["argument_specs"][_ENTRY_POINT]["options"]
+    return found
+
+
+def errors(
+    spec: Mapping[str, Any], variables: Mapping[str, Any], template: Callable[[Any], Any]
+) -> list[str]:
+    """Return what is wrong with ``variables``, one message each; unset ones have defaults."""
+    given = {name: template(variables[name]) for name in spec if name in variables}
+    # Defaults are the roles' own and may be templates; only what was given is judged.
+    shape = {name: {**spec[name], "default": None} for name in given}
+    messages: list[str] = ArgumentSpecValidator(shape).validate(given).error_messages
+    return messages

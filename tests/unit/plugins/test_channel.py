@@ -1,0 +1,182 @@
+"""The channel against a real shell: many questions, one answer, nothing left behind."""
+
+import shutil
+import subprocess
+import time
+
+import pytest
+from ansible_collections.oncall.runbook.plugins.plugin_utils.channel import (
+    Answer,
+    Question,
+    answers,
+    new_token,
+    script,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+SHELLS = [shell for shell in ("dash", "bash") if shutil.which(shell)]
+
+
+def ask(*questions, environment=None, library="", shell="sh", env=None):
+    token = new_token()
+    text = script(questions, token, environment or {}, library)
+    done = subprocess.run([shell], input=text.encode(), capture_output=True, env=env, check=False)
+    return answers(done.stdout.decode(), questions, token)
+
+
+def ask_one(command, **options):
+    timeout = options.pop("timeout", 5)
+    limit = options.pop("limit", 32768)
+    return ask(Question("it", command, timeout, limit), **options)["it"]
+
+
+def alive(mark):
+    return subprocess.run(["pgrep", "-f", mark], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_streams_and_exit_status_stay_apart(shell):
+    answer = ask_one("echo out; echo err >&2; exit 3", shell=shell)
+    assert (answer.rc, answer.output, answer.stderr, answer.timed_out) == (
+        3,
+        "out\n",
+        "err\n",
+        False,
+    )
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_questions_run_side_by_side(tmp_path, shell):
+    """Each waits until all twenty are there: one after another, none would ever end."""
+    meet = f"mkdir {tmp_path}/$$; until [ $(ls {tmp_path} | wc -l) -eq 20 ]; do sleep 0.1; done"
+    found = ask(*[Question(f"q{n}", meet, 20) for n in range(20)], shell=shell)
+    assert [answer.rc for answer in found.values()] == [0] * 20
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_deadline_ends_the_command_and_keeps_what_it_said(shell):
+    answer = ask_one("echo early; sleep 61.1", timeout=1, shell=shell)
+    assert answer.timed_out
+    assert answer.output == "early\n"
+    assert not alive("sleep 61.1")
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_deadline_ends_the_children_too(shell):
+    answer = ask_one("sleep 61.2 & sleep 61.2", timeout=1, shell=shell)
+    assert answer.timed_out
+    assert not alive("sleep 61.2")
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_child_in_a_session_of_its_own_does_not_survive(shell):
+    answer = ask_one("setsid sleep 61.3 & echo gone", timeout=1, shell=shell)
+    assert (answer.rc, answer.output) == (0, "gone\n")
+    assert not alive("sleep 61.3")
+
+
+def test_a_hung_command_does_not_hold_up_the_others():
+    found = ask(Question("hung", "sleep 61.4", 2), Question("quick", "echo here", 2))
+    assert found["hung"].timed_out
+    assert found["quick"] == Answer(0, found["quick"].ms, "here\n")
+
+
+def test_nothing_survives_when_nobody_listens_any_more():
+    token = new_token()
+    text = script([Question("it", "sleep 61.5", 60)], token, {}, "")
+    process = subprocess.Popen(["sh"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process.stdin.write(text.encode())
+    process.stdin.close()
+    while not alive("sleep 61.5"):
+        time.sleep(0.05)
+    process.stdout.close()
+    process.wait(timeout=30)
+    assert not alive("sleep 61.5")
+
+
+def test_a_megabyte_is_cut_and_says_so():
+    answer = ask_one("yes 0123456789 | head -c 1000000; echo end >&2; exit 4", limit=5000)
+    assert (len(answer.output), answer.cut, answer.rc, answer.stderr) == (5000, True, 4, "end\n")
+
+
+def test_output_of_exactly_the_limit_is_not_cut():
+    answer = ask_one("printf 12345", limit=5)
+    assert (answer.output, answer.cut) == ("12345", False)
+
+
+def test_bytes_that_are_no_text_do_not_break_it():
+    answer = ask_one(r"printf '\377\376\000ok'")
+    assert answer.output == "\ufffd\ufffd\x00ok"
+
+
+def test_what_looks_like_our_framing_is_only_output():
+    token = new_token()
+    questions = [Question("it", f"echo {token} it end 0 1; echo {token} - done; exit 5")]
+    done = subprocess.run(
+        ["sh"], input=script(questions, token, {}, "").encode(), capture_output=True, check=True
+    )
+    answer = answers(done.stdout.decode(), questions, token)["it"]
+    assert (answer.rc, answer.output) == (5, f"{token} it end 0 1\n{token} - done\n")
+
+
+def test_a_login_banner_is_passed_over():
+    questions = [Question("it", "echo fine")]
+    token = new_token()
+    done = subprocess.run(
+        ["sh"], input=script(questions, token, {}, "").encode(), capture_output=True, check=True
+    )
+    banner = "Welcome to it end 0 3\n\n"
+    assert answers(banner + done.stdout.decode(), questions, token)["it"].output == "fine\n"
+
+
+def test_an_answer_that_broke_off_is_no_answer():
+    questions = [Question("it", "true"), Question("other", "true")]
+    found = answers("tok it out aGFsZg==\ntok other end 0 7\n", questions, "tok")
+    assert found == {"it": Answer(), "other": Answer(0, 7)}
+
+
+@pytest.mark.parametrize("keep", range(0, 2000, 97))
+def test_a_script_that_arrives_in_part_runs_nothing(tmp_path, keep):
+    target = tmp_path / "ran"
+    text = script([Question("it", f"touch {target}")], "tok", {}, "")
+    assert keep < len(text)
+    subprocess.run(
+        ["sh"], input=text[: -keep or -1].encode()[:-1], capture_output=True, check=False
+    )
+    if keep > 20:  # the very last line starts it
+        assert not target.exists()
+
+
+@given(st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), max_size=80))
+@settings(max_examples=40, deadline=None)
+def test_values_never_run_as_code(value):
+    answer = ask_one('printf %s "$VALUE"', environment={"VALUE": value})
+    assert answer.output == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "$(touch {})",
+        "`touch {}`",
+        "'; touch {}; '",
+        '"; touch {}; "',
+        "\n touch {}\n",
+        "{{{{ 7*7 }}}}",
+    ],
+)
+def test_quotes_and_dollars_in_values_are_just_that(tmp_path, value):
+    target = tmp_path / "ran"
+    value = value.format(target)
+    answer = ask_one('printf %s "$VALUE"', environment={"VALUE": value})
+    assert (answer.output, target.exists()) == (value, False)
+
+
+def test_library_words_are_there_and_a_broken_pipe_stays_quiet():
+    answer = ask_one("greet | head -n 1", library="greet() { yes hello; }")
+    assert (answer.rc, answer.output, answer.stderr) == (0, "hello\n", "")
+
+
+def test_a_prompt_gets_no_answer_instead_of_our_script():
+    assert ask_one("cat; read -r line || echo nothing").output == "nothing\n"

@@ -1,0 +1,149 @@
+"""From findings to a verdict."""
+
+import pytest
+from ansible_collections.oncall.runbook.plugins.plugin_utils import verdict
+from test_findings import evaluate
+
+
+def seen(**statuses):
+    return {
+        id: {
+            "title": id,
+            "status": status,
+            "healthy": status == "healthy",
+            "value": None,
+            "unit": "",
+            "reason": "nobody home" if status == "unknown" else "",
+        }
+        for id, status in statuses.items()
+    }
+
+
+def card(confirmed, probes, explains=(), severity="SEV2", ladder=()):
+    return {
+        "title": "T",
+        "severity": severity,
+        "explains": list(explains),
+        "probes": list(probes),
+        "confirmed": confirmed,
+        "ladder": list(ladder),
+    }
+
+
+RUNG = {"rung": "mend", "title": "Mend", "risk": "restart", "when": "not db.healthy"}
+CARDS = {
+    "database": card("not db.healthy", ["db"], ["application"], "SEV1", [RUNG]),
+    "application": card("not api.healthy", ["api", "db"], severity="SEV1"),
+    "leak": card("not memory.healthy", ["memory"]),
+}
+
+
+def judged(**statuses):
+    return verdict.judge(CARDS, seen(**statuses), evaluate)
+
+
+@pytest.mark.parametrize(
+    ("expression", "statuses", "expected"),
+    [
+        ("a.healthy and b.healthy", {"a": "healthy", "b": "healthy"}, True),
+        ("a.healthy and b.healthy", {"a": "unhealthy", "b": "unknown"}, False),
+        ("a.healthy and b.healthy", {"a": "healthy", "b": "unknown"}, None),
+        ("not (a.healthy and b.healthy)", {"a": "unhealthy", "b": "unknown"}, True),
+        ("a.healthy or b.status == 'unhealthy'", {"a": "unhealthy", "b": "unknown"}, False),
+        ("a.value > 3", {"a": "unknown"}, None),
+    ],
+)
+def test_unknown_never_decides(expression, statuses, expected):
+    assert verdict.holds(expression, seen(**statuses), evaluate)[0] is expected
+
+
+def test_a_cause_explains_and_comes_first():
+    incidents = judged(db="unhealthy", api="unhealthy", memory="unhealthy")
+    assert incidents["application"]["explained_by"] == ["database"]
+    assert verdict.root_causes(incidents) == ["database", "leak"]
+
+
+def test_two_independent_troubles_are_two_root_causes():
+    incidents = judged(db="healthy", api="unhealthy", memory="unhealthy")
+    assert verdict.root_causes(incidents) == ["application", "leak"]
+
+
+def test_an_unknown_cause_explains_nothing_and_says_why():
+    incidents = judged(db="unknown", api="unhealthy", memory="healthy")
+    assert incidents["database"]["confirmed"] is None
+    assert incidents["database"]["reason"] == "nobody home"
+    assert verdict.root_causes(incidents) == ["application"]
+
+
+def test_a_named_incident_concerns_what_may_explain_it():
+    assert list(verdict.concerned(CARDS, "application")) == ["database", "application"]
+    assert list(verdict.concerned(CARDS, "database")) == ["database"]
+    assert list(verdict.concerned(CARDS, None)) == list(CARDS)
+
+
+def test_shared_probes_are_asked_once():
+    probes = verdict.probes_of(CARDS.values(), {id: {"run": id} for id in ("db", "api", "memory")})
+    assert [probe["id"] for probe in probes] == ["db", "api", "memory"]
+
+
+@pytest.mark.parametrize("status", ["healthy", "unknown"])
+def test_no_rung_is_climbed_on_what_is_not_known(status):
+    assert verdict.plan(["database"], CARDS, seen(db=status), evaluate, "data") == []
+
+
+def test_the_plan_says_why_and_what_is_missing():
+    ladder = [{**RUNG, "risk": "data"}]
+    cards = {"database": card("not db.healthy", ["db"], ladder=ladder)}
+    assert verdict.plan(["database"], cards, seen(db="unhealthy"), evaluate, "outage") == [
+        {
+            "incident": "database",
+            "rung": "mend",
+            "title": "Mend",
+            "risk": "data",
+            "allowed": False,
+            "why": "db: unhealthy",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("allowance", "risk", "expected"),
+    [("restart", "restart", True), ("restart", "outage", False), ("data", "outage", True)],
+)
+def test_an_allowance_includes_what_is_below(allowance, risk, expected):
+    assert verdict.allows(allowance, risk) is expected
+
+
+GONE = {"db": "healthy", "api": "healthy", "memory": "healthy"}
+THERE = {**GONE, "db": "unhealthy"}
+BLOCKED = [{"rung": "mend", "risk": "data", "allowed": False}]
+OPEN = [{"rung": "mend", "risk": "restart", "allowed": True}]
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "steps", "acted", "expected"),
+    [
+        (GONE, None, [], False, "healthy"),
+        (THERE, None, OPEN, False, "incident"),
+        ({**GONE, "db": "unknown"}, None, [], False, "unknown"),
+        (GONE, GONE, [], False, "healthy"),
+        (GONE, THERE, [], True, "fixed"),
+        (GONE, THERE, [], False, "healthy"),
+        (THERE, THERE, [], True, "not_fixed"),
+        (THERE, THERE, [], False, "not_fixed"),
+        (THERE, THERE, BLOCKED, False, "refused"),
+        (THERE, THERE, BLOCKED, True, "not_fixed"),
+        ({**GONE, "db": "unknown"}, THERE, [], True, "unknown"),
+    ],
+)
+def test_the_verdict_comes_from_what_is_seen_now(now, before, steps, acted, expected):
+    before = before and judged(**before)
+    assert verdict.verdict(["database"], judged(**now), steps, before, acted)[0] == expected
+
+
+def test_the_ladder_of_an_explained_incident_is_refused():
+    there = judged(db="unhealthy", api="unhealthy", memory="healthy")
+    assert verdict.verdict(["application"], there, [], there) == (
+        "refused",
+        "explained by database: remediate that",
+    )

@@ -1,0 +1,200 @@
+"""What no linter sees: the promises that cards, rungs and playbooks make to each other."""
+
+import re
+import subprocess
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+import yaml
+from jinja2 import Environment, meta
+
+ROOT = Path(__file__).parents[2]
+ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
+SPECIFIED = [role for role in ROLES if (ROOT / "roles" / role / "defaults" / "main.yml").exists()]
+
+
+def load(*parts):
+    return yaml.safe_load(ROOT.joinpath(*parts).read_text())
+
+
+VARS = {role: load("roles", role, "vars", "main.yml") for role in ROLES if role != "database"}
+CARDS = {role: VARS[role][f"{role}_card"] for role in VARS if f"{role}_card" in VARS[role]}
+SHARED = VARS["stack"]["stack_probes"]
+RUNGS = sorted((ROOT / "roles").glob("*/tasks/rungs/*.yml"))
+SHELL = sorted([*ROOT.glob("roles/*/files/*.sh"), *ROOT.glob("plugins/**/*.sh")])
+PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))
+
+every_card = pytest.mark.parametrize("name", CARDS)
+every_rung = pytest.mark.parametrize(
+    "path", RUNGS, ids=lambda path: f"{path.parts[-4]}/{path.stem}"
+)
+
+
+def names_in(expression):
+    return meta.find_undeclared_variables(Environment().parse("{{ " + expression + " }}"))
+
+
+def asked_by(card):
+    return {probe if isinstance(probe, str) else probe["id"] for probe in card["probes"]}
+
+
+def commands():
+    """Every text that becomes shell on a host, with where it stands."""
+    for name, card in CARDS.items():
+        for probe in card["probes"]:
+            if isinstance(probe, dict):
+                yield f"{name}: {probe['id']}", probe["run"]
+    for id, probe in SHARED.items():
+        yield f"stack: {id}", probe["run"]
+    for probe in VARS["stack"]["stack_evidence"]:
+        yield f"evidence: {probe['id']}", probe["run"]
+    for path in RUNGS:
+        for task in yaml.safe_load(path.read_text()):
+            yield f"rung: {path.stem}", task["oncall.runbook.act"]["run"]
+
+
+@pytest.mark.parametrize("role", SPECIFIED)
+def test_defaults_equal_their_specs(role):
+    options = load("roles", role, "meta", "argument_specs.yml")["argument_specs"]["diagnose"][
+        "options"
+    ]
+    defaults = load("roles", role, "defaults", "main.yml")
+    assert {name: option["default"] for name, option in options.items()} == defaults
+
+
+@pytest.mark.parametrize("role", SPECIFIED)
+def test_inputs_wear_the_roles_name_and_say_what_they_are(role):
+    lines = (ROOT / "roles" / role / "defaults" / "main.yml").read_text().splitlines()
+    for number, line in enumerate(lines):
+        if name := re.match(r"(\w+):", line):
+            assert name[1].startswith(f"{role}_")
+            above = lines[number - 1]
+            assert above.startswith("# ") or re.match(r"\w+:", above), f"{name[1]}: say what it is"
+
+
+@every_card
+def test_a_card_is_complete(name):
+    card = CARDS[name]
+    assert set(card) >= {
+        "title",
+        "severity",
+        "symptoms",
+        "explains",
+        "probes",
+        "confirmed",
+        "ladder",
+    }
+    assert re.fullmatch(r"SEV[1-4]", card["severity"])
+    assert card["symptoms"]
+    assert set(card["explains"]) <= set(CARDS) - {name}
+    assert {probe for probe in card["probes"] if isinstance(probe, str)} <= set(SHARED)
+
+
+@every_card
+def test_conditions_only_use_what_the_card_asks(name):
+    card = CARDS[name]
+    conditions = [card["confirmed"], *(rung["when"] for rung in card["ladder"])]
+    for condition in conditions:
+        used = {word for word in names_in(condition) if not word.startswith((f"{name}_", "stack_"))}
+        assert used <= asked_by(card), condition
+
+
+@every_card
+def test_every_rung_of_a_ladder_has_its_file_and_no_file_is_left_over(name):
+    files = {path.stem for path in RUNGS if path.parts[-4] == name}
+    assert [rung["rung"] for rung in CARDS[name]["ladder"] if rung["rung"] not in files] == []
+    assert files == {rung["rung"] for rung in CARDS[name]["ladder"]}
+
+
+@every_card
+def test_a_ladder_climbs_from_the_least_invasive(name):
+    risks = [("restart", "outage", "data").index(rung["risk"]) for rung in CARDS[name]["ladder"]]
+    assert risks == sorted(risks)
+
+
+def test_causes_stand_before_what_they_explain():
+    """Ladders are climbed in this order, so that a cure is given time to reach its symptoms."""
+    order = list(VARS["incident"]["incident_cards"])
+    assert set(order) == set(CARDS)
+    for name in order:
+        assert all(order.index(name) < order.index(other) for other in CARDS[name]["explains"])
+    TopologicalSorter({name: card["explains"] for name, card in CARDS.items()}).prepare()
+
+
+@every_rung
+def test_a_rung_changes_its_host_through_act_and_nothing_else(path):
+    for task in yaml.safe_load(path.read_text()):
+        assert set(task) == {"name", "oncall.runbook.act"}
+        # Title and risk come from the card, so they cannot differ from what the plan said.
+        assert not {"title", "risk", "allow", "lock"} & set(task["oncall.runbook.act"])
+
+
+@pytest.mark.parametrize(("where", "command"), list(commands()))
+def test_values_in_commands_are_quoted_or_numbers(where, command):
+    for expression in re.findall(r"{{(.*?)}}", command, re.S):
+        literal = re.fullmatch(r"\s*\"{{\..*", expression + "}}")
+        assert literal or re.search(r"\|\s*(int|quote)\s*$", expression), f"{where}: {expression}"
+
+
+NEVER = [
+    r"--volumes",
+    r"\bprune\b",
+    r"\bdown\b.*\s-v\b",
+    r"\brm\b.*\s-v\b",
+    r"\bvolume rm\b",
+    r"FLUSHALL",
+    r"FLUSHDB",
+    r"\bpg_wal\b",
+    r"\bDROP\b",
+    r"\brm -[a-z]*r",
+    r"kill (-s )?-?(9|KILL)",
+]
+
+
+@pytest.mark.parametrize("pattern", NEVER)
+def test_what_is_never_done(pattern):
+    texts = [text for _, text in commands()]
+    texts += [path.read_text() for path in SHELL if path.name != "channel.sh"]
+    assert not [text for text in texts if re.search(pattern, text)]
+
+
+@pytest.mark.parametrize("path", SHELL, ids=lambda path: path.name)
+def test_shell_is_posix(path):
+    subprocess.run(["dash", "-n", path], check=True)
+
+
+@pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda path: path.stem)
+def test_a_playbook_is_a_table_of_contents(path):
+    (play,) = yaml.safe_load(path.read_text())
+    assert set(play) == {"name", "hosts", "gather_facts", "vars", "tasks"}
+    assert play["gather_facts"] is False
+    tags = {}
+    for task in play["tasks"]:
+        assert set(task) == {"name", "ansible.builtin.import_role", "tags"}
+        tags[task["ansible.builtin.import_role"]["tasks_from"]] = task["tags"]
+    acting = ["never", "remediate"]
+    assert tags == {"diagnose": ["always"], "remediate": acting, "verify": acting}
+
+
+def test_every_incident_has_its_playbook():
+    assert {path.stem for path in PLAYBOOKS} == {*CARDS, "triage"}
+    for path in PLAYBOOKS:
+        (play,) = yaml.safe_load(path.read_text())
+        assert play["vars"]["incident_name"] == ("" if path.stem == "triage" else path.stem)
+
+
+def test_entry_points_are_named_without_extension():
+    for path in [*PLAYBOOKS, *(ROOT / "roles").glob("*/tasks/**/*.yml")]:
+        assert not re.search(r"tasks_from: .*\.ya?ml", path.read_text()), path
+
+
+def test_nothing_that_writes_runs_in_check_mode():
+    for path in (ROOT / "roles").glob("*/tasks/**/*.yml"):
+        assert "check_mode: false" not in path.read_text(), path
+
+
+def test_only_builtin_and_our_own_actions_are_used():
+    for path in (ROOT / "roles").glob("*/tasks/**/*.yml"):
+        for word in re.findall(r"^\s+([a-z_]+\.[a-z_]+\.[a-z_]+):", path.read_text(), re.M):
+            assert word.startswith(("ansible.builtin.", "oncall.runbook.")), path
