@@ -70,7 +70,10 @@ container() {
 # Prints the stack as one JSON object, part by part: what decides, and no environment, which
 # holds passwords. A service of the compose file without a container is "absent".
 container_states() {
-    ids=$(listed '{{.ID}}') || exit
+    found=$(listed '{{.ID}} {{.Label "com.docker.compose.service"}}: {{.Status}}') || exit
+    ids=$(printf '%s\n' "$found" | cut -d ' ' -f 1)
+    printf '%s\n' "$found" | cut -s -d ' ' -f 2- | grep -Ev ': Up |^$' | paste -s -d ',' - >&2
+    printf '%s\n' "$found" | cut -s -d ' ' -f 2- | grep -E 'unhealthy|Paused' | paste -s -d ',' - >&2
     format='{{json (index .Config.Labels "com.docker.compose.service")}}:{"name":{{json .Name}},"id":{{json .ID}},"image":{{json .Image}},"state":{{json .State.Status}},"exit_code":{{.State.ExitCode}},"oom_killed":{{.State.OOMKilled}},"started":{{json .State.StartedAt}},"restarts":{{.RestartCount}},"health":{{with .State.Health}}{{json .Status}}{{else}}null{{end}},"networks":{{len .NetworkSettings.Networks}}}'
     # shellcheck disable=SC2086  # one word an id
     states=$([ -z "$ids" ] || docker container inspect --format "$format" $ids) || exit
