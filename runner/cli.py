@@ -1,0 +1,195 @@
+"""The command `runbook`: its commands, and the one place that maps errors to exit codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from runner import __version__
+from runner.errors import BadInputError, NothingMatchedError, RunbookError
+from runner.options import Options, format_option, run_options
+
+_CANCELLED = 130
+
+
+class Runbook(click.Group):
+    """The group that turns what the layers below raise into one line and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; its return value is the exit code."""
+        try:
+            ctx.exit(super().invoke(ctx) or 0)
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("runbook: cancelled", err=True)
+            ctx.exit(_CANCELLED)
+        except BrokenPipeError:
+            ctx.exit(1)
+        except (RunbookError, OSError) as error:
+            click.echo(f"runbook: {error}", err=True)
+            ctx.exit(_exit_code(error))
+
+
+def _exit_code(error: Exception) -> int:
+    codes = {BadInputError: 2, NothingMatchedError: 8}
+    return next((code for kind, code in codes.items() if isinstance(error, kind)), 1)
+
+
+def example(*lines: str) -> str:
+    """Return the end of a command's help, whose lines click must not join."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+@click.group(
+    cls=Runbook,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=example(
+        "runbook triage -i inventory.ini",
+        "runbook remediate database_connection_failures -i inventory.ini",
+    ),
+)
+@click.version_option(__version__, prog_name="runbook")
+def cli() -> None:
+    """Diagnose incidents on your hosts, and cure them rung by rung.
+
+    Exit codes: 0 healthy or fixed, 1 the tool broke, 2 wrong usage, 3 an incident is present,
+    4 a host could not be reached or judged, 5 still not fixed, 6 refused, 7 another run holds
+    the host, 8 nothing matched, 124 timed out, 130 cancelled.
+    """
+
+
+@cli.command("list", epilog=example("runbook list", "runbook list --format json"))
+@format_option
+def list_(format: str) -> int:
+    """List the incidents."""
+    from runner import catalog
+
+    facts = ("title", "severity")
+    cards = [(name, catalog.card(name)) for name in catalog.names()]
+    found = [{"incident": name, **{k: card.get(k) for k in facts}} for name, card in cards]
+    return _tell(found, format, "cards", "show_list")
+
+
+@cli.command(epilog=example("runbook show disk-space-full"))
+@click.argument("incident")
+@format_option
+def show(incident: str, format: str) -> int:
+    """Show an incident's card: symptoms, probes, when it is confirmed, its ladder, its inputs."""
+    from runner import catalog
+
+    card = catalog.full_card(catalog.resolve(incident))
+    return _tell(card, format, "cards", "show_card")
+
+
+@cli.command(
+    epilog=example("runbook triage -i inventory.ini", "runbook triage -i web1, --format json")
+)
+@run_options
+def triage(options: Options) -> int:
+    """Find what is wrong, and what causes what; changes nothing."""
+    return _carry_out("triage", None, options)
+
+
+@cli.command(epilog=example("runbook diagnose database_connection_failures -i inventory.ini"))
+@click.argument("incident")
+@run_options
+def diagnose(incident: str, options: Options) -> int:
+    """Find whether one incident is present; changes nothing."""
+    return _carry_out("diagnose", incident, options)
+
+
+@cli.command(
+    epilog=example(
+        "runbook plan -i inventory.ini", "runbook plan database_connection_failures -l db1"
+    )
+)
+@click.argument("incident", required=False)
+@run_options
+def plan(incident: str | None, options: Options) -> int:
+    """Tell what remediate would do now, rung by rung, with risk; changes nothing."""
+    return _carry_out("plan", incident, options)
+
+
+@cli.command(
+    epilog=example(
+        "runbook remediate -i inventory.ini",
+        "runbook remediate database_connection_failures --yes --allow outage",
+    )
+)
+@click.argument("incident", required=False)
+@click.option(
+    "--yes",
+    is_flag=True,
+    envvar="RUNBOOK_YES",
+    show_envvar=True,
+    help="Do not ask; for use without a terminal.",
+)
+@click.option(
+    "--allow",
+    type=click.Choice(["restart", "outage", "data"]),
+    default="restart",
+    show_default=True,
+    envvar="RUNBOOK_ALLOW",
+    show_envvar=True,
+    help="The riskiest rungs it may climb.",
+)
+@run_options
+def remediate(incident: str | None, yes: bool, allow: str, options: Options) -> int:
+    """Cure what is wrong: show the plan, ask once, climb the ladder, verify."""
+    return _carry_out("remediate", incident, options, yes=yes, allow=allow)
+
+
+@cli.group(epilog=example("runbook runs list", "runbook runs show last"))
+def runs() -> None:
+    """Look at past runs."""
+
+
+@runs.command("list", epilog=example("runbook runs list"))
+@format_option
+def runs_list(format: str) -> int:
+    """List the runs, newest first."""
+    from runner import store
+
+    return _tell(store.all_runs(), format, "report", "runs")
+
+
+@runs.command(
+    "show",
+    epilog=example("runbook runs show last", "runbook runs show 20261123T0415 --format json"),
+)
+@click.argument("run")
+@format_option
+def runs_show(run: str, format: str) -> int:
+    """Show a run by its id, the beginning of its id, or `last`."""
+    from runner import store
+
+    return _tell(store.find(run), format, "report", "show")
+
+
+def _carry_out(command: str, incident: str | None, options: Options, **how: Any) -> int:
+    from runner import catalog
+    from runner.flow import Order, carry_out
+
+    name = catalog.resolve(incident) if incident is not None else None
+    return carry_out(Order(command, name, options, **how))
+
+
+def _tell(facts: object, form: str, module: str, function: str) -> int:
+    """Print facts as JSON, or with a function of a module that is imported only for that."""
+    if form == "json":
+        click.echo(json.dumps(facts, indent=2, default=str, ensure_ascii=False))
+        return 0
+    from importlib import import_module
+
+    getattr(import_module(f"runner.{module}"), function)(facts)
+    return 0
+
+
+def main() -> None:
+    """Run the command `runbook`."""
+    try:
+        cli(prog_name="runbook")
+    except KeyboardInterrupt:
+        sys.exit(_CANCELLED)

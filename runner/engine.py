@@ -1,0 +1,222 @@
+"""The one module that knows ansible-runner: a request in, our own events and an outcome out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Literal
+
+from runner import processes
+from runner.errors import RunbookError
+from runner.events import Event, Translator
+from runner.variables import ExtraVars
+
+PRIVATE_PREFIX = "runbook-"
+_POLL_SECONDS = 0.2
+
+Status = Literal["finished", "cancelled", "timeout"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run: a playbook of the collection, where, and with which variables."""
+
+    run: str
+    playbook: str
+    inventory: tuple[str, ...]
+    run_vars: Mapping[str, Any]
+    extra_vars: tuple[ExtraVars, ...] = ()
+    limit: str | None = None
+    forks: int | None = None
+    timeout: float | None = None
+    tags: str | None = None
+    vault_password_file: Path | None = None
+    verbose: int = 0
+    collections: Path | None = None
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """All texts that may stand in no output."""
+        return frozenset().union(*(extra.secrets for extra in self.extra_vars))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the run as a whole ended; what became of each host stands in its events."""
+
+    status: Status = "finished"
+    rc: int = 0
+    error: str = ""
+    no_hosts: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass
+class _Stop:
+    """Why a run must end before its time: a signal, or its timeout."""
+
+    run: str
+    deadline: float
+    status: Status = "finished"
+
+    def on_signal(self, _number: int, _frame: object) -> None:
+        self.status = "cancelled"
+
+    def wanted(self) -> bool:
+        """Tell ansible-runner whether to cancel; end what it would leave behind first."""
+        if self.status == "finished" and time.monotonic() > self.deadline:
+            self.status = "timeout"
+        if self.status == "finished":
+            return False
+        processes.end(self.run)
+        return True
+
+
+def run(
+    request: Request, on_event: Callable[[Event], None], on_output: Callable[[str], None]
+) -> Outcome:
+    """Run the playbook; hand every event on as it comes, and ansible's lines to `on_output`."""
+    stop = _Stop(request.run, time.monotonic() + (request.timeout or float("inf")))
+
+    def relay(event: Event) -> None:
+        # What we end ourselves fails, or looks unreachable: that says nothing of the host.
+        if stop.status == "finished" or event.kind in ("start", "ok"):
+            on_event(event)
+
+    translator = Translator(relay, on_output, request.secrets)
+    with _signals(stop), _private_directory() as private:
+        rc = _play(request, private, translator, stop)
+        if stop.status != "finished":
+            processes.end(request.run)
+    error = "" if rc == 0 else translator.error()
+    return Outcome(stop.status, rc, error, translator.no_hosts, tuple(translator.warnings))
+
+
+def _play(request: Request, private: Path, translator: Translator, stop: _Stop) -> int:
+    ansible_runner: Any = import_module("ansible_runner")  # late, and it has no types
+    config = ansible_runner.RunnerConfig(
+        private_data_dir=str(private),
+        project_dir=str(Path.cwd()),  # so that ansible.cfg and relative paths are the user's
+        ident="run",
+        playbook=request.playbook,
+        inventory=list(request.inventory),
+        limit=request.limit,
+        forks=request.forks,
+        tags=request.tags,
+        verbosity=request.verbose,
+        cmdline=shlex.join(_arguments(request, private)) or None,
+        fact_cache_type="memory",
+        quiet=True,
+    )
+    config.prepare()
+    _adapt(config, request, private)
+    runner = ansible_runner.Runner(
+        config, event_handler=translator.handle, cancel_callback=stop.wanted
+    )
+    try:
+        runner.run()
+    except ansible_runner.AnsibleRunnerException as error:
+        processes.end(request.run)
+        raise RunbookError(f"ansible-runner: {error}") from error
+    return int(runner.rc or 0)
+
+
+def _adapt(config: Any, request: Request, private: Path) -> None:
+    """Undo what ansible-runner would overrule, and set what a run of ours needs."""
+    ansible = Path(sys.executable).with_name("ansible-playbook")
+    config.command[0] = str(ansible) if ansible.exists() else "ansible-playbook"
+    config.pexpect_timeout = _POLL_SECONDS
+    config.suppress_output_file = True
+    config.env.pop("ORIGINAL_STDOUT_CALLBACK", None)
+    if "ANSIBLE_HOST_KEY_CHECKING" not in os.environ:
+        config.env.pop("ANSIBLE_HOST_KEY_CHECKING", None)
+    config.env |= _environment(request, private)
+
+
+def _environment(request: Request, private: Path) -> dict[str, str]:
+    settings = {
+        processes.MARKER: request.run,
+        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True",
+        "ANSIBLE_NOCOWS": "True",
+        "ANSIBLE_NOCOLOR": "True",
+        "ANSIBLE_FORCE_COLOR": "False",
+    }
+    if request.collections:
+        settings["ANSIBLE_COLLECTIONS_PATH"] = _linked(request.collections, private)
+    return settings
+
+
+def _linked(collection: Path, private: Path) -> str:
+    """Make a checkout visible to ansible by its full name; return the collections path."""
+    link = private / "ansible_collections/oncall/runbook"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(collection)
+    default = "~/.ansible/collections:/usr/share/ansible/collections"
+    return f"{private}:{os.environ.get('ANSIBLE_COLLECTIONS_PATH', default)}"
+
+
+def _arguments(request: Request, private: Path) -> list[str]:
+    """Write all variables to private files, and return the arguments that name them."""
+    arguments = []
+    if request.vault_password_file:
+        arguments += ["--vault-password-file", str(request.vault_password_file.absolute())]
+    (private / "env").mkdir(mode=0o700)
+    for number, extra in enumerate(request.extra_vars):
+        path = extra.path or private / "env" / f"user-{number}.yml"
+        if extra.path is None:
+            path.write_text(extra.text, encoding="utf-8")
+        arguments += ["-e", f"@{path}"]
+    (private / "env/extravars").write_text(json.dumps(dict(request.run_vars)), encoding="utf-8")
+    return arguments
+
+
+@contextlib.contextmanager
+def _signals(stop: _Stop) -> Iterator[None]:
+    """Take Ctrl-C and its kin as a wish to cancel while the run lasts."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, stop.on_signal) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _private_directory() -> Iterator[Path]:
+    """Make a directory in memory, for us alone, that is gone when the run is."""
+    base = next((path for path in _bases() if os.access(path, os.W_OK | os.X_OK)), None)
+    _sweep(base or Path(tempfile.gettempdir()))
+    prefix = f"{PRIVATE_PREFIX}{os.getpid()}-"
+    try:
+        private = tempfile.TemporaryDirectory(prefix=prefix, dir=base, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise RunbookError(f"no room for a private directory: {error.strerror}") from error
+    with private as name:
+        yield Path(name)
+
+
+def _bases() -> Iterator[Path]:
+    if runtime := os.environ.get("XDG_RUNTIME_DIR"):
+        yield Path(runtime)
+    yield Path("/dev/shm")
+
+
+def _sweep(base: Path) -> None:
+    """Remove the private directories of runs that were killed before they could."""
+    for path in base.glob(f"{PRIVATE_PREFIX}[0-9]*-*"):
+        with contextlib.suppress(OSError, ValueError):
+            pid = int(path.name.split("-")[1])
+            if path.stat().st_uid == os.getuid() and not processes.alive(pid, None):
+                shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,213 @@
+"""One run from its options to its exit code: what the commands that touch hosts have in common."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from typing import Any
+
+import click
+
+from runner import catalog, engine, inventory, progress, store, variables
+from runner.engine import Outcome, Request
+from runner.errors import BadInputError, RunbookError
+from runner.events import Event
+from runner.hosts import HostState, advance
+from runner.narration import entry, worth_keeping
+from runner.options import Options
+from runner.run import Job, actionable, conclude, document, opening, refuse
+
+NOT_CONFIRMED = "not confirmed; add --yes to remediate without a question"
+DECLINED = "declined: the question was not answered with yes"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the user wants done."""
+
+    command: str
+    incident: str | None
+    options: Options
+    allow: str = "restart"
+    yes: bool = False
+
+    @property
+    def playbook(self) -> str:
+        """The playbook by its full name."""
+        return f"oncall.runbook.{self.incident or 'triage'}"
+
+
+@dataclass
+class Session:
+    """A run at work: its facts, its directory, and what its hosts have told so far."""
+
+    order: Order
+    job: Job
+    request: Request
+    record: store.Record | None
+    states: dict[str, HostState] = field(default_factory=dict)
+
+    def play(self, *, remediate: bool) -> Outcome:
+        """Run the playbook once, from the beginning, and conclude every host's verdict."""
+        self.states = {}
+        request = replace(self.request, tags="remediate" if remediate else None)
+        options = self.order.options
+        shown = progress.choose(acting=remediate, verbose=bool(options.verbose))
+        try:
+            outcome = engine.run(request, lambda event: self._take(event, shown), shown.output)
+        finally:
+            shown.close()
+        self.states = conclude(self.job, self.states, outcome)
+        return outcome
+
+    def _take(self, event: Event, shown: progress.Progress) -> None:
+        state = advance(self.states.get(event.host, HostState()), event)
+        self.states[event.host] = state
+        shown.tell(event, state)
+        if self.record and worth_keeping(event):
+            try:
+                self.record.event(entry(event))
+            except OSError as error:
+                self.record = None
+                _warn(f"the run is no longer recorded: {error.strerror}")
+
+    def document(self, outcome: Outcome) -> dict[str, Any]:
+        """Return the run's document as it stands."""
+        return document(self.job, self.states, outcome, time.time())
+
+
+def carry_out(order: Order) -> int:
+    """Do what was ordered, tell it on stdout, and return the exit code."""
+    session = _open(order)
+    if order.options.format == "text" or sys.stderr.isatty():
+        threading.Thread(target=_preload, daemon=True).start()
+    if order.command == "remediate" and not order.yes:
+        outcome = _ask_then_remediate(session)
+    else:
+        outcome = session.play(remediate=order.command == "remediate")
+    final = session.document(outcome)
+    _save(session, final)
+    _print(final, order.options.format)
+    return int(final["exit_code"])
+
+
+def _ask_then_remediate(session: Session) -> Outcome:
+    """Show the plan first; act only after a yes."""
+    outcome = session.play(remediate=False)
+    if outcome.status != "finished" or not _troubled(session):
+        return outcome
+    if not at_terminal():
+        return _refused(session, outcome, NOT_CONFIRMED)
+    if not actionable(session.states):
+        return _refused(session, outcome, "")
+    from runner import report
+
+    report.show(session.document(outcome), sys.stderr, final=False)
+    try:
+        agreed = click.confirm("Climb these rungs now?", default=False, err=True)
+    except click.Abort:
+        return _refused(session, replace(outcome, status="cancelled"), DECLINED)
+    return session.play(remediate=True) if agreed else _refused(session, outcome, DECLINED)
+
+
+def at_terminal() -> bool:
+    """Tell whether somebody is there to answer."""
+    return sys.stdin.isatty()
+
+
+def _troubled(session: Session) -> bool:
+    return any(s.verdict and s.verdict.value == "incident" for s in session.states.values())
+
+
+def _refused(session: Session, outcome: Outcome, missing: str) -> Outcome:
+    session.states = refuse(session.states, missing)
+    return outcome
+
+
+def _open(order: Order) -> Session:
+    options = order.options
+    if options.limit is not None and not options.limit.strip():
+        raise BadInputError("--limit is empty; leave it out, or name hosts")
+    extra = variables.parse(options.extra_vars)
+    local = catalog.collection() / "inventory/local.yml"
+    where = inventory.resolve(options.inventory, options.inventory_from, os.environ, local)
+    began = time.time()
+    run = store.new_id(began)
+    job = Job(run, order.command, order.incident, began, str(where), options.limit, options.timeout)
+    record = _record(order, job)
+    request = Request(
+        run=run,
+        playbook=order.playbook,
+        inventory=where.sources,
+        run_vars=_run_vars(order, run),
+        extra_vars=extra,
+        limit=options.limit,
+        forks=options.forks,
+        timeout=options.timeout,
+        vault_password_file=options.vault_password_file,
+        verbose=options.verbose,
+        collections=catalog.unlinked(),
+    )
+    return Session(order, job, request, record)
+
+
+def _run_vars(order: Order, run: str) -> dict[str, str]:
+    return {
+        "incident_run": run,
+        "incident_allow": order.allow,
+        "incident_evidence_dir": str(store.runs_directory() / run / "evidence"),
+    }
+
+
+def _record(order: Order, job: Job) -> store.Record | None:
+    """Open the run's directory; a diagnosis can do without it, a remediation cannot."""
+    try:
+        record = store.Record(job.run)
+        record.save(opening(job))
+    except OSError as error:
+        where = f"{store.runs_directory()} cannot be written: {error.strerror}"
+        if order.command == "remediate":
+            raise RunbookError(f"{where}; nothing was done, evidence needs it") from error
+        _warn(f"{where}; this run is not recorded")
+        return None
+    return record
+
+
+def _save(session: Session, final: Mapping[str, Any]) -> None:
+    if session.record is None:
+        return
+    try:
+        session.record.save(final)
+    except OSError as error:
+        _warn(f"the run could not be recorded: {error.strerror}")
+    session.record.close()
+
+
+def _preload() -> None:
+    """Import what will be shown with, while ansible starts."""
+    if sys.stderr.isatty():
+        import_module("rich.live")
+    import_module("runner.report")
+
+
+def _print(final: Mapping[str, Any], form: str) -> None:
+    if form == "json":
+        import json
+
+        click.echo(json.dumps(final, indent=2, default=str, ensure_ascii=False))
+        return
+    if final["error"] and not final["hosts"]:
+        click.echo(f"runbook: {final['error']}", err=True)
+        return
+    from runner import report
+
+    report.show(final)
+
+
+def _warn(text: str) -> None:
+    click.echo(f"runbook: warning: {text}", err=True)

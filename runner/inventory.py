@@ -1,0 +1,77 @@
+"""Which inventory a run uses, and who said so."""
+
+from __future__ import annotations
+
+import configparser
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from runner.errors import BadInputError
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The sources to hand to ansible, and where the choice comes from."""
+
+    sources: tuple[str, ...]
+    origin: str
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        return f"{', '.join(self.sources)} ({self.origin})"
+
+
+def resolve(option: str | None, origin: str, environ: Mapping[str, str], local: Path) -> Inventory:
+    """Choose: the option, ansible's own settings, else this machine (`local`).
+
+    A path that does not exist is an error: ansible would take it for a host name.
+    """
+    if option is not None:
+        return Inventory((_source(option, Path.cwd(), origin),), origin)
+    if listed := environ.get("ANSIBLE_INVENTORY"):
+        return _listed(listed, Path.cwd(), "ANSIBLE_INVENTORY")
+    config = _config_in_force(environ)
+    if config and (listed := _inventory_setting(config)):
+        return _listed(listed, config.parent, str(config))
+    return Inventory((str(local),), "this machine")
+
+
+def _listed(text: str, base: Path, origin: str) -> Inventory:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return Inventory(tuple(_source(name, base, origin) for name in names), origin)
+
+
+def _source(text: str, base: Path, origin: str) -> str:
+    if "," in text:
+        return text
+    path = base / Path(os.path.expandvars(text)).expanduser()
+    if not text.strip() or not path.exists():
+        raise BadInputError(
+            f"inventory {text!r} ({origin}) does not exist; give a path, or 'host,' for one host"
+        )
+    return str(path)
+
+
+def _config_in_force(environ: Mapping[str, str]) -> Path | None:
+    named = environ.get("ANSIBLE_CONFIG")
+    here = Path.cwd()
+    candidates = [
+        Path(named).expanduser() if named else None,
+        here / "ansible.cfg" if not here.stat().st_mode & 0o002 else None,
+        Path("~/.ansible.cfg").expanduser(),
+        Path("/etc/ansible/ansible.cfg"),
+    ]
+    paths = [path / "ansible.cfg" if path.is_dir() else path for path in candidates if path]
+    return next((path.absolute() for path in paths if path.is_file()), None)
+
+
+def _inventory_setting(config: Path) -> str:
+    parser = configparser.RawConfigParser(inline_comment_prefixes=(";",))
+    try:
+        parser.read(config, encoding="utf-8")
+    except (configparser.Error, OSError, UnicodeError) as error:
+        detail = str(error).splitlines()[0]
+        raise BadInputError(f"{config} cannot be read: {detail}") from error
+    return parser.get("defaults", "inventory", fallback="").strip()

@@ -1,0 +1,75 @@
+"""What an event means, in one line for a person or one entry for the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from runner.events import Event
+from runner.hosts import HostState, as_mapping
+from runner.run import timestamp
+
+
+def decided(event: Event, state: HostState) -> str:
+    """Say what an event decided and why, given the host's state after it; else nothing."""
+    result = event.result
+    if event.kind == "start":
+        return ""
+    if event.action == "act" and not result.get("verdict") and result.get("rung"):
+        return _act(result)
+    if event.action == "probe" and result.get("phase") == "evidence":
+        return _evidence(as_mapping(result.get("evidence")))
+    if event.action == "probe" and isinstance(result.get("held"), bool):
+        told = f"{result.get('rung')} {'held' if result['held'] else 'did not hold'}"
+        return ": ".join(filter(None, (told, state.reason)))
+    if event.kind == "unreachable" or result.get("verdict") or _failed(event):
+        return _verdict(state)
+    return ""
+
+
+def _failed(event: Event) -> bool:
+    return event.kind == "failed" and not event.ignored
+
+
+def _act(result: Mapping[str, Any]) -> str:
+    did = "changed" if result.get("changed") else "nothing to change"
+    failed = f", rc {result['rc']}" if result.get("rc") else ""
+    return f"{result.get('title') or result['rung']}: {did}{failed}, {result.get('seconds', 0)} s"
+
+
+def _evidence(kept: Mapping[str, Any]) -> str:
+    return f"evidence kept: {kept.get('files', 0)} files in {kept.get('path', '?')}"
+
+
+def _verdict(state: HostState) -> str:
+    word = state.verdict.value if state.verdict else "unknown"
+    return ": ".join(filter(None, (word, ", ".join(state.root_causes), state.reason)))
+
+
+def entry(event: Event) -> dict[str, Any]:
+    """Reduce an event to what the journal keeps of it."""
+    result = event.result
+    found: dict[str, Any] = {
+        "time": timestamp(event.time),
+        "host": event.host,
+        "event": event.kind,
+        "phase": result.get("phase"),
+        "task": event.task,
+        "verdict": result.get("verdict"),
+        "changed": bool(result.get("changed")),
+        "seconds": result.get("seconds"),
+    }
+    for key in ("incident", "rung", "risk", "held", "reason", "rc"):
+        if result.get(key) is not None:
+            found[key] = result[key]
+    if findings := as_mapping(result.get("findings")):
+        found["findings"] = {k: as_mapping(f).get("status") for k, f in findings.items()}
+    if event.kind in ("failed", "unreachable") and result.get("msg"):
+        found["message"] = str(result["msg"]).strip()[:500]
+    return found
+
+
+def worth_keeping(event: Event) -> bool:
+    """Tell whether the journal wants the event: probes, acts, and whatever went wrong."""
+    ended = event.kind != "start"
+    return ended and (bool(event.action) or event.kind in ("failed", "unreachable"))

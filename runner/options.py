@@ -1,0 +1,131 @@
+"""The options every run shares, and the frozen class that carries them inward."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Options:
+    """The shared options as the user gave them."""
+
+    inventory: str | None = None
+    inventory_from: str = "option -i"
+    limit: str | None = None
+    extra_vars: tuple[str, ...] = ()
+    forks: int | None = None
+    timeout: int | None = None
+    format: str = "text"
+    vault_password_file: Path | None = None
+    verbose: int = 0
+
+
+class ExtraVarsType(click.ParamType[str]):
+    """One `-e` value; the environment variable is one value too, blanks and all."""
+
+    name = "vars"
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """Take the environment variable whole, so that JSON with blanks survives."""
+        return [rv]
+
+
+format_option = click.option(
+    "--format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    envvar="RUNBOOK_FORMAT",
+    show_envvar=True,
+    help="Text for people, or one JSON document on stdout.",
+)
+
+_OPTIONS = (
+    click.option(
+        "-i",
+        "--inventory",
+        metavar="PATH|HOST,",
+        envvar="RUNBOOK_INVENTORY",
+        show_envvar=True,
+        help="Inventory file, directory or `host,`; else ansible.cfg's, else this machine.",
+    ),
+    click.option(
+        "-l",
+        "--limit",
+        metavar="PATTERN",
+        envvar="RUNBOOK_LIMIT",
+        show_envvar=True,
+        help="Only the hosts of the inventory that match.",
+    ),
+    click.option(
+        "-e",
+        "--extra-vars",
+        type=ExtraVarsType(),
+        multiple=True,
+        metavar="K=V|YAML|@FILE",
+        envvar="RUNBOOK_EXTRA_VARS",
+        show_envvar=True,
+        help="Variables for the playbook; repeatable, never kept. Secrets belong in a @FILE.",
+    ),
+    click.option(
+        "-f",
+        "--forks",
+        type=click.IntRange(min=1),
+        envvar="RUNBOOK_FORKS",
+        show_envvar=True,
+        help="Hosts to work on at the same time.",
+    ),
+    click.option(
+        "--timeout",
+        type=click.IntRange(min=1),
+        metavar="SECONDS",
+        envvar="RUNBOOK_TIMEOUT",
+        show_envvar=True,
+        help="End the run after this time, with exit code 124.",
+    ),
+    format_option,
+    click.option(
+        "--vault-password-file",
+        type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
+        envvar="RUNBOOK_VAULT_PASSWORD_FILE",
+        show_envvar=True,
+        help="File or program that gives the vault password, as for ansible.",
+    ),
+    click.option(
+        "-v",
+        "--verbose",
+        count=True,
+        envvar="RUNBOOK_VERBOSE",
+        show_envvar=True,
+        help="Also show ansible's own output, on stderr; -vvv for more.",
+    ),
+)
+
+
+def run_options(command: Command) -> Command:
+    """Give a command the shared options; it gets them as one `options: Options`."""
+
+    @functools.wraps(command)
+    def packed(**given: Any) -> Any:
+        names = [field.name for field in fields(Options) if field.name in given]
+        chosen = {name: given.pop(name) for name in names}
+        return command(options=Options(inventory_from=_origin(), **chosen), **given)
+
+    decorated: Any = packed
+    for option in reversed(_OPTIONS):
+        decorated = option(decorated)
+    return decorated  # type: ignore[no-any-return]
+
+
+def _origin() -> str:
+    source = click.get_current_context().get_parameter_source("inventory")
+    return "RUNBOOK_INVENTORY" if source is ParameterSource.ENVIRONMENT else "option -i"

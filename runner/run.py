@@ -1,0 +1,164 @@
+"""What a run means: pure functions from host states to final verdicts, document, exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from runner.engine import Outcome
+from runner.hosts import HostState, as_list, as_mapping
+from runner.verdict import BROKEN, CANCELLED, GRAVEST_FIRST, NOTHING_MATCHED, TIMEOUT, Verdict
+
+_RCS_OF_HOSTS = (0, 2, 4, 6, 8)  # ansible's own: nothing, failed or unreachable hosts
+
+
+@dataclass(frozen=True)
+class Job:
+    """What was asked for: the facts of a run that its events do not change."""
+
+    run: str
+    command: str
+    incident: str | None
+    started: float
+    inventory: str
+    limit: str | None = None
+    timeout: float | None = None
+
+
+def conclude(job: Job, states: Mapping[str, HostState], outcome: Outcome) -> dict[str, HostState]:
+    """Give every host its final verdict, also where the run ended before it had one."""
+    silent = {
+        "timeout": f"timed out after {job.timeout or 0:g} s",
+        "cancelled": "cancelled",
+    }.get(outcome.status, "the playbook did not judge this host")
+    return {
+        host: _explained(job, state)
+        if state.verdict
+        else replace(state, verdict=Verdict.UNKNOWN, reason=silent)
+        for host, state in states.items()
+    }
+
+
+def _explained(job: Job, state: HostState) -> HostState:
+    """Refuse to plan for an incident that another confirmed one explains."""
+    if job.command not in ("plan", "remediate") or state.verdict is not Verdict.INCIDENT:
+        return state
+    causes = as_list(as_mapping(state.incidents.get(job.incident or "")).get("explained_by"))
+    if not causes:
+        return state
+    by = [cause for cause in state.root_causes if cause in causes] or causes
+    reason = f"{job.incident} is explained by {', '.join(by)}; next: runbook {job.command} {by[0]}"
+    return replace(state, verdict=Verdict.REFUSED, reason=reason)
+
+
+def refuse(states: Mapping[str, HostState], missing: str) -> dict[str, HostState]:
+    """Return the states with every incident refused: because of the allowance, or `missing`."""
+    return {
+        host: replace(state, verdict=Verdict.REFUSED, reason=allowance(state) or missing)
+        if state.verdict is Verdict.INCIDENT
+        else state
+        for host, state in states.items()
+    }
+
+
+def allowance(state: HostState) -> str:
+    """Say what a host's plan lacks when none of its rungs may be climbed; else nothing."""
+    if any(step.get("allowed") for step in state.plan):
+        return ""
+    risks = [str(step.get("risk")) for step in state.plan]
+    needed = next((risk for risk in ("restart", "outage", "data") if risk in risks), None)
+    return f"the plan needs --allow {needed}" if needed else "no rung of the ladder applies now"
+
+
+def actionable(states: Mapping[str, HostState]) -> bool:
+    """Tell whether a remediation could do something on some host."""
+    troubled = [state for state in states.values() if state.verdict is Verdict.INCIDENT]
+    return any(not allowance(state) for state in troubled)
+
+
+def exit_code(states: Iterable[HostState], outcome: Outcome) -> int:
+    """Return the gravest code of the run and its hosts; 8 when there was no host at all."""
+    codes = {(state.verdict or Verdict.UNKNOWN).exit_code for state in states}
+    if outcome.status != "finished":
+        codes.add(TIMEOUT if outcome.status == "timeout" else CANCELLED)
+    elif not codes and (outcome.no_hosts or outcome.rc == 0 or _unreadable(outcome)):
+        return NOTHING_MATCHED
+    elif outcome.rc not in _RCS_OF_HOSTS or not codes:
+        codes.add(BROKEN)
+    return next(code for code in GRAVEST_FIRST if code in codes)
+
+
+def _unreadable(outcome: Outcome) -> bool:
+    return "parse inventory source" in outcome.error or "No inventory was parsed" in outcome.error
+
+
+def document(
+    job: Job, states: Mapping[str, HostState], outcome: Outcome, finished: float
+) -> dict[str, Any]:
+    """Return the run as the JSON document that `schema/run.schema.json` describes."""
+    return {
+        **opening(job),
+        "finished": timestamp(finished),
+        "seconds": round(finished - job.started, 3),
+        "exit_code": exit_code(states.values(), outcome),
+        "error": _error(job, states, outcome),
+        "warnings": list(outcome.warnings),
+        "hosts": {host: _host(job, state) for host, state in sorted(states.items())},
+    }
+
+
+def opening(job: Job) -> dict[str, Any]:
+    """Return the document of a run that has only just begun."""
+    return {
+        "schema": 1,
+        "run": job.run,
+        "command": job.command,
+        "incident": job.incident,
+        "inventory": job.inventory,
+        "started": timestamp(job.started),
+        "finished": None,
+        "seconds": None,
+        "exit_code": None,
+        "error": None,
+        "hosts": {},
+    }
+
+
+def timestamp(seconds: float) -> str:
+    """Return a time as ISO 8601 in UTC, to the millisecond."""
+    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def _error(job: Job, states: Mapping[str, HostState], outcome: Outcome) -> str | None:
+    code = exit_code(states.values(), outcome)
+    if code == NOTHING_MATCHED and _unreadable(outcome):
+        return f"{outcome.error}; try: ansible-inventory --list -i …"
+    if code == NOTHING_MATCHED:
+        limit = f" with --limit {job.limit}" if job.limit else ""
+        return f"no host matched in inventory {job.inventory}{limit}; nothing was done"
+    if code == BROKEN and not any(s.verdict is Verdict.ERROR for s in states.values()):
+        return outcome.error or f"ansible-playbook ended with {outcome.rc}"
+    return None
+
+
+def _host(job: Job, state: HostState) -> dict[str, Any]:
+    verdict = state.verdict or Verdict.UNKNOWN
+    found: dict[str, Any] = {
+        "verdict": verdict.value,
+        "reason": state.reason,
+        "root_causes": list(state.root_causes),
+        "incidents": dict(state.incidents),
+        "findings": dict(state.findings),
+    }
+    if state.cause:
+        found["unreachable"] = state.cause
+    if job.command == "plan" or (job.command == "remediate" and not state.actions):
+        found["plan"] = [dict(step) for step in state.plan]
+    if job.command == "remediate":
+        found["actions"] = [asdict(action) for action in state.actions]
+        found["evidence"] = dict(state.evidence) if state.evidence else None
+        found["diagnosis"] = dict(state.diagnosis) if state.diagnosis else None
+    return found

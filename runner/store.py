@@ -1,0 +1,119 @@
+"""A run's directory: its document, its events, its evidence; and the list of runs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from runner import processes
+from runner.errors import BadInputError, NothingMatchedError
+
+
+def runs_directory() -> Path:
+    """Return where runs are kept: $XDG_STATE_HOME/runbook/runs."""
+    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(state).expanduser().absolute() / "runbook" / "runs"
+
+
+def new_id(now: float) -> str:
+    """Return an id for a run: UTC time and four hex digits, so that ids sort by time."""
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)) + f"-{os.urandom(2).hex()}"
+
+
+class Record:
+    """One run's directory, open for writing."""
+
+    def __init__(self, run: str) -> None:
+        """Create the directory (0700); OSError when that cannot be."""
+        self.directory = runs_directory() / run
+        self.directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.directory.mkdir(mode=0o700)
+        self._events: IO[str] = open_private(self.directory / "events.jsonl")
+
+    def event(self, entry: Mapping[str, Any]) -> None:
+        """Append one event, at once."""
+        self._events.write(json.dumps(entry, separators=(",", ":"), default=str) + "\n")
+        self._events.flush()
+
+    def save(self, document: Mapping[str, Any]) -> None:
+        """Write run.json so that a reader sees the old or the new one, never half of it."""
+        owner = {"pid": os.getpid(), "pid_started": processes.started(os.getpid())}
+        write_atomically(self.directory / "run.json", {**document, **owner})
+
+    def close(self) -> None:
+        """Close the events; the directory stays."""
+        with contextlib.suppress(OSError):
+            self._events.close()
+
+
+def open_private(path: Path) -> IO[str]:
+    """Open a new file for appending that only its owner can read."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    return os.fdopen(descriptor, "a", encoding="utf-8")
+
+
+def write_atomically(path: Path, document: Mapping[str, Any]) -> None:
+    """Write JSON to a temporary file beside `path`, flush it to disk, and rename it."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
+        try:
+            json.dump(document, file, indent=1, default=str)
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).rename(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+def load(directory: Path) -> dict[str, Any]:
+    """Read a run's document, with its `state`: running, interrupted, finished or broken."""
+    try:
+        document = json.loads((directory / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {"run": directory.name, "state": "broken", "hosts": {}}
+    return {**document, "state": _state(document)}
+
+
+def _state(document: Mapping[str, Any]) -> str:
+    if document.get("finished"):
+        return "finished"
+    pid = document.get("pid")
+    if isinstance(pid, int) and processes.alive(pid, document.get("pid_started")):
+        return "running"
+    return "interrupted"
+
+
+def all_runs() -> list[dict[str, Any]]:
+    """Return the documents of all runs, newest first."""
+    return [load(path) for path in _directories()]
+
+
+def find(name: str) -> dict[str, Any]:
+    """Return the document of a run by its id, the beginning of its id, or `last`."""
+    directories = _directories()
+    if name == "last":
+        found = directories[:1]
+    else:
+        found = [path for path in directories if path.name.startswith(name)]
+    if not found:
+        raise NothingMatchedError(f"there is no run {name!r}; see: runbook runs list")
+    if len(found) > 1:
+        raise BadInputError(f"{len(found)} runs begin with {name!r}; give more of the id")
+    return load(found[0])
+
+
+def _directories() -> list[Path]:
+    root = runs_directory()
+    paths = [path for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
+    return sorted(paths, key=_age, reverse=True)
+
+
+def _age(path: Path) -> tuple[str, float, str]:
+    """Sort by the second in the id; within one second, by what was written last."""
+    return path.name.partition("-")[0], path.stat().st_mtime, path.name

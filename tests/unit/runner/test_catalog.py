@@ -1,0 +1,54 @@
+"""Finding the collection, and the names of its incidents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runner import catalog, engine
+from runner.errors import BadInputError, RunbookError
+
+
+def test_a_checkout_without_an_installation_is_linked_for_ansible(
+    collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "installed", lambda: None)
+    monkeypatch.setattr(catalog, "__file__", str(collection / "runner/catalog.py"))
+    assert catalog.collection() == catalog.unlinked() == collection
+    paths = engine._linked(collection, tmp_path / "private").split(":")
+    assert (Path(paths[0]) / catalog.COLLECTION).resolve() == collection
+    assert paths[1:] == ["~/.ansible/collections", "/usr/share/ansible/collections"]
+
+
+def test_no_collection_at_all_is_one_clear_line(
+    collection: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "installed", lambda: None)
+    monkeypatch.setattr(catalog, "__file__", "/nowhere/runner/catalog.py")
+    with pytest.raises(RunbookError, match=r"oncall\.runbook is not installed"):
+        catalog.collection()
+
+
+@pytest.mark.parametrize("typed", ["high_error_rate", "high-error-rate", " High-Error_Rate "])
+def test_dash_and_underscore_are_the_same(collection: Path, typed: str) -> None:
+    assert catalog.resolve(typed) == "high_error_rate"
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("high-eror-rate", "did you mean high_error_rate?"),
+        ("database", "did you mean database_connection_failures?"),
+        ("zzz", "see: runbook list"),
+        ("../stack", "see: runbook list"),
+    ],
+)
+def test_an_unknown_name_gets_the_nearest_ones(collection: Path, typed: str, hint: str) -> None:
+    with pytest.raises(BadInputError) as caught:
+        catalog.resolve(typed)
+    assert str(caught.value) == f"there is no incident {typed!r}; {hint}"
+
+
+def test_a_role_without_a_card_is_no_incident(collection: Path) -> None:
+    assert catalog.names() == ["database_connection_failures", "high_error_rate"]

@@ -1,0 +1,445 @@
+"""The commands, with recorded events in place of ansible."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from click.testing import CliRunner, Result
+
+from runner import engine, flow
+from runner.cli import cli
+from runner.engine import Outcome, Request
+from runner.events import Event
+
+SCHEMA = json.loads((Path(engine.__file__).parent / "schema/run.schema.json").read_text())
+DATABASE = {"title": "Database connection failures", "severity": "SEV1", "explained_by": []}
+ERRORS = {
+    "title": "High error rate",
+    "severity": "SEV2",
+    "explained_by": ["database_connection_failures"],
+}
+STEP = {
+    "incident": "database_connection_failures",
+    "rung": "restart_database",
+    "title": "Restart the database",
+    "risk": "restart",
+    "allowed": True,
+    "why": "it does not accept connections",
+}
+BROKEN = {
+    "phase": "diagnose",
+    "verdict": "incident",
+    "root_causes": ["database_connection_failures"],
+    "incidents": {
+        "database_connection_failures": {"confirmed": True, **DATABASE},
+        "high_error_rate": {"confirmed": True, **ERRORS},
+    },
+    "findings": {
+        "database_accepts": {
+            "title": "The database accepts connections",
+            "status": "unhealthy",
+            "value": 2,
+            "ms": 41,
+            "output": "\x1b[31mno response\n",
+        },
+        "redis": {"title": "Redis answers", "status": "unknown", "reason": "timed out", "ms": 5000},
+        "disk": {"title": "Disk", "status": "healthy", "value": 3},
+    },
+    "plan": [STEP],
+}
+WELL = {"phase": "diagnose", "verdict": "healthy", "findings": {"disk": {"status": "healthy"}}}
+CURE = [
+    ("probe", "ok", BROKEN),
+    ("act", "ok", {**STEP, "changed": True, "seconds": 6.1}),
+    (
+        "probe",
+        "ok",
+        {
+            **BROKEN,
+            "phase": "settle",
+            "rung": "restart_database",
+            "incident": "database_connection_failures",
+            "held": True,
+        },
+    ),
+    ("probe", "ok", {**WELL, "phase": "verify", "verdict": "fixed"}),
+]
+
+
+class FakeEngine:
+    """Plays recorded events, by host; remembers the requests."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.diagnosis: list[tuple[str, Any, Any, dict[str, Any]]] = []
+        self.cure: list[tuple[str, Any, Any, dict[str, Any]]] = []
+        self.outcome = Outcome()
+
+    def run(self, request: Request, on_event: Callable[[Event], None], _output: object) -> Outcome:
+        self.requests.append(request)
+        for host, action, kind, result in self.cure if request.tags else self.diagnosis:
+            on_event(Event(kind, 0.0, host, "stem | Do it", action, result))
+        return self.outcome
+
+
+@pytest.fixture
+def fake(collection: Path, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    fake = FakeEngine()
+    monkeypatch.setattr(engine, "run", fake.run)
+    return fake
+
+
+def run(*args: str, **how: Any) -> Result:
+    result = CliRunner().invoke(cli, list(args), **how)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def document(result: Result) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(result.stdout)
+    jsonschema.validate(found, SCHEMA)
+    assert found["exit_code"] == result.exit_code
+    return found
+
+
+def steady(text: str) -> str:
+    """Take out what differs from run to run."""
+    text = re.sub(r"\d{8}T\d{6}Z-[0-9a-f]{4}", "RUN", text)
+    return re.sub(r"inventory \S+/", "inventory …/", re.sub(r"[\d.]+ s\b", "N s", text))
+
+
+def test_triage_as_text(fake: FakeEngine) -> None:
+    fake.diagnosis = [
+        ("db1", "probe", "ok", BROKEN),
+        ("web1", "probe", "ok", WELL),
+        ("web2", "", "unreachable", {"msg": "ssh: connect to host x port 22: Connection refused"}),
+    ]
+    result = run("triage")
+    assert result.exit_code == 4
+    assert steady(result.stdout) == (
+        "db1: incident\n"
+        "  SEV1 Database connection failures (database_connection_failures)\n"
+        "    └─ explains SEV2 High error rate (high_error_rate)\n"
+        "  unhealthy  The database accepts connections: 2 (41 ms)\n"
+        "  unknown  Redis answers: timed out (5000 ms)\n"
+        "\n"
+        "web1: healthy\n"
+        "\n"
+        "web2: unreachable — refused: connect to host x port 22: Connection refused\n"
+        "\n"
+        "run RUN · inventory …/local.yml (this machine) · exit 4, N s\n"
+    )
+
+
+def test_triage_as_json_is_one_document_and_the_record_of_the_run(
+    fake: FakeEngine, tmp_path: Path
+) -> None:
+    fake.diagnosis = [("db1", "probe", "ok", BROKEN)]
+    found = document(run("triage", "--format", "json"))
+    assert found["hosts"]["db1"]["root_causes"] == ["database_connection_failures"]
+    assert "plan" not in found["hosts"]["db1"]
+    directory = tmp_path / "state/runbook/runs" / found["run"]
+    kept = json.loads((directory / "run.json").read_text())
+    jsonschema.validate(kept, SCHEMA)
+    assert {key: kept[key] for key in found} == found
+    (event,) = map(json.loads, (directory / "events.jsonl").read_text().splitlines())
+    assert event == {
+        "time": "1970-01-01T00:00:00.000Z",
+        "host": "db1",
+        "event": "ok",
+        "phase": "diagnose",
+        "task": "stem | Do it",
+        "verdict": "incident",
+        "changed": False,
+        "seconds": None,
+        "findings": {"database_accepts": "unhealthy", "redis": "unknown", "disk": "healthy"},
+    }
+
+
+def test_plan_tells_each_rung_and_whether_it_is_allowed(fake: FakeEngine) -> None:
+    riskier = {**STEP, "title": "Recreate all", "risk": "outage", "allowed": False, "why": ""}
+    fake.diagnosis = [("db1", "probe", "ok", {**BROKEN, "findings": {}, "plan": [STEP, riskier]})]
+    result = run("plan")
+    assert result.exit_code == 3
+    assert (
+        "  rung 1  Restart the database [restart] allowed — it does not accept connections\n"
+        "  rung 2  Recreate all [outage] needs --allow outage\n"
+    ) in result.stdout
+
+
+@pytest.mark.parametrize("command", ["plan", "remediate"])
+def test_an_explained_incident_is_refused_and_its_cause_named(
+    fake: FakeEngine, command: str
+) -> None:
+    fake.diagnosis = [("db1", "probe", "ok", BROKEN)]
+    result = run(command, "high-error-rate")
+    assert result.exit_code == 6
+    assert result.stdout.startswith(
+        "db1: refused — high_error_rate is explained by database_connection_failures; "
+        f"next: runbook {command} database_connection_failures\n"
+    )
+    assert [request.playbook for request in fake.requests] == ["oncall.runbook.high_error_rate"]
+
+
+def test_remediate_with_yes_runs_once_and_tells_what_it_did(fake: FakeEngine) -> None:
+    fake.cure = [("db1", *step) for step in CURE]
+    result = run("remediate", "--yes", "--allow", "outage")
+    assert result.exit_code == 0
+    assert steady(result.stdout) == (
+        "db1: fixed\n"
+        "  did  Restart the database: changed, N s, held\n"
+        "\n"
+        "run RUN · inventory …/local.yml (this machine) · exit 0, N s\n"
+    )
+    (request,) = fake.requests
+    assert (request.tags, request.playbook) == ("remediate", "oncall.runbook.triage")
+    assert request.run_vars["incident_allow"] == "outage"
+    assert Path(request.run_vars["incident_evidence_dir"]).is_absolute()
+    for step in ("Restart the database: changed", "restart_database held", "db1: fixed"):
+        assert step in result.stderr
+
+
+def test_remediate_without_a_terminal_shows_the_plan_and_refuses(fake: FakeEngine) -> None:
+    fake.diagnosis = [("db1", "probe", "ok", BROKEN), ("web1", "probe", "ok", WELL)]
+    result = run("remediate", "--format", "json")
+    hosts = document(result)["hosts"]
+    assert (hosts["db1"]["verdict"], hosts["web1"]["verdict"]) == ("refused", "healthy")
+    assert hosts["db1"]["reason"] == flow.NOT_CONFIRMED
+    assert hosts["db1"]["plan"] == [STEP]
+    assert hosts["db1"]["actions"] == []
+    assert result.exit_code == 6
+    assert [request.tags for request in fake.requests] == [None]
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "tags"),
+    [
+        ("y\n", 0, [None, "remediate"]),
+        ("\n", 6, [None]),
+        ("n\n", 6, [None]),
+        ("", 130, [None]),
+    ],
+)
+def test_remediate_on_a_terminal_asks_once(
+    fake: FakeEngine, monkeypatch: pytest.MonkeyPatch, answer: str, code: int, tags: list[str]
+) -> None:
+    monkeypatch.setattr(flow, "at_terminal", lambda: True)
+    fake.diagnosis = [("db1", "probe", "ok", BROKEN)]
+    fake.cure = [("db1", *step) for step in CURE]
+    result = run("remediate", input=answer)
+    assert result.exit_code == code
+    assert [request.tags for request in fake.requests] == tags
+    assert "rung 1  Restart the database [restart] allowed" in result.stderr
+    assert result.stderr.count("Climb these rungs now? [y/N]") == 1
+    assert run("runs", "show", "last").stdout.count(f"exit {code}") == 1
+
+
+def test_remediate_does_not_ask_when_nothing_is_allowed(
+    fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow, "at_terminal", lambda: True)
+    step = {**STEP, "risk": "data", "allowed": False}
+    fake.diagnosis = [("db1", "probe", "ok", {**BROKEN, "plan": [step]})]
+    result = run("remediate")
+    assert result.exit_code == 6
+    assert result.stdout.startswith("db1: refused — the plan needs --allow data\n")
+
+
+def test_a_healthy_host_is_not_remediated(
+    fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow, "at_terminal", lambda: True)
+    fake.diagnosis = [("web1", "probe", "ok", WELL)]
+    found = document(run("remediate", "--format", "json"))
+    assert (found["hosts"]["web1"]["verdict"], found["hosts"]["web1"]["actions"]) == ("healthy", [])
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "reason"),
+    [
+        (Outcome("timeout", 254), 124, "timed out after 7 s"),
+        (Outcome("cancelled", 254), 130, "cancelled"),
+        (Outcome(), 4, "the playbook did not judge this host"),
+    ],
+)
+def test_a_host_without_a_verdict_is_unknown(
+    fake: FakeEngine, outcome: Outcome, code: int, reason: str
+) -> None:
+    fake.diagnosis = [("db1", "probe", "start", {}), ("web1", "probe", "ok", WELL)]
+    fake.outcome = outcome
+    found = document(run("triage", "--timeout", "7", "--format", "json"))
+    assert found["exit_code"] == code
+    assert {host: state["verdict"] for host, state in found["hosts"].items()} == {
+        "db1": "unknown",
+        "web1": "healthy",
+    }
+    assert found["hosts"]["db1"]["reason"] == reason
+
+
+def test_a_run_without_hosts_is_one_line_on_stderr(fake: FakeEngine) -> None:
+    result = run("triage", "-i", "web1,", "-l", "nope")
+    assert (result.exit_code, result.stdout, result.stderr) == (
+        8,
+        "",
+        "runbook: no host matched in inventory web1, (option -i) with --limit nope; "
+        "nothing was done\n",
+    )
+
+
+def test_a_full_disk_stops_no_diagnosis_but_every_remediation(
+    fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "/dev/full")
+    fake.diagnosis = [("web1", "probe", "ok", WELL)]
+    result = run("triage")
+    assert (result.exit_code, result.stderr) == (
+        0,
+        "runbook: warning: /dev/full/runbook/runs cannot be written: Not a directory; "
+        "this run is not recorded\n",
+    )
+    result = run("remediate", "--yes")
+    assert (result.exit_code, result.stdout, result.stderr) == (
+        1,
+        "",
+        "runbook: /dev/full/runbook/runs cannot be written: Not a directory; "
+        "nothing was done, evidence needs it\n",
+    )
+    assert len(fake.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (
+            ["diagnose", "database-conection"],
+            2,
+            "runbook: there is no incident 'database-conection'; "
+            "did you mean database_connection_failures?\n",
+        ),
+        (["show", "zzz"], 2, "runbook: there is no incident 'zzz'; see: runbook list\n"),
+        (["show", ""], 2, "runbook: there is no incident ''; see: runbook list\n"),
+        (
+            ["triage", "-i", "nope.ini"],
+            2,
+            "runbook: inventory 'nope.ini' (option -i) does not exist; "
+            "give a path, or 'host,' for one host\n",
+        ),
+        (
+            ["triage", "-e", "@nope.yml"],
+            2,
+            "runbook: -e @nope.yml cannot be read; check the path\n",
+        ),
+        (["triage", "-l", ""], 2, "runbook: --limit is empty; leave it out, or name hosts\n"),
+        (["runs", "show", "2020"], 8, "runbook: there is no run '2020'; see: runbook runs list\n"),
+    ],
+)
+def test_bad_input_is_one_clear_line(
+    fake: FakeEngine, args: list[str], code: int, said: str
+) -> None:
+    result = run(*args)
+    assert (result.exit_code, result.stdout, result.stderr) == (code, "", said)
+    assert fake.requests == []
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["triage", "-f", "0"],
+        ["triage", "--timeout", "x"],
+        ["nope"],
+        ["remediate", "--allow", "all"],
+        ["triage", "surplus"],
+    ],
+)
+def test_wrong_usage_is_click_s_own(fake: FakeEngine, args: list[str]) -> None:
+    result = run(*args)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Usage: " in result.stderr
+
+
+def test_options_come_from_the_environment_too(
+    fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNBOOK_INVENTORY", "web1,")
+    monkeypatch.setenv("RUNBOOK_LIMIT", "web*")
+    monkeypatch.setenv("RUNBOOK_EXTRA_VARS", '{"a": 1, "b": 2}')
+    monkeypatch.setenv("RUNBOOK_FORKS", "9")
+    monkeypatch.setenv("RUNBOOK_FORMAT", "json")
+    fake.diagnosis = [("web1", "probe", "ok", WELL)]
+    assert document(run("triage"))["inventory"] == "web1, (RUNBOOK_INVENTORY)"
+    (request,) = fake.requests
+    assert (request.inventory, request.limit, request.forks) == (("web1,",), "web*", 9)
+    assert [extra.text for extra in request.extra_vars] == ['{"a": 1, "b": 2}']
+
+
+def test_list() -> None:
+    assert run("list", "--help").exit_code == 0
+
+
+def test_list_and_show(collection: Path) -> None:
+    assert run("list").stdout == (
+        "SEV1  database_connection_failures  Database connection failures\n"
+        "SEV2  high_error_rate               High error rate\n"
+    )
+    shown = run("show", "Database-Connection-Failures").stdout
+    assert "".join(line.rstrip() + "\n" for line in shown.splitlines()) == (
+        "Database connection failures SEV1 (database_connection_failures)\n\n"
+        "Symptoms\n  Cannot connect to database\n\n"
+        "Explains\n  high_error_rate\n\n"
+        "Asked of the host\n"
+        "  containers: Containers of the project\n    healthy when rc == 0\n"
+        "  database_accepts: The database accepts connections\n    healthy when rc == 0\n\n"
+        "Confirmed when\n  not database_accepts.healthy\n\n"
+        "Ladder, least invasive first\n"
+        "  1. restart_database: Restart the database [restart]\n"
+        "    when not database_accepts.healthy\n\n"
+        "Inputs\n"
+        "  database_connection_failures_limit_percent: 80\n"
+        "    Sessions in use, in percent, from which on it is an incident.\n"
+        "  database_connection_failures_wait_seconds: 60\n"
+        "    Seconds to wait after a restart.\n\n"
+        "For people, afterwards\n  Tell the team\n\n"
+        "Limits\n  Does not restore a backup.\n"
+    )
+
+
+def test_show_as_json_resolves_shared_probes(collection: Path) -> None:
+    card = json.loads(run("show", "database_connection_failures", "--format", "json").stdout)
+    assert card["probes"] == [
+        {
+            "id": "containers",
+            "title": "Containers of the project",
+            "healthy": "rc == 0",
+            "shared": True,
+        },
+        {
+            "id": "database_accepts",
+            "title": "The database accepts connections",
+            "run": "pg_isready {{ braces }}",
+            "healthy": "rc == 0",
+        },
+    ]
+    assert next(item["name"] for item in card["inputs"]).endswith("_limit_percent")
+
+
+def test_runs_list_and_show(fake: FakeEngine) -> None:
+    assert (run("runs", "list").stdout, run("runs", "list").exit_code) == ("", 0)
+    fake.diagnosis = [("db1", "probe", "ok", BROKEN)]
+    shown = run("triage").stdout
+    run("diagnose", "database-connection-failures")
+    assert steady(run("runs", "list").stdout) == (
+        "RUN  diagnose database_connection_failures  exit 3       db1: incident\n"
+        "RUN  triage     exit 3       db1: incident\n"
+    )
+    runs = json.loads(run("runs", "list", "--format", "json").stdout)
+    assert [found["command"] for found in runs] == ["diagnose", "triage"]
+    assert run("runs", "show", runs[1]["run"]).stdout == shown
+    last = json.loads(run("runs", "show", "last", "--format", "json").stdout)
+    jsonschema.validate(last, SCHEMA)
+    assert (last["command"], last["state"]) == ("diagnose", "finished")

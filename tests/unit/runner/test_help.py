@@ -1,0 +1,63 @@
+"""The command line itself: help, start-up, names, environment variables."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from runner.cli import cli
+
+HEAVY = {"ansible", "ansible_runner", "rich", "yaml", "jinja2", "jsonschema"}
+CHILD = """
+import sys
+from runner.cli import cli
+try:
+    cli(sys.argv[1:])
+except SystemExit as end:
+    assert end.code == 0, end.code
+print(",".join(sorted({name.partition(".")[0] for name in sys.modules})), file=sys.stderr)
+"""
+
+
+def commands(group: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    yield path
+    for name, command in getattr(group, "commands", {}).items():
+        yield from commands(command, (*path, name))
+
+
+ALL = list(commands(cli))
+
+
+def test_the_commands_are_those_of_the_design() -> None:
+    names = "list show triage diagnose plan remediate runs"
+    assert {" ".join(path) for path in ALL} == {"", *names.split(), "runs list", "runs show"}
+
+
+@pytest.mark.parametrize("path", ALL, ids=" ".join)
+def test_every_command_has_help_with_an_example(path: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(cli, [*path, "--help"])
+    assert result.exit_code == 0
+    assert f"Example:\n    runbook {' '.join(path)}".rstrip() in result.output
+
+
+@pytest.mark.parametrize("path", ALL, ids=" ".join)
+def test_help_imports_nothing_heavy(path: tuple[str, ...]) -> None:
+    command = [sys.executable, "-c", CHILD, *path, "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert HEAVY.isdisjoint(done.stderr.strip().split(","))
+
+
+def test_every_option_has_an_environment_variable_of_its_own_name() -> None:
+    for path in ALL:
+        command: click.Command = cli
+        for name in path:
+            assert isinstance(command, click.Group)
+            command = command.commands[name]
+        for option in command.params:
+            if isinstance(option, click.Option) and option.name not in ("help", "version"):
+                assert option.envvar == f"RUNBOOK_{str(option.name).upper()}"

@@ -1,0 +1,247 @@
+"""The real thing: ansible-runner, ansible-playbook and our event handling, on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner import engine, processes
+
+Runbook = Callable[..., subprocess.CompletedProcess[str]]
+HERE = ("-i", "here,", "-e", "ansible_connection=local")
+CANARY = "canary-4711-hunter2"
+WELL = {"verdict": "healthy", "reason": "", "findings": {"disk": {"status": "healthy"}}}
+BROKEN = {
+    "verdict": "incident",
+    "root_causes": ["database_connection_failures"],
+    "incidents": {"database_connection_failures": {"confirmed": True, "severity": "SEV1"}},
+    "findings": {"database_accepts": {"status": "unhealthy", "value": 2}},
+}
+
+
+def hosts(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(done.stdout)["hosts"]
+    return found
+
+
+@pytest.fixture(autouse=True)
+def no_private_directory_is_left(collection: Path) -> Iterator[None]:
+    yield
+    pid = f"{engine.PRIVATE_PREFIX}*"
+    bases = [path for path in engine._bases() if path.is_dir()]
+    left = [path for base in bases for path in base.glob(pid) if started_here(path, collection)]
+    assert left == []
+
+
+def started_here(private: Path, collection: Path) -> bool:
+    told = private / "artifacts/run/command"
+    return told.is_file() and str(collection.parents[2]) in told.read_text()
+
+
+def test_the_verdict_of_a_probe_arrives(runbook: Runbook) -> None:
+    done = runbook("triage", *HERE, "--format", "json", diagnosis=BROKEN)
+    assert (done.returncode, done.stderr) == (3, "")
+    assert hosts(done)["here"]["root_causes"] == ["database_connection_failures"]
+
+
+def test_a_remediation_climbs_and_verifies(runbook: Runbook) -> None:
+    rung = {"rung": "restart_database", "risk": "restart", "changed": True, "seconds": 0.5}
+    done = runbook(
+        "remediate", "database-connection-failures", "--yes", *HERE, "--format", "json",
+        diagnosis=BROKEN, act=rung, verification={**WELL, "verdict": "fixed"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert hosts(done)["here"]["verdict"] == "fixed"
+    assert [a["rung"] for a in hosts(done)["here"]["actions"]] == ["restart_database"]
+    assert "here: diagnose | Ask everything\n" in done.stderr
+    assert "here: fixed\n" in done.stderr
+
+
+def test_a_diagnosis_never_climbs(runbook: Runbook) -> None:
+    done = runbook("plan", *HERE, diagnosis=WELL, act={"failed": True, "msg": "must not run"})
+    assert done.returncode == 0, done.stdout
+
+
+def test_an_unreachable_host_says_why_and_the_others_get_their_verdict(
+    runbook: Runbook, tmp_path: Path
+) -> None:
+    inventory = tmp_path / "hosts.ini"
+    inventory.write_text(
+        "well ansible_connection=local\ngone ansible_host=127.0.0.1 ansible_port=1\n"
+    )
+    done = runbook("triage", "-i", str(inventory), "--format", "json", diagnosis=WELL)
+    assert done.returncode == 4
+    assert {host: state["verdict"] for host, state in hosts(done).items()} == {
+        "well": "healthy",
+        "gone": "unreachable",
+    }
+    assert hosts(done)["gone"]["unreachable"] == "refused"
+    assert "Connection refused" in hosts(done)["gone"]["reason"]
+
+
+def test_a_failing_task_is_an_error_in_one_line(runbook: Runbook) -> None:
+    done = runbook("triage", *HERE, diagnosis={"failed": True, "msg": "boom\nmore"})
+    assert done.returncode == 1
+    assert done.stdout.startswith("here: error — diagnose | Ask everything: boom\n")
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("-l", "nope"), "no host matched in inventory"),
+        (("-i", "empty.ini"), "no host matched in inventory"),
+        (("-i", "broken.yml"), "Completely failed to parse inventory source"),
+    ],
+)
+def test_no_host_is_8_and_one_line(
+    runbook: Runbook, tmp_path: Path, args: tuple[str, ...], said: str
+) -> None:
+    (tmp_path / "empty.ini").write_text("[web]\n")
+    (tmp_path / "broken.yml").write_text("a: [\n")
+    done = runbook("triage", *args)
+    assert (done.returncode, done.stdout) == (8, "")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_half_a_limit_that_matches_nothing_is_told(runbook: Runbook) -> None:
+    done = runbook("triage", *HERE, "-l", "here,nope", diagnosis=WELL)
+    assert done.returncode == 0
+    assert "warning: Could not match supplied host pattern, ignoring: nope\n" in done.stdout
+
+
+def test_a_broken_playbook_is_1_and_one_line(runbook: Runbook, collection: Path) -> None:
+    (collection / "playbooks/triage.yml").write_text(
+        "- hosts: all\n  tasks: [{no.such.action: }]\n"
+    )
+    done = runbook("triage", *HERE)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no.such.action" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_timeout_is_124(runbook: Runbook) -> None:
+    done = runbook("triage", *HERE, "--timeout", "2", diagnosis={"sleep": 7101})
+    assert done.returncode == 124
+    assert done.stdout.startswith("here: unknown — timed out after 2 s\n")
+    assert survivors("7101") == []
+
+
+def survivors(mark: str) -> list[str]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = entry.read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if mark in words or f"sleep {mark}" in words[-2:]:
+            found.append(" ".join(words))
+    return found
+
+
+def started(*args: str, **answers: Any) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "runner", *args, "-e", json.dumps(answers)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+    )
+
+
+def wait_for(mark: str) -> None:
+    deadline = time.monotonic() + 20
+    while not survivors(mark):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("number", "mark"), [(signal.SIGINT, "7102"), (signal.SIGTERM, "7103"), (signal.SIGHUP, "7104")]
+)
+def test_a_cancel_is_130_and_leaves_nothing_running(number: signal.Signals, mark: str) -> None:
+    child = started("triage", *HERE, "--format", "json", diagnosis={"sleep": int(mark)})
+    wait_for(mark)
+    began = time.monotonic()
+    child.send_signal(number)
+    out, err = child.communicate(timeout=20)
+    assert time.monotonic() - began < 3
+    assert (child.returncode, err) == (130, "")
+    found = json.loads(out)
+    assert found["hosts"]["here"] == {
+        "verdict": "unknown",
+        "reason": "cancelled",
+        "root_causes": [],
+        "incidents": {},
+        "findings": {},
+    }
+    assert survivors(mark) == []
+    assert processes.marked(found["run"]) == []
+
+
+def test_a_killed_run_is_interrupted_and_the_next_one_sweeps(runbook: Runbook) -> None:
+    child = started("triage", *HERE, diagnosis={"sleep": 7105})
+    wait_for("7105")
+    os.kill(child.pid, signal.SIGKILL)
+    child.communicate()
+    (found,) = json.loads(runbook("runs", "list", "--format", "json").stdout)
+    assert found["state"] == "interrupted"
+    processes.end(found["run"])
+    assert runbook("triage", *HERE, diagnosis=WELL).returncode == 0
+
+
+def test_a_secret_is_kept_out_of_all_that_stays_or_shows(runbook: Runbook, tmp_path: Path) -> None:
+    secrets = tmp_path / "secrets.yml"
+    secrets.write_text(f"db_password: {CANARY}\n")
+    leaky = {
+        "sleep": 1.2,
+        "verdict": "incident",
+        "reason": "psql: {{ db_password }} was wrong",
+        "findings": {"x": {"status": "unhealthy", "command": "PGPASSWORD={{ db_password }} psql",
+                           "output": "{{ db_password }}"}},
+    }  # fmt: skip
+    (tmp_path / "leaky.yml").write_text(json.dumps({"diagnosis": leaky}))
+    args = ("triage", *HERE, "-e", f"@{secrets}", "-e", f"@{tmp_path}/leaky.yml", "-vvv")
+    child = subprocess.Popen(
+        [sys.executable, "-m", "runner", *args],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    shown = ""
+    while child.poll() is None:
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                shown += path.read_bytes().decode(errors="replace")
+            except OSError:
+                continue
+        time.sleep(0.1)
+    out, err = child.communicate()
+    assert child.returncode == 3, err
+    assert "********" in out
+    kept = [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
+    assert [path.name for path in kept if CANARY in path.read_text()] == []
+    assert {path.name for path in kept} == {"run.json", "events.jsonl"}
+    assert CANARY not in out + err
+    assert "ansible-playbook" in shown
+    assert CANARY not in shown
+
+
+def test_the_user_s_own_ansible_cfg_is_in_force(runbook: Runbook, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "hosts.ini").write_text("from_cfg ansible_connection=local\n")
+    (tmp_path / "ansible.cfg").write_text("[defaults]\ninventory=hosts.ini\n")
+    done = runbook("triage", diagnosis=WELL)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("from_cfg: healthy\n")
+    assert f"inventory {tmp_path}/hosts.ini ({tmp_path}/ansible.cfg)" in done.stdout
+
+
+def test_verbose_shows_ansible_s_own_output_on_stderr(runbook: Runbook) -> None:
+    done = runbook("triage", *HERE, "-v", "--format", "json", diagnosis=WELL)
+    assert json.loads(done.stdout)["exit_code"] == 0
+    assert "PLAY [Triage]" in done.stderr
