@@ -1,0 +1,87 @@
+"""How long a triage takes, as a ratio against what it replaces, alternating in one run.
+
+Against the source runbook's own diagnosis commands for the incidents we have, typed one after
+another in a shell on the host; and against a play with a single no-op `raw` task, through
+ansible-runner as well. Run it when nothing else runs: make bench
+"""
+
+import statistics
+import subprocess
+import sys
+import time
+
+import pytest
+
+ROUNDS = 9
+WARM_UP = 2
+
+# Sections 1 and 2 of the source runbook, with `docker compose` where the host has no v1.
+TYPED = """
+cd /srv/school_mgmt
+docker compose ps
+curl -I http://localhost:5007/health
+curl -I http://localhost
+docker logs school_mgmt_backend --tail=50
+docker logs school_mgmt_frontend --tail=50
+docker stats --no-stream
+docker ps | grep postgres
+docker exec school_mgmt_db pg_isready -U postgres
+docker logs school_mgmt_backend | grep "database"
+docker exec school_mgmt_db psql -U postgres -d school_mgmt \\
+  -c "SELECT count(*) FROM pg_stat_activity;"
+"""
+
+NOOP = """
+import sys, tempfile, ansible_runner
+playbook, inventory = sys.argv[1:]
+with tempfile.TemporaryDirectory(dir="/dev/shm") as private:
+    run = ansible_runner.run(private_data_dir=private, playbook=playbook, inventory=inventory,
+                             limit="runbook-lab-1", quiet=True)
+sys.exit(run.rc)
+"""
+
+
+def seconds(command, **options):
+    begin = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True, **options)
+    return time.perf_counter() - begin
+
+
+@pytest.fixture(scope="module")
+def samples(practice_hosts, tmp_path_factory):
+    """Seconds of each way, alternating, without the first rounds."""
+    from conftest import INVENTORY, KEYS, ROOT
+
+    practice_hosts[0].reset()
+    noop = tmp_path_factory.mktemp("noop") / "noop.yml"
+    noop.write_text("- hosts: all\n  gather_facts: false\n  tasks:\n    - raw: 'true'\n")
+    state = tmp_path_factory.mktemp("state")
+    identity = ["-i", KEYS / "id_ed25519", "-o", "IdentitiesOnly=yes"]
+    known = ["-o", f"UserKnownHostsFile={KEYS / 'known_hosts'}"]
+    mux = ["-o", "ControlMaster=auto", "-o", f"ControlPath={state}/mux", "-o", "ControlPersist=60"]
+    ways = {
+        "typed": ["ssh", "-q", *identity, *known, *mux, "-p", "2201", "ops@127.0.0.1", TYPED],
+        "noop": [sys.executable, "-c", NOOP, noop, INVENTORY],
+        "triage": [
+            *(sys.executable, "-m", "runner", "triage"),
+            *("-i", INVENTORY, "-l", "runbook-lab-1", "--format", "json"),
+        ],
+    }
+    taken = {way: [] for way in ways}
+    for _ in range(WARM_UP + ROUNDS):
+        for way, command in ways.items():
+            options = {"cwd": ROOT, "env": None}
+            taken[way].append(seconds([str(part) for part in command], **options))
+    return {way: statistics.median(values[WARM_UP:]) for way, values in taken.items()}
+
+
+def test_against_the_commands_typed_by_hand(samples):
+    ratio = samples["triage"] / samples["typed"]
+    print(f"\ntriage {samples['triage']:.2f} s, typed {samples['typed']:.2f} s: {ratio:.2f}")
+    assert ratio <= 0.6
+
+
+def test_against_a_play_that_does_nothing(samples):
+    ratio = samples["triage"] / samples["noop"]
+    print(f"\ntriage {samples['triage']:.2f} s, no-op {samples['noop']:.2f} s: {ratio:.2f}")
+    assert ratio <= 1.6
