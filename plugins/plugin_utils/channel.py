@@ -38,27 +38,39 @@ class Answer:
     timed_out: bool = False
 
 
-def script(
-    questions: Sequence[Question], token: str, environment: Mapping[str, str], library: str
-) -> str:
+@dataclass(frozen=True)
+class Shell:
+    """What commands run in: exported variables, and shell text whose functions they may call.
+
+    ``learn`` is asked once, before all of them; its id is the name of a variable for them.
+    """
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    library: str = ""
+    learn: Question | None = None
+
+
+def script(questions: Sequence[Question], token: str, shell: Shell) -> str:
     """Return the POSIX script that asks ``questions`` side by side.
 
-    ``environment`` is exported to the commands, ``library`` is shell text they can call.
-    Every value is quoted: none of them is run as code.
+    Every value of ``shell`` is quoted: none of them is run as code.
     """
     quote = shlex.quote
-    exports = [f"export {name}={quote(str(value))}" for name, value in environment.items()]
+    exports = [f"export {name}={quote(value)}" for name, value in shell.environment.items()]
+    first = shell.learn
+    learn = [f"learn {first.id} {first.timeout:g} {quote(first.command)}"] if first else []
     asks = [f"ask {quote(q.id)} {q.timeout:g} {q.limit:d} {quote(q.command)}" for q in questions]
-    longest = max((q.timeout for q in questions), default=0)
+    longest = max((q.timeout for q in questions), default=0) + (first.timeout if first else 0)
     return "\n".join(
         [
             _CHANNEL.read_text(encoding="utf-8"),
             "export LC_ALL=C",
             *exports,
             f"token={quote(token)}",
-            f"library={quote(library)}",
+            f"library={quote(shell.library)}",
             "questions() {",
             ":",
+            *learn,
             *asks,
             "}",
             f"main {int(longest) + _MARGIN_SECONDS} | cat",

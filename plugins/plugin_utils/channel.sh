@@ -2,7 +2,8 @@
 #
 # In:  token    marks our lines, so that a login banner cannot be taken for an answer
 #      library  shell functions that every command may use
-#      questions, a function that calls  ask ID SECONDS BYTES COMMAND  once per command
+#      questions, a function that calls  ask ID SECONDS BYTES COMMAND  once per command,
+#      and before that, if all of them want to know the same,  learn NAME SECONDS COMMAND
 # Out: one line per piece:  TOKEN ID STREAM DATA
 #      STREAM out or err: base64, a chunk a line; end: exit status and milliseconds
 #      and a last line  TOKEN - done  without which the answer was cut off
@@ -53,6 +54,13 @@ $command" </dev/null 3>&- 4>&- &
     echo "$token $id end $status $((now - start))" >&4
 }
 
+# Asks once what every command may want to know: NAME holds it, NAME_STATUS the exit status.
+learn() {
+    answer=$(RUNBOOK_CHANNEL=$token setsid timeout -s KILL "$2" sh -c "$library
+$3" </dev/null 2>/dev/null)
+    export "$1_STATUS=$?" "$1=$answer"
+}
+
 ask() {
     id=$1 limit=$2 cap=$3 command=$4
     { { { run 2>&3 | send out >&4; } 3>&1 | send err; } 4>&1; } &
@@ -61,9 +69,9 @@ ask() {
 
 main() {
     asked=
-    questions
     watch "$1" &
     watcher=$!
+    questions
     for pid in $asked; do wait "$pid"; done
     kill "$watcher" 2>/dev/null
     echo "$token - done"

@@ -11,7 +11,8 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
-from .channel import Answer, Question, answers, new_token, script
+from .channel import Answer, Question, Shell, answers, new_token, script
+from .findings import question
 
 _ROLES = Path(__file__).parents[2] / "roles"
 
@@ -26,13 +27,12 @@ class HostAction(ActionBase):
     def ask(self, questions: Sequence[Question], shell: Mapping[str, Any]) -> dict[str, Answer]:
         """Ask ``questions`` in one round trip and return an answer for each.
 
-        ``shell`` holds ``environment`` (name to value) and ``libraries``: shell files below the
-        collection's roles whose functions the commands use.
+        ``shell`` holds ``environment`` (name to value), ``libraries`` (shell files below the
+        collection's roles whose functions the commands use), and perhaps ``learn`` (id, run and
+        timeout of what is asked once, before all of them).
         """
         token = new_token()
-        text = script(
-            questions, token, self._environment(shell), self._library(shell.get("libraries", []))
-        )
+        text = script(questions, token, _shell(shell))
         result = self._low_level_execute_command("sh", in_data=text.encode(), executable="/bin/sh")
         found = answers(result["stdout"], questions, token)
         if result["rc"] != 0 and all(answer.rc is None for answer in found.values()):
@@ -49,10 +49,13 @@ class HostAction(ActionBase):
             trust_as_template(expression), local_variables=dict(names)
         )
 
-    @staticmethod
-    def _environment(shell: Mapping[str, Any]) -> dict[str, str]:
-        return {name: str(value) for name, value in shell.get("environment", {}).items()}
 
-    @staticmethod
-    def _library(names: Sequence[str]) -> str:
-        return "\n".join((_ROLES / name).read_text(encoding="utf-8") for name in names)
+def _shell(given: Mapping[str, Any]) -> Shell:
+    learn = given.get("learn")
+    return Shell(
+        environment={name: str(value) for name, value in given.get("environment", {}).items()},
+        library="\n".join(
+            (_ROLES / name).read_text(encoding="utf-8") for name in given.get("libraries", [])
+        ),
+        learn=question(learn) if learn else None,
+    )

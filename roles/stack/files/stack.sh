@@ -30,19 +30,25 @@ compose() {
     fi
 }
 
-# Lists the stack's containers by label, never by a guessed name. Usage: listed FORMAT [FILTER…]
-listed() {
-    format=$1
-    shift
-    docker ps -a --no-trunc --filter "label=com.docker.compose.project.working_dir=$STACK_DIR" \
-        --filter label=com.docker.compose.oneoff=False "$@" --format "$format" ||
-        unknown "docker did not answer"
+# Lists the stack's containers by label, never by a guessed name:
+# ID SERVICE PROJECT STATUS…  a line. A diagnosis learns them once for all its probes, in
+# STACK_CONTAINERS; a rung looks anew.
+containers() {
+    if [ -z "${STACK_CONTAINERS_STATUS:-}" ]; then
+        docker ps -a --no-trunc --filter label=com.docker.compose.oneoff=False \
+            --filter "label=com.docker.compose.project.working_dir=$STACK_DIR" --format \
+            '{{.ID}} {{.Label "com.docker.compose.service"}} {{.Label "com.docker.compose.project"}} {{.Status}}'
+    elif [ "$STACK_CONTAINERS_STATUS" -eq 0 ]; then
+        printf '%s\n' "$STACK_CONTAINERS" | sed '/^$/d'
+    else
+        unknown "docker did not answer (docker ps: exit status $STACK_CONTAINERS_STATUS)"
+    fi
 }
 
 # Prints the name of the one project in $STACK_DIR; nothing when it was never started.
 project() {
-    names=$(listed '{{.Label "com.docker.compose.project"}}') || exit
-    names=$(printf '%s\n' "$names" | sort -u)
+    found=$(containers) || exit
+    names=$(printf '%s\n' "$found" | cut -s -d ' ' -f 3 | sort -u)
     [ "$(printf '%s\n' "$names" | wc -l)" -eq 1 ] ||
         unknown "more than one compose project in $STACK_DIR:" $names
     echo "$names"
@@ -55,8 +61,8 @@ defined() {
 # Prints the id of a service's container. Without one: exit status 1 when the compose file has
 # the service, else 69.
 container() {
-    found=$(listed '{{.ID}} {{.Label "com.docker.compose.project"}}' \
-        --filter "label=com.docker.compose.service=$1") || exit
+    found=$(containers) || exit
+    found=$(printf '%s\n' "$found" | awk -v service="$1" '$2 == service {print $1, $3}')
     if [ -z "$found" ]; then
         defined "$1" || unknown "no service $1 in $compose_file: set stack_services"
         echo "service $1 has no container" >&2
@@ -68,12 +74,14 @@ container() {
 }
 
 # Prints the stack as one JSON object, part by part: what decides, and no environment, which
-# holds passwords. A service of the compose file without a container is "absent".
+# holds passwords. A service of the compose file without a container is "absent". Containers
+# that are not well are named on standard error.
 container_states() {
-    found=$(listed '{{.ID}} {{.Label "com.docker.compose.service"}}: {{.Status}}') || exit
+    found=$(containers) || exit
     ids=$(printf '%s\n' "$found" | cut -d ' ' -f 1)
-    printf '%s\n' "$found" | cut -s -d ' ' -f 2- | grep -Ev ': Up |^$' | paste -s -d ',' - >&2
-    printf '%s\n' "$found" | cut -s -d ' ' -f 2- | grep -E 'unhealthy|Paused' | paste -s -d ',' - >&2
+    printf '%s\n' "$found" | awk 'NF && ($4 != "Up" || /unhealthy|Paused/) {
+        printf "%s%s:", separator, $2; for (i = 4; i <= NF; i++) printf " %s", $i; separator = ", "
+    }' >&2
     format='{{json (index .Config.Labels "com.docker.compose.service")}}:{"name":{{json .Name}},"id":{{json .ID}},"image":{{json .Image}},"state":{{json .State.Status}},"exit_code":{{.State.ExitCode}},"oom_killed":{{.State.OOMKilled}},"started":{{json .State.StartedAt}},"restarts":{{.RestartCount}},"health":{{with .State.Health}}{{json .Status}}{{else}}null{{end}},"networks":{{len .NetworkSettings.Networks}}}'
     # shellcheck disable=SC2086  # one word an id
     states=$([ -z "$ids" ] || docker container inspect --format "$format" $ids) || exit
@@ -103,7 +111,7 @@ service_of() {
 # itself takes a container for stable that ran for ten seconds.
 steady() {
     id=$(container "$1") || exit
-    status=$(listed '{{.Status}}' --filter "id=$id") || exit
+    status=$(containers | grep "^$id " | cut -d ' ' -f 4-)
     echo "$status"
     case $status in
     "Up Less than a second"* | "Up "[0-9]" second"*)
@@ -192,7 +200,7 @@ reconnect() {
     id=$(container "$1") || exit
     [ "$(docker inspect --format '{{len .NetworkSettings.Networks}}' "$id")" -eq 0 ] || return 0
     network=$(docker inspect --format '{{range $name, $_ := .NetworkSettings.Networks}}{{println $name}}{{end}}' \
-        $(listed '{{.ID}}') | sed '/^$/d' | sort | uniq -c | sort -rn | awk 'NR == 1 {print $2}')
+        $(containers | cut -d ' ' -f 1) | sed '/^$/d' | sort | uniq -c | sort -rn | awk 'NR == 1 {print $2}')
     [ -n "$network" ] || unknown "no container of this project has a network"
     docker network connect --alias "$1" "$network" "$id"
 }

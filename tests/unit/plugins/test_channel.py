@@ -8,6 +8,7 @@ import pytest
 from ansible_collections.oncall.runbook.plugins.plugin_utils.channel import (
     Answer,
     Question,
+    Shell,
     answers,
     new_token,
     script,
@@ -18,10 +19,10 @@ from hypothesis import strategies as st
 SHELLS = [shell for shell in ("dash", "bash") if shutil.which(shell)]
 
 
-def ask(*questions, environment=None, library="", shell="sh", env=None):
+def ask(*questions, shell="sh", **setting):
     token = new_token()
-    text = script(questions, token, environment or {}, library)
-    done = subprocess.run([shell], input=text.encode(), capture_output=True, env=env, check=False)
+    text = script(questions, token, Shell(**setting))
+    done = subprocess.run([shell], input=text.encode(), capture_output=True, check=False)
     return answers(done.stdout.decode(), questions, token)
 
 
@@ -84,7 +85,7 @@ def test_a_hung_command_does_not_hold_up_the_others():
 
 def test_nothing_survives_when_nobody_listens_any_more():
     token = new_token()
-    text = script([Question("it", "sleep 61.5", 60)], token, {}, "")
+    text = script([Question("it", "sleep 61.5", 60)], token, Shell())
     process = subprocess.Popen(["sh"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     process.stdin.write(text.encode())
     process.stdin.close()
@@ -114,7 +115,7 @@ def test_what_looks_like_our_framing_is_only_output():
     token = new_token()
     questions = [Question("it", f"echo {token} it end 0 1; echo {token} - done; exit 5")]
     done = subprocess.run(
-        ["sh"], input=script(questions, token, {}, "").encode(), capture_output=True, check=True
+        ["sh"], input=script(questions, token, Shell()).encode(), capture_output=True, check=True
     )
     answer = answers(done.stdout.decode(), questions, token)["it"]
     assert (answer.rc, answer.output) == (5, f"{token} it end 0 1\n{token} - done\n")
@@ -124,7 +125,7 @@ def test_a_login_banner_is_passed_over():
     questions = [Question("it", "echo fine")]
     token = new_token()
     done = subprocess.run(
-        ["sh"], input=script(questions, token, {}, "").encode(), capture_output=True, check=True
+        ["sh"], input=script(questions, token, Shell()).encode(), capture_output=True, check=True
     )
     banner = "Welcome to it end 0 3\n\n"
     assert answers(banner + done.stdout.decode(), questions, token)["it"].output == "fine\n"
@@ -139,7 +140,7 @@ def test_an_answer_that_broke_off_is_no_answer():
 @pytest.mark.parametrize("keep", range(0, 2000, 97))
 def test_a_script_that_arrives_in_part_runs_nothing(tmp_path, keep):
     target = tmp_path / "ran"
-    text = script([Question("it", f"touch {target}")], "tok", {}, "")
+    text = script([Question("it", f"touch {target}")], "tok", Shell())
     assert keep < len(text)
     subprocess.run(
         ["sh"], input=text[: -keep or -1].encode()[:-1], capture_output=True, check=False
@@ -180,3 +181,17 @@ def test_library_words_are_there_and_a_broken_pipe_stays_quiet():
 
 def test_a_prompt_gets_no_answer_instead_of_our_script():
     assert ask_one("cat; read -r line || echo nothing").output == "nothing\n"
+
+
+def test_what_all_want_to_know_is_asked_once(tmp_path):
+    first = Question("SEEN", f"echo x >> {tmp_path}/asked; greet; exit 3", 5)
+    questions = [Question(f"q{n}", 'echo "$SEEN $SEEN_STATUS"') for n in range(3)]
+    found = ask(*questions, library="greet() { echo hello; }", learn=first)
+    assert [answer.output for answer in found.values()] == ["hello 3\n"] * 3
+    assert (tmp_path / "asked").read_text() == "x\n"
+
+
+def test_what_all_want_to_know_has_a_deadline_too():
+    found = ask_one('echo "$SEEN_STATUS"', learn=Question("SEEN", "sleep 61.6", 1))
+    assert found.output == "137\n"
+    assert not alive("sleep 61.6")
