@@ -84,6 +84,10 @@ class Practice:
             " {{len .NetworkSettings.Networks}}' $(docker ps -aq) | sort"
         )
 
+    def identities(self):
+        """Name and id of every container; other than start times they survive a restart policy."""
+        return self.run("docker ps -a --no-trunc --format '{{.Names}} {{.ID}}' | sort")
+
     def data(self):
         """Everything that must not be lost: row counts, contents, volumes, certificates."""
         tables = self.query(

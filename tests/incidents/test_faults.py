@@ -31,12 +31,12 @@ def test_a_fault_is_found_and_cured_or_honestly_reported(practice, runbook, faul
     assert found.host()["root_causes"] == [fault["root_cause"]]
     assert (found.code, found.host()["verdict"]) == (3, "incident")
 
-    broken = practice.containers()
+    broken = practice.identities()
     planned = runbook("plan", *options)
+    assert planned.code == 3
     rungs = [step["rung"] for step in planned.host()["plan"] if step["allowed"]]
     assert rungs[:1] == fault["rungs"][:1]
-    if "crash_loop" not in fault["title"] and rungs != ["recreate_application"]:
-        assert practice.containers() == broken
+    assert practice.identities() == broken
 
     cured = runbook("remediate", "--yes", *options)
     host = cured.host()
@@ -49,19 +49,19 @@ def test_a_fault_is_found_and_cured_or_honestly_reported(practice, runbook, faul
     else:
         assert host["reason"]
 
-    after = practice.containers()
+    # What is broken still may restart by its own policy; what is cured may not move at all.
+    seen = practice.containers if fault["ends"] == "fixed" else practice.identities
+    after = seen()
     again = runbook("remediate", "--yes", *options)
     assert again.host()["actions"] == []
     assert again.host()["verdict"] == ("healthy" if fault["ends"] == "fixed" else "not_fixed")
-    if fault["rungs"] or fault["root_cause"] == "database_connection_failures":
-        assert practice.containers() == after
+    assert seen() == after
 
 
 def the_stack_works(practice):
     """On the host itself, at four levels: containers, /health, a read of the database, the page."""
     states = practice.run("docker ps -a --format '{{.Names}} {{.State}}'").split()
     assert states[1::2] == ["running"] * 5
-    assert practice.shell.socket("tcp://5007").is_listening
     assert practice.status("http://localhost:5007/health") == 200
     assert practice.login() == 401
     assert practice.status("http://localhost") == 200

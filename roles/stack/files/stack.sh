@@ -156,13 +156,13 @@ http() {
     fi
 }
 
-# Prints the last lines of both streams of a service's log that look like trouble, to
-# standard error: the reason beside a failed probe. Usage: complaints SERVICE PATTERN [OPTION…]
+# Prints what looks like trouble in a service's log since it was last started, to standard error:
+# the reason beside a failed probe. Usage: complaints SERVICE PATTERN
 complaints() {
-    service=$1 pattern=$2
-    shift 2
-    id=$(container "$service") || return 0
-    docker logs "$@" "$id" 2>&1 | grep -E "$pattern" | tail -n 3 >&2
+    id=$(container "$1") || return 0
+    # A start by the restart policy is one more try, whose reasons are those of the tries before.
+    start=$(docker inspect --format '{{if eq .RestartCount 0}}{{.State.StartedAt}}{{end}}' "$id")
+    docker logs --since "${start:-1h}" --tail 30 "$id" 2>&1 | grep -E "$2" | tail -n 3 >&2
 }
 
 # Waits until a command succeeds, asking twice a second. Usage: wait_until SECONDS COMMAND…
@@ -195,12 +195,15 @@ recreate() {
     compose up -d --no-deps --force-recreate "$1"
 }
 
+networks_of() {
+    docker inspect --format '{{len .NetworkSettings.Networks}}' "$(container "$1")"
+}
+
 # Joins a service that lost its network to the one its neighbours are on, under its own name.
 reconnect() {
-    id=$(container "$1") || exit
-    [ "$(docker inspect --format '{{len .NetworkSettings.Networks}}' "$id")" -eq 0 ] || return 0
+    [ "$(networks_of "$1")" -eq 0 ] || return 0
     network=$(docker inspect --format '{{range $name, $_ := .NetworkSettings.Networks}}{{println $name}}{{end}}' \
         $(containers | cut -d ' ' -f 1) | sed '/^$/d' | sort | uniq -c | sort -rn | awk 'NR == 1 {print $2}')
     [ -n "$network" ] || unknown "no container of this project has a network"
-    docker network connect --alias "$1" "$network" "$id"
+    docker network connect --alias "$1" "$network" "$(container "$1")"
 }
