@@ -56,6 +56,12 @@ class Practice:
         assert done.rc == 0, f"{command}\n{done.stdout}{done.stderr}"
         return done.stdout
 
+    def ssh_command(self):
+        """The ssh command that runs a shell script from its standard input on the host."""
+        options = ["-o", "IdentitiesOnly=yes", "-o", f"UserKnownHostsFile={KEYS / 'known_hosts'}"]
+        target = ["-p", str(self.port), "ops@127.0.0.1", "sh"]
+        return ["ssh", "-q", "-i", str(KEYS / "id_ed25519"), *options, *target]
+
     def reset(self):
         subprocess.run([LAB, "reset", self.name], check=True, capture_output=True, text=True)
 

@@ -1,0 +1,267 @@
+"""What holds for every run: healthy hosts, hosts that cannot be judged, gates, lease, cancel."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.oncall.runbook.plugins.plugin_utils import lock
+from conftest import INVENTORY, ROOT
+
+BOTH = {"RUNBOOK_LIMIT": "all"}
+STOP_DATABASE = "docker stop school_mgmt_db"
+
+
+def files(practice):
+    """Every file of the host with size and time, but for what the stack itself writes.
+
+    Directories without their time: Docker's own health checks pass through /tmp.
+    """
+    return practice.run(
+        "sudo find /srv /etc /home /root /tmp /opt /usr/local /dev/shm -xdev"
+        " -path /srv/school_mgmt/backend/logs -prune -o -type d -printf '%p\\n'"
+        " -o -printf '%p %s %T@\\n' | sort"
+    )
+
+
+def kept(tmp_path):
+    (run,) = sorted((tmp_path / "state" / "runbook" / "runs").iterdir())[-1:]
+    return run
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["triage"],
+        ["plan"],
+        ["diagnose", "application_not_responding"],
+        ["diagnose", "database-connection-failures"],
+        ["plan", "database_connection_failures"],
+        ["remediate", "--yes"],
+    ],
+)
+def test_a_healthy_host_is_not_touched(practice, runbook, command):
+    before = practice.containers(), files(practice), practice.data()
+    ran = runbook(*command, "--format", "json")
+    assert (ran.code, ran.host()["verdict"], ran.host()["reason"]) == (0, "healthy", "")
+    assert {i["confirmed"] for i in ran.host()["incidents"].values()} == {False}
+    assert ran.host().get("actions", []) == []
+    assert (practice.containers(), files(practice), practice.data()) == before
+
+
+def test_triage_judges_every_incident(practice, runbook):
+    incidents = runbook("triage", "--format", "json").host()["incidents"]
+    assert set(incidents) == {"application_not_responding", "database_connection_failures"}
+
+
+def test_an_unreachable_host_says_why_and_the_others_are_judged(practice, runbook, tmp_path):
+    inventory = yaml.safe_load(INVENTORY.read_text())
+    group = inventory["school_mgmt"]
+    group["vars"]["inventory_dir"] = str(INVENTORY.parent)
+    for key in ("ansible_ssh_private_key_file", "ansible_ssh_common_args"):
+        group["vars"][key] = group["vars"][key].replace(
+            "{{ inventory_dir }}", str(INVENTORY.parent)
+        )
+    group["hosts"] = {
+        "runbook-lab-1": None,
+        "nobody-listens": {"ansible_port": 1},
+        "no-such-name": {"ansible_host": "no-such-name.invalid"},
+        "wrong-key": {"ansible_port": 2201, "ansible_user": "nobody"},
+    }
+    path = tmp_path / "inventory.yml"
+    path.write_text(yaml.safe_dump(inventory))
+    ran = runbook("triage", "-i", path, "--format", "json", env=BOTH)
+    assert ran.code == 4
+    assert ran.host()["verdict"] == "healthy"
+    reasons = {name: host.get("unreachable") for name, host in ran.document["hosts"].items()}
+    assert reasons["nobody-listens"] == "refused"
+    assert reasons["no-such-name"] == "name"
+    assert reasons["wrong-key"] == "key"
+
+
+@pytest.mark.parametrize(
+    ("extra", "reason"),
+    [
+        ("stack_dir=/srv/elsewhere", "no directory /srv/elsewhere on this host: set stack_dir"),
+        ("stack_dir=/srv", "no compose file in /srv: set stack_dir"),
+        ('{"stack_services": {"database": "oracle"}}', "no service oracle in /srv/school_mgmt"),
+    ],
+)
+@pytest.mark.parametrize("command", [["triage"], ["remediate", "--yes"]])
+def test_what_is_not_there_is_unknown_never_healthy(practice, runbook, command, extra, reason):
+    ran = runbook(*command, "-e", extra, "--format", "json")
+    assert (ran.code, ran.host()["verdict"]) == (4, "unknown")
+    assert reason in ran.host()["reason"]
+    assert ran.host().get("actions", []) == []
+
+
+def test_a_wrong_input_is_one_clear_line(practice, runbook):
+    ran = runbook("triage", "-e", "database_connection_failures_limit_percent=many")
+    assert ran.code == 1
+    assert "database_connection_failures_limit_percent" in ran.stdout
+    assert "Traceback" not in ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("command", [["plan"], ["remediate", "--yes"]])
+def test_the_ladder_of_an_explained_incident_is_refused(practice, runbook, command):
+    practice.run(STOP_DATABASE)
+    time.sleep(2)
+    before = practice.identities()
+    ran = runbook(*command, "application_not_responding", "--format", "json")
+    assert (ran.code, ran.host()["verdict"]) == (6, "refused")
+    assert "database_connection_failures" in ran.host()["reason"]
+    assert practice.identities() == before
+    assert practice.run("docker inspect -f '{{.State.Running}}' school_mgmt_db").strip() == "false"
+
+
+def test_without_a_yes_nothing_is_done(practice, runbook):
+    practice.run(STOP_DATABASE)
+    ran = runbook("remediate", "--format", "json")
+    assert (ran.code, ran.host()["verdict"], ran.host()["actions"]) == (6, "refused", [])
+    assert practice.run("docker inspect -f '{{.State.Running}}' school_mgmt_db").strip() == "false"
+
+
+def test_a_riskier_rung_waits_for_its_allowance(practice, runbook):
+    """A broken deployment: nothing we may do cures it, and the outage is not ours to choose."""
+    practice.run(
+        "sudo sed -i 's|container_name: school_mgmt_backend|&\\n    command: [\"false\"]|'"
+        " /srv/school_mgmt/docker-compose.yml;"
+        " docker compose -f /srv/school_mgmt/docker-compose.yml up -d --no-deps backend 2>&1"
+    )
+    chain = "docker inspect -f '{{.Id}} {{.State.StartedAt}}' school_mgmt_blockchain"
+    before, data = practice.run(chain), practice.data()["rows"]
+    quick = ["--yes", "--format", "json", "-e", "incident_settle_seconds=2"]
+    first = runbook("remediate", *quick).host()
+    assert (first["verdict"], [a["rung"] for a in first["actions"]]) == (
+        "not_fixed",
+        ["recreate_application"],
+    )
+    assert "restart_stack needs --allow outage" in first["reason"]
+    second = runbook("remediate", "--allow", "outage", *quick).host()
+    assert [a["rung"] for a in second["actions"]] == ["recreate_application", "restart_stack"]
+    assert second["verdict"] == "not_fixed"
+    # The chain is in memory: a restart would have lost every certificate.
+    assert practice.run(chain) == before
+    assert practice.data()["rows"] == data
+
+
+def test_a_host_that_another_run_holds_is_left_alone(practice, runbook):
+    practice.run(STOP_DATABASE)
+    ssh = practice.ssh_command()
+    text = lock.shell("/srv/school_mgmt", "20261123T000000Z-0000", 60)
+    foreign = text.replace(lock.owner(), "another-machine:1")
+    subprocess.run(ssh, input=f"{foreign}\ntake_lock\n", text=True, check=True)
+    held = runbook("remediate", "--yes", "--format", "json")
+    assert (held.code, held.host()["verdict"], held.host()["actions"]) == (7, "locked", [])
+    assert "20261123T000000Z-0000" in held.host()["reason"]
+    assert practice.run("docker inspect -f '{{.State.Running}}' school_mgmt_db").strip() == "false"
+    subprocess.run(ssh, input=f"{foreign}\nrelease_lock\n", text=True, check=True)
+    assert runbook("remediate", "--yes", "--format", "json").code == 0
+
+
+def test_evidence_is_kept_before_the_first_change(practice, runbook, tmp_path):
+    practice.run(STOP_DATABASE)
+    runbook("remediate", "--yes", "--format", "json")
+    run = kept(tmp_path)
+    place = run / "evidence" / "runbook-lab-1"
+    manifest = json.loads((place / "manifest.json").read_text())["files"]
+    assert {"containers", "database_log", "backend_log", "compose_file"} <= set(manifest)
+    for entry in manifest.values():
+        data = (place / entry["file"]).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == entry["sha256"]
+    assert "database system is shut down" in (place / "database_log.txt").read_text()
+    events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+    order = [e.get("phase") or e.get("rung") for e in events if e.get("phase") or e.get("rung")]
+    assert order.index("evidence") < order.index("start_database")
+
+
+def test_without_room_for_evidence_nothing_is_done(practice, runbook, tmp_path):
+    practice.run(STOP_DATABASE)
+    (tmp_path / "state").write_text("not a directory")
+    ran = runbook("remediate", "--yes")
+    assert ran.code == 1
+    assert practice.run("docker inspect -f '{{.State.Running}}' school_mgmt_db").strip() == "false"
+
+
+def ours(practice=None):
+    """Processes that carry our mark, on this machine or on a practice host."""
+    look = "grep -lsE 'RUNBOOK_(CHANNEL|RUN_ID)=' /proc/[0-9]*/environ || true"
+    if practice:
+        return practice.run(f"sudo sh -c {json.dumps(look)}").split()
+    return subprocess.run(["sh", "-c", look], capture_output=True, text=True, check=True).stdout
+
+
+def test_ctrl_c_leaves_nothing_running(practice, runbook, tmp_path):
+    practice.run("sudo pkill -STOP -x dockerd")
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "runner", "triage", "-i", INVENTORY, "-l", "runbook-lab-1"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")},
+        )
+        until(lambda: ours(practice))
+        process.send_signal(signal.SIGINT)
+        output = "".join(process.communicate(timeout=30))
+        until(lambda: not ours(practice))
+    finally:
+        practice.run("sudo pkill -CONT -x dockerd")
+    assert process.returncode == 130
+    assert "Traceback" not in output
+    until(lambda: not ours())
+    assert json.loads((kept(tmp_path) / "run.json").read_text())["exit_code"] == 130
+
+
+def until(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.1)
+
+
+def play(*arguments):
+    return subprocess.run(
+        [Path(sys.executable).with_name("ansible-playbook"), "-i", INVENTORY, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+
+
+def test_plain_ansible_only_looks_and_with_the_tag_does_the_same(practice, tmp_path):
+    practice.run(STOP_DATABASE)
+    playbook = ["-l", "runbook-lab-1", "oncall.runbook.database_connection_failures"]
+    evidence = ["-e", f"incident_evidence_dir={tmp_path}"]
+    running = "docker inspect -f '{{.State.Running}}' school_mgmt_db"
+    assert play(*playbook).returncode == 0
+    assert play(*playbook, "--tags", "remediate", "--check", *evidence).returncode == 2
+    assert practice.run(running).strip() == "false"
+    cured = play(*playbook, "--tags", "remediate", *evidence)
+    assert cured.returncode == 0, cured.stdout
+    assert practice.run(running).strip() == "true"
+    assert (tmp_path / "runbook-lab-1" / "manifest.json").exists()
+
+
+def test_two_hosts_with_different_troubles_are_both_cured(practice_hosts, runbook):
+    one, two = practice_hosts
+    for host in practice_hosts:
+        host.reset()
+    one.run(STOP_DATABASE)
+    two.run("docker stop -t 1 school_mgmt_backend")
+    ran = runbook("remediate", "--yes", "--format", "json", env=BOTH)
+    assert ran.code == 0
+    rungs = {
+        name: [a["rung"] for a in host["actions"]] for name, host in ran.document["hosts"].items()
+    }
+    assert rungs == {"runbook-lab-1": ["start_database"], "runbook-lab-2": ["start_application"]}
+    for host in practice_hosts:
+        assert host.login() == 401
