@@ -5,10 +5,12 @@ another in a shell on the host; and against a play with a single no-op `raw` tas
 ansible-runner as well. Run it when nothing else runs: make bench
 """
 
+import os
 import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -55,7 +57,7 @@ def samples(practice_hosts, tmp_path_factory):
     practice_hosts[0].reset()
     noop = tmp_path_factory.mktemp("noop") / "noop.yml"
     noop.write_text("- hosts: all\n  gather_facts: false\n  tasks:\n    - raw: 'true'\n")
-    state = tmp_path_factory.mktemp("state")
+    state = str(tmp_path_factory.mktemp("state"))
     identity = ["-i", KEYS / "id_ed25519", "-o", "IdentitiesOnly=yes"]
     known = ["-o", f"UserKnownHostsFile={KEYS / 'known_hosts'}"]
     mux = ["-o", "ControlMaster=auto", "-o", f"ControlPath={state}/mux", "-o", "ControlPersist=60"]
@@ -67,11 +69,12 @@ def samples(practice_hosts, tmp_path_factory):
             *("-i", INVENTORY, "-l", "runbook-lab-1", "--format", "json"),
         ],
     }
+    beside = str(Path(sys.executable).parent)  # where ansible-playbook is
+    environment = {**os.environ, "PATH": f"{beside}:{os.environ['PATH']}", "XDG_STATE_HOME": state}
     taken = {way: [] for way in ways}
     for _ in range(WARM_UP + ROUNDS):
         for way, command in ways.items():
-            options = {"cwd": ROOT, "env": None}
-            taken[way].append(seconds([str(part) for part in command], **options))
+            taken[way].append(seconds([str(part) for part in command], cwd=ROOT, env=environment))
     return {way: statistics.median(values[WARM_UP:]) for way, values in taken.items()}
 
 

@@ -167,14 +167,18 @@ def test_shell_is_posix(path):
 @pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda path: path.stem)
 def test_a_playbook_is_a_table_of_contents(path):
     (play,) = yaml.safe_load(path.read_text())
-    assert set(play) == {"name", "hosts", "gather_facts", "vars", "tasks"}
+    assert set(play) == {"name", "hosts", "gather_facts", "vars", "roles"}
     assert play["gather_facts"] is False
-    tags = {}
-    for task in play["tasks"]:
-        assert set(task) == {"name", "ansible.builtin.import_role", "tags"}
-        tags[task["ansible.builtin.import_role"]["tasks_from"]] = task["tags"]
+    assert play["roles"] == ["oncall.runbook.incident"]
+
+
+def test_looking_is_the_default_and_acting_waits_for_its_tag():
+    tags = {
+        task["ansible.builtin.import_tasks"]: task["tags"]
+        for task in load("roles", "incident", "tasks", "main.yml")
+    }
     acting = ["never", "remediate"]
-    assert tags == {"diagnose": ["always"], "remediate": acting, "verify": acting}
+    assert tags == {"diagnose.yml": ["always"], "remediate.yml": acting, "verify.yml": acting}
 
 
 def test_every_incident_has_its_playbook():
