@@ -125,15 +125,16 @@ def practice_hosts():
         up = subprocess.run(["docker", "inspect", host.name], capture_output=True, check=False)
         if up.returncode != 0:
             pytest.fail(f"{host.name} is not up: make lab-up HOSTS=2")
-    return hosts
+    yield hosts
+    for host in hosts:
+        host.reset()
 
 
 @pytest.fixture
 def practice(practice_hosts):
-    """The first practice host, in good order before and after."""
+    """The first practice host, in good order whatever the test before did to it."""
     practice_hosts[0].reset()
-    yield practice_hosts[0]
-    practice_hosts[0].reset()
+    return practice_hosts[0]
 
 
 @pytest.fixture
