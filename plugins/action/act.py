@@ -46,7 +46,7 @@ class ActionModule(HostAction):
             return result | {"failed": True, "verdict": "refused", "reason": reason, "msg": reason}
         if self._task.check_mode:
             return result | {"skipped": True, "msg": f"would run: {arguments['run']}"}
-        return result | clean(self._act(arguments))
+        return result | clean(self._act(arguments), self.known_secrets(task_vars or {}))
 
     def _act(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         answer = self._run(arguments)

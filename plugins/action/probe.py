@@ -50,6 +50,7 @@ class ActionModule(HostAction):
             _ARGUMENTS, required_one_of=[["probes", "cards"]]
         )
         result |= {"changed": False, "phase": arguments["phase"]}
+        self._known = self.known_secrets(task_vars or {})
         self._check_inputs(arguments["check_inputs"], task_vars or {})
         try:
             result |= self._answer(arguments, (task_vars or {}).get("inventory_hostname", ""))
@@ -122,4 +123,4 @@ class ActionModule(HostAction):
         probes = [{"id": p, **shared[p]} if isinstance(p, str) else p for p in probes]
         found = self.ask([question(probe) for probe in probes], arguments["shell"])
         findings = {p["id"]: finding(p, found[p["id"]], self.evaluate) for p in probes}
-        return clean(findings)
+        return clean(findings, self._known)

@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
 from .channel import Answer, Question, Shell, answers, new_token, script
 from .findings import question
+from .redact import is_secret, named_secrets
 
 _ROLES = Path(__file__).parents[2] / "roles"
 
@@ -33,7 +35,10 @@ class HostAction(ActionBase):
         """
         token = new_token()
         text = script(questions, token, _shell(shell))
-        result = self._low_level_execute_command("sh", in_data=text.encode(), executable="/bin/sh")
+        with self._unseen():
+            result = self._low_level_execute_command(
+                "sh", in_data=text.encode(), executable="/bin/sh"
+            )
         found = answers(result["stdout"], questions, token)
         if result["rc"] != 0 and all(answer.rc is None for answer in found.values()):
             said = (result["stderr"] or result["stdout"]).strip().splitlines()
@@ -42,6 +47,24 @@ class HostAction(ActionBase):
                 f"{said[-1] if said else 'nothing was printed'}"
             )
         return found
+
+    @contextmanager
+    def _unseen(self) -> Iterator[None]:
+        """Keep the raw channel, not yet redacted, out of the connection's own -vvv output."""
+        context = self._connection._play_context
+        before, context.no_log = context.no_log, True
+        try:
+            yield
+        finally:
+            context.no_log = before
+
+    def known_secrets(self, variables: Mapping[str, Any]) -> set[str]:
+        """Return the values of the host's variables that bear the name of a secret."""
+        found = {}
+        for name in filter(is_secret, variables):
+            with suppress(AnsibleError):  # one that nothing here uses may not be defined in full
+                found[name] = self._templar.template(variables[name])
+        return named_secrets(found)
 
     def evaluate(self, expression: str, names: Mapping[str, Any]) -> Any:
         """Evaluate a Jinja ``expression`` of a card with ``names`` and the host's variables."""

@@ -3,26 +3,60 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 T = TypeVar("T")
 
 MASK = "********"
 
-_WORDS = "passw(?:or)?d|passphrase|pwd|secret|token|(?:api|private)[_-]?key|credential|mnemonic"
-_NAME = rf"[\w.-]*(?:{_WORDS})[\w.-]*"
+_WORDS = (
+    r"passw(?:or)?d|passphrase|pwd|secret|token|credential|mnemonic|webhook|masterauth"
+    r"|(?:api|private|access|encryption|signing)[_-]?key"
+    r"|(?:[_-]|db|pg|mysql|mail|smtp|redis|require|root|user)pass(?![a-z])"
+)
+# A name is looked through once (the lookahead) and then taken whole, so that no text, however it
+# is made, takes longer than its length.
+_NAME = rf"(?<![\w.-])(?=[\w.-]*?(?:{_WORDS}))[\w.-]++"
 # Where a secret stands in text; the group `secret` is what must not be seen.
 _PLACES = [
-    re.compile(rf"\b{_NAME}[\"']?\s*[=:]\s*(?P<quote>[\"'])(?P<secret>.+?)(?P=quote)", re.I),
-    re.compile(rf"\b{_NAME}[\"']?\s*[=:]\s*(?P<secret>[^\s\"',;&}}\]]+)", re.I),
-    re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/:@]*:(?P<secret>[^\s/]+)@", re.I),
+    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?P<secret>.+?)(?:-----END|\Z)", re.S),
+    # A string of JSON, as docker prints an environment: "NAME=…"
+    re.compile(rf"\"{_NAME}=(?P<secret>(?:\\.|[^\"\\\n])+)", re.I),
+    re.compile(
+        rf"{_NAME}(?:\\*[\"'])?[ \t]*[=:][ \t]*(?P<quote>\\*[\"'])"
+        r"(?P<secret>(?:''|(?!(?P=quote))(?:\\.|[^\n\\]))+)(?P=quote)",
+        re.I,
+    ),
+    # A line of YAML up to its comment: a plain value may hold blanks and commas.
+    re.compile(
+        rf"^[ \t]*(?:-[ \t]+)?{_NAME}(?::[ \t]+|=)"
+        r"(?P<secret>[^\s\"'|>]\S*+(?:[ \t]++(?!\#)\S++)*+)",
+        re.I | re.M,
+    ),
+    re.compile(
+        rf"{_NAME}(?:\\*[\"'])?[ \t]*[=:][ \t]*(?P<secret>[^\s\"',;&}}\]\\]+)",
+        re.I,
+    ),
+    # An argument of its own: --requirepass SECRET, "--requirepass", "SECRET"
+    re.compile(
+        rf"(?<![\w.-])(?:--(?!no-)|(?=requirepass|masterauth))(?=[\w-]*?(?:{_WORDS}))[\w-]++"
+        r"(?:[ \t]+|[\"']\s*,\s*[\"'])(?P<secret>[^\s\"'-][^\s\"']*)",
+        re.I,
+    ),
+    # SQL: ALTER ROLE app PASSWORD 'SECRET'
+    re.compile(r"\b(?:password|identified by)\s+'(?P<secret>(?:''|[^'\n])+)'", re.I),
+    re.compile(r"(?<=://)[^\s/:@\"']*+:(?P<secret>[^\s/\"']+)@"),
+    re.compile(r"(?<=://)(?P<secret>[^\s/:@\"'*]{20,}+)@"),
     re.compile(r"\b(?:bearer|basic)\s+(?P<secret>[\w.~+/=-]{8,})", re.I),
-    re.compile(r"\b(?P<secret>eyJ[\w-]+\.[\w-]+\.[\w-]*)"),
+    re.compile(r"\b(?:set-)?cookie:[ \t]*(?P<secret>[^\r\n\"]+)", re.I),
+    re.compile(r"(?<![\w-])(?P<secret>eyJ[\w-]++\.[\w-]++\.[\w-]*+)"),
     re.compile(r"\b(?P<secret>0x[0-9a-f]{64})\b", re.I),
-    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?P<secret>.+?)-----END", re.S),
 ]
+_SECRET_NAME = re.compile(_WORDS, re.I)
 # Shorter values are words ("true", "none") that would blank out half a log.
 _SHORTEST = 6
 
@@ -30,21 +64,34 @@ _SHORTEST = 6
 def secrets_in(texts: Iterable[str]) -> set[str]:
     """Return the secret values that ``texts`` give away by the place where they stand."""
     return {
-        match["secret"]
+        spelled
         for text in texts
         for place in _PLACES
         for match in place.finditer(text)
-        if match["secret"] != MASK
+        if MASK not in match["secret"]
+        for spelled in _spellings(match["secret"])
     }
 
 
+def _spellings(secret: str) -> Iterator[str]:
+    """Yield a secret as it stands, and as programs know it: without URL or JSON escapes."""
+    yield secret
+    yield unquote(secret)
+    if "\\" in secret:
+        try:
+            yield str(json.loads(f'"{secret}"', strict=False))
+        except ValueError:
+            return
+
+
 def redact(text: str, known: Iterable[str] = ()) -> str:
-    """Return ``text`` with every secret masked: by its place, and the ``known`` ones anywhere."""
-    for place in _PLACES:
-        text = place.sub(_mask, text)
+    """Return ``text`` with every secret masked: the ``known`` ones anywhere, others by place."""
+    # Known ones first: a place may end inside a secret that is known to be longer.
     for secret in sorted(known, key=len, reverse=True):
         if len(secret) >= _SHORTEST:
             text = text.replace(secret, MASK)
+    for place in _PLACES:
+        text = place.sub(_mask, text)
     return text
 
 
@@ -53,26 +100,45 @@ def _mask(match: re.Match[str]) -> str:
     return match[0][:start] + MASK + match[0][end:]
 
 
-def clean(data: T) -> T:
+def clean(data: T, known: Iterable[str] = ()) -> T:
     """Return nested ``data`` with secrets masked; what one text gives away is masked in all."""
-    known = secrets_in(_texts(data))
+    secrets = {*known, *_secrets(data)}
 
-    def masked(value: Any) -> Any:
+    def masked(value: Any, named: bool = False) -> Any:
         if isinstance(value, str):
-            return redact(value, known)
+            return MASK if named and value else redact(value, secrets)
         if isinstance(value, list):
-            return [masked(item) for item in value]
+            return [masked(item, named) for item in value]
         if isinstance(value, dict):
-            return {key: masked(item) for key, item in value.items()}
+            return {key: masked(item, is_secret(key)) for key, item in value.items()}
         return value
 
     cleaned: T = masked(data)
     return cleaned
 
 
-def _texts(value: Any) -> Iterator[str]:
+def named_secrets(variables: Any) -> set[str]:
+    """Return the texts that nested ``variables`` hold under the name of a secret."""
+    return {text for text, named in _texts(variables) if named}
+
+
+def is_secret(key: object) -> bool:
+    """Tell whether ``key`` is the name of a secret."""
+    return isinstance(key, str) and bool(_SECRET_NAME.search(key))
+
+
+def _secrets(data: object) -> set[str]:
+    texts = [*_texts(data)]
+    named = {text for text, is_named in texts if is_named}
+    return named | secrets_in(text for text, is_named in texts if not is_named)
+
+
+def _texts(value: Any, named: bool = False) -> Iterator[tuple[str, bool]]:
     if isinstance(value, str):
-        yield value
-    elif isinstance(value, list | dict):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _texts(item)
+        yield value, named
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item, named)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _texts(item, is_secret(key))

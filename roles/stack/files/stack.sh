@@ -162,7 +162,30 @@ complaints() {
     id=$(container "$1") || return 0
     # A start by the restart policy is one more try, whose reasons are those of the tries before.
     start=$(docker inspect --format '{{if eq .RestartCount 0}}{{.State.StartedAt}}{{end}}' "$id")
-    docker logs --since "${start:-1h}" --tail 30 "$id" 2>&1 | grep -E "$2" | tail -n 3 >&2
+    docker logs --since "${start:-1h}" --tail 30 "$id" 2>&1 | grep -E "$2" | tail -n 3 |
+        without_secrets "$id" >&2
+}
+
+# Masks in its input what a container's environment holds under the name of a secret: nothing
+# else on the way would know such a value for one.
+without_secrets() {
+    secrets=$(docker inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "$1" |
+        grep -iE '^[^=]*(pass|pwd|secret|token|key|credential|url|uri|dsn)[^=]*=' | cut -d = -f 2- |
+        sed 'p; s|^.*://[^:/]*:\([^@]*\)@.*$|\1|')
+    SECRETS=$secrets awk '
+        BEGIN { count = split(ENVIRON["SECRETS"], secret, "\n") }
+        {
+            for (i = 1; i <= count; i++) {
+                if (length(secret[i]) < 6) continue
+                rest = $0; $0 = ""
+                while (at = index(rest, secret[i])) {
+                    $0 = $0 substr(rest, 1, at - 1) "********"
+                    rest = substr(rest, at + length(secret[i]))
+                }
+                $0 = $0 rest
+            }
+            print
+        }'
 }
 
 # Waits until a command succeeds, asking twice a second. Usage: wait_until SECONDS COMMAND…

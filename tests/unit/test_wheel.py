@@ -1,0 +1,222 @@
+"""What is shipped: the wheel and the collection's archive, made from this checkout and used."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+INSIDE = "ansible_collections/oncall/runbook/"
+VERSION = yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"]
+# What lies about in a checkout and must never be shipped.
+LITTER = [
+    ".venv/lib/python3/site-packages/other.py",
+    ".lab/id_ed25519",
+    "dist/old.whl",
+    "runner/__pycache__/cli.cpython-311.pyc",
+    "plugins/action/__pycache__/act.cpython-311.pyc",
+]
+
+
+def run(*command, cwd, env=None, check=True):
+    done = subprocess.run(
+        [*map(str, command)],
+        cwd=cwd,
+        env=env,
+        check=False,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=300,
+    )
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def listed(*options):
+    out = subprocess.run(
+        ["git", "ls-files", "-z", *options], cwd=ROOT, check=True, stdout=-1
+    ).stdout
+    names = [Path(name) for name in out.decode().split("\0") if name]
+    return sorted(name for name in names if (ROOT / name).is_file())
+
+
+@pytest.fixture(scope="session")
+def shipped():
+    """What git tracks, or would: the work tree as it is, without what .gitignore names."""
+    return listed("--cached", "--others", "--exclude-standard")
+
+
+@pytest.fixture(scope="session")
+def source(shipped, tmp_path_factory):
+    """A copy of the checkout that nobody else works in, with litter."""
+    place = tmp_path_factory.mktemp("source")
+    for name in [*shipped, *map(Path, LITTER)]:
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        if (ROOT / name).is_file() and str(name) not in LITTER:
+            shutil.copy2(ROOT / name, place / name)
+        else:
+            (place / name).write_text("litter")
+    return place
+
+
+@pytest.fixture(scope="session")
+def wheel(source, tmp_path_factory):
+    place = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "build", "--wheel", "--outdir", place]
+    try:
+        import hatchling  # noqa: F401  # spares an environment with hatchling from PyPI
+    except ImportError:
+        run(*build, source, cwd=place)
+    else:
+        run(*build, "--no-isolation", source, cwd=place)
+    (found,) = place.glob("*.whl")
+    return found
+
+
+@pytest.fixture(scope="session")
+def archive(source, tmp_path_factory):
+    place = tmp_path_factory.mktemp("archive")
+    run(BIN / "ansible-galaxy", "collection", "build", "--output-path", place, source, cwd=place)
+    (found,) = place.glob("*.tar.gz")
+    return found
+
+
+def packed(path):
+    """Name the files in a wheel or archive."""
+    if path.suffix == ".whl":
+        with zipfile.ZipFile(path) as wheel:
+            return {name for name in wheel.namelist() if not name.endswith("/")}
+    with tarfile.open(path) as archive:
+        return {member.name for member in archive if member.isfile()}
+
+
+def below(shipped, *parts):
+    return {str(name) for name in shipped if name.parts[0] in parts}
+
+
+@pytest.fixture
+def collection(shipped):
+    """The files that the collection works with, by their names in the checkout."""
+    code = below(shipped, "meta", "playbooks", "plugins", "roles")
+    assert {Path(name).suffix for name in code} == {".yml", ".py", ".sh"}
+    examples = {n for n in below(shipped, "inventory") if n.startswith("inventory/example/")}
+    return {*code, *examples, "inventory/local.yml"}
+
+
+def test_the_wheel_carries_the_command_and_the_collection_and_nothing_else(
+    wheel, shipped, collection
+):
+    assert wheel.name == f"oncall_runbook-{VERSION}-py3-none-any.whl"
+    files = {name for name in packed(wheel) if ".dist-info/" not in name}
+    command = below(shipped, "runner")
+    assert "runner/schema/run.schema.json" in command
+    assert files == command | {INSIDE + name for name in {*collection, "galaxy.yml"}}
+
+
+def test_the_archive_carries_what_the_playbooks_need_and_nothing_else(archive, shipped, collection):
+    assert archive.name == f"oncall-runbook-{VERSION}.tar.gz"
+    made = {"MANIFEST.json", "FILES.json"}
+    texts = {"README.md", "LICENSE", "CHANGELOG.md", *below(shipped, "docs")}
+    assert packed(archive) == made | texts | collection
+
+
+def test_wheel_and_archive_are_of_one_version(wheel, archive):
+    with tarfile.open(archive) as opened:
+        told = json.load(opened.extractfile("MANIFEST.json"))["collection_info"]
+    assert (told["namespace"], told["name"], told["version"]) == ("oncall", "runbook", VERSION)
+    assert f"-{VERSION}-" in wheel.name
+
+
+@pytest.fixture(scope="session")
+def installed(wheel, tmp_path_factory):
+    """The wheel in an environment of its own, far from the checkout; returns its programs."""
+    place = tmp_path_factory.mktemp("installed")
+    venv.create(place, with_pip=True)
+    pip = [place / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    run(*pip, wheel, cwd=place)
+    return place / "bin"
+
+
+@pytest.fixture
+def use(installed, tmp_path):
+    """Use an installed program as a stranger would: no variable of ours, an unrelated place."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    ours = ("ANSIBLE_", "RUNBOOK_", "PYTHON", "XDG_", "VIRTUAL_ENV")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(ours)} | {
+        "HOME": str(tmp_path / "home"),
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+        "PATH": f"{installed}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    }
+
+    def use(program, *arguments, check=True, **more):
+        return run(installed / program, *arguments, cwd=elsewhere, env=env | more, check=check)
+
+    return use
+
+
+@pytest.fixture
+def inventory(tmp_path):
+    """This machine as a host, whose stack is nowhere."""
+    here = {"ansible_connection": "local", "stack_dir": str(tmp_path / "none")}
+    path = tmp_path / "inventory.yml"
+    path.write_text(yaml.safe_dump({"all": {"hosts": {"here": here}}}))
+    return path
+
+
+def test_the_command_knows_its_version_and_its_incidents(use):
+    assert VERSION in use("runbook", "--version").stdout
+    incidents = {path.stem for path in (ROOT / "playbooks").glob("*.yml")} - {"triage"}
+    told = json.loads(use("runbook", "list", "--format", "json").stdout)
+    assert {entry["incident"] for entry in told} == incidents
+    listing = use("runbook", "list").stdout
+    assert [name for name in incidents if name not in listing] == []
+
+
+def test_nothing_comes_from_the_checkout(use, installed):
+    told = use("python", "-c", "import runner; from runner import catalog; "
+               "print(runner.__file__, catalog.collection())").stdout.split()  # fmt: skip
+    assert [path for path in told if not path.startswith(str(installed.parent))] == []
+
+
+def test_a_host_without_the_stack_cannot_be_judged_and_says_why_in_one_line(use, inventory):
+    done = use("runbook", "triage", "-i", inventory, check=False)
+    assert done.returncode == 4, done.stdout + done.stderr
+    why = f"no directory {inventory.parent}/none on this host: set stack_dir"
+    first, *_ = done.stdout.splitlines()
+    assert first.startswith("here: unknown — ")
+    assert why in first
+    assert "Traceback" not in done.stdout + done.stderr
+    assert list(inventory.parent.glob("state/runbook/runs/*/run.json"))
+
+
+def test_ansible_finds_the_playbooks_by_name(use, inventory):
+    done = use("ansible-playbook", "oncall.runbook.triage", "-i", inventory)
+    assert "failed=0" in done.stdout
+    assert "unreachable=0" in done.stdout
+    assert "[WARNING]" not in done.stdout + done.stderr
+
+
+def test_the_archive_works_by_itself(use, archive, inventory, tmp_path):
+    """As AWX would use it: the collection where galaxy installs one, and no wheel."""
+    paths = {
+        "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections"),
+        "ANSIBLE_COLLECTIONS_SCAN_SYS_PATH": "false",
+    }
+    place = ("-p", tmp_path / "collections")
+    use("ansible-galaxy", "collection", "install", "--offline", *place, archive, **paths)
+    done = use("ansible-playbook", "oncall.runbook.triage", "-i", inventory, **paths)
+    assert "failed=0" in done.stdout
+    shutil.rmtree(tmp_path / "collections")
+    gone = use("ansible-playbook", "oncall.runbook.triage", "-i", inventory, check=False, **paths)
+    assert gone.returncode != 0  # so it was the archive's
