@@ -29,9 +29,11 @@ watch() {
     done
 }
 
-# Sends standard input; one byte more than the cap tells that it was cut.
+# Sends standard input; one byte more than the cap tells that it was cut. Only then is there
+# more to read, and whoever writes it must not meet a closed pipe.
 send() {
-    chunks=$({ head -c "$((cap + 1))"; cat >/dev/null; } | base64 -w 3000)
+    chunks=$(head -c "$((cap + 1))" | base64 -w 3000)
+    [ "${#chunks}" -lt "$cap" ] || cat >/dev/null
     for chunk in $chunks; do echo "$token $id $1 $chunk"; done
 }
 

@@ -102,9 +102,10 @@ def _judge_value(probe: Mapping[str, Any], seen: Finding, evaluate: Evaluate) ->
         value = _PARSERS[parse](seen["output"])
     except ValueError:
         return {"reason": f"not {parse}: {last_line(seen['output'])[:80]}"}
-    names = {**seen, "value": value}
+    if "healthy" not in probe:
+        return {"value": value, "status": "healthy"}
     try:
-        healthy = evaluate(str(probe.get("healthy", "rc == 0")), names)
+        healthy = evaluate(str(probe["healthy"]), {**seen, "value": value})
     except Exception as error:
         return {"value": value, "reason": f"cannot be judged: {first_line(str(error))}"}
     return {"value": value, "status": "healthy" if healthy else "unhealthy"}

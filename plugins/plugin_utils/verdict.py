@@ -47,11 +47,12 @@ def holds(
 ) -> tuple[bool | None, str]:
     """Tell whether ``expression`` over ``findings`` is true, whatever the unknown ones would say.
 
-    It is evaluated twice, with every unknown finding taken as healthy and as not; where the
-    two differ, or one cannot be evaluated, the answer is None. Also returns the error, if any.
+    With unknown findings it is evaluated twice, with all of them taken as healthy and as not;
+    where the two differ, or one cannot be evaluated, the answer is None. Also returns the error.
     """
     answers = set()
-    for assumed in (True, False):
+    unsure = any(finding["status"] == "unknown" for finding in findings.values())
+    for assumed in (True, False) if unsure else (True,):
         names = {
             id: {**finding, "healthy": assumed} if finding["status"] == "unknown" else finding
             for id, finding in findings.items()

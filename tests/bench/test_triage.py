@@ -75,16 +75,20 @@ def samples(practice_hosts, tmp_path_factory):
     for _ in range(WARM_UP + ROUNDS):
         for way, command in ways.items():
             taken[way].append(seconds([str(part) for part in command], cwd=ROOT, env=environment))
-    return {way: statistics.median(values[WARM_UP:]) for way, values in taken.items()}
+    return {way: values[WARM_UP:] for way, values in taken.items()}
+
+
+def ratio(samples, other):
+    """The median of the rounds' own ratios: what else the machine does hits both of a round."""
+    of_rounds = [mine / its for mine, its in zip(samples["triage"], samples[other], strict=True)]
+    mine, its = (statistics.median(samples[way]) for way in ("triage", other))
+    print(f"\ntriage {mine:.2f} s, {other} {its:.2f} s: {statistics.median(of_rounds):.2f}")
+    return statistics.median(of_rounds)
 
 
 def test_against_the_commands_typed_by_hand(samples):
-    ratio = samples["triage"] / samples["typed"]
-    print(f"\ntriage {samples['triage']:.2f} s, typed {samples['typed']:.2f} s: {ratio:.2f}")
-    assert ratio <= 0.6
+    assert ratio(samples, "typed") <= 0.6
 
 
 def test_against_a_play_that_does_nothing(samples):
-    ratio = samples["triage"] / samples["noop"]
-    print(f"\ntriage {samples['triage']:.2f} s, no-op {samples['noop']:.2f} s: {ratio:.2f}")
-    assert ratio <= 1.6
+    assert ratio(samples, "noop") <= 1.6

@@ -39,7 +39,7 @@ containers() {
             --filter "label=com.docker.compose.project.working_dir=$STACK_DIR" --format \
             '{{.ID}} {{.Label "com.docker.compose.service"}} {{.Label "com.docker.compose.project"}} {{.Status}}'
     elif [ "$STACK_CONTAINERS_STATUS" -eq 0 ]; then
-        printf '%s\n' "$STACK_CONTAINERS" | sed '/^$/d'
+        [ -z "$STACK_CONTAINERS" ] || printf '%s\n' "$STACK_CONTAINERS"
     else
         unknown "docker did not answer (docker ps: exit status $STACK_CONTAINERS_STATUS)"
     fi
@@ -62,15 +62,18 @@ defined() {
 # the service, else 69.
 container() {
     found=$(containers) || exit
-    found=$(printf '%s\n' "$found" | awk -v service="$1" '$2 == service {print $1, $3}')
-    if [ -z "$found" ]; then
+    found=$(printf '%s\n' "$found" | awk -v service="$1" '
+        $2 == service { id = $1; if (!($3 in seen)) { seen[$3]; projects++ } }
+        END { print (projects > 1 ? "several" : id) }')
+    case $found in
+    several) unknown "service $1 runs in more than one project in $STACK_DIR" ;;
+    "")
         defined "$1" || unknown "no service $1 in $compose_file: set stack_services"
         echo "service $1 has no container" >&2
         exit 1
-    fi
-    [ "$(printf '%s\n' "$found" | cut -d ' ' -f 2 | sort -u | wc -l)" -eq 1 ] ||
-        unknown "service $1 runs in more than one project in $STACK_DIR"
-    echo "${found%% *}"
+        ;;
+    esac
+    echo "$found"
 }
 
 # Prints the stack as one JSON object, part by part: what decides, and no environment, which
@@ -82,36 +85,37 @@ container_states() {
     printf '%s\n' "$found" | awk 'NF && ($4 != "Up" || /unhealthy|Paused/) {
         printf "%s%s:", separator, $2; for (i = 4; i <= NF; i++) printf " %s", $i; separator = ", "
     }' >&2
-    format='{{json (index .Config.Labels "com.docker.compose.service")}}:{"name":{{json .Name}},"id":{{json .ID}},"image":{{json .Image}},"state":{{json .State.Status}},"exit_code":{{.State.ExitCode}},"oom_killed":{{.State.OOMKilled}},"started":{{json .State.StartedAt}},"restarts":{{.RestartCount}},"health":{{with .State.Health}}{{json .Status}}{{else}}null{{end}},"networks":{{len .NetworkSettings.Networks}}}'
+    format='{{index .Config.Labels "com.docker.compose.service"}} {"name":{{json .Name}},"id":{{json .ID}},"image":{{json .Image}},"state":{{json .State.Status}},"exit_code":{{.State.ExitCode}},"oom_killed":{{.State.OOMKilled}},"started":{{json .State.StartedAt}},"restarts":{{.RestartCount}},"health":{{with .State.Health}}{{json .Status}}{{else}}null{{end}},"networks":{{len .NetworkSettings.Networks}}}'
     # shellcheck disable=SC2086  # one word an id
     states=$([ -z "$ids" ] || docker container inspect --format "$format" $ids) || exit
-    for part in backend frontend database blockchain cache; do
-        service=$(service_of $part)
-        case $states in
-        *"\"$service\":{"*) ;;
-        *) ! defined "$service" || states=$states"
-\"$service\":{\"state\":\"absent\",\"networks\":0}" ;;
+    for service in "$STACK_BACKEND" "$STACK_FRONTEND" "$STACK_DATABASE" "$STACK_BLOCKCHAIN" "$STACK_CACHE"; do
+        case "
+$states" in
+        *"
+$service {"*) ;;
+        *) ! defined "$service" || states="$states
+$service {\"state\":\"absent\",\"networks\":0}" ;;
         esac
-        states=$(printf '%s\n' "$states" | sed "s|^\"$service\":{|\"$part\":{|")
     done
-    printf '{%s}\n' "$(printf '%s' "$states" | sed '/^$/d' | paste -s -d , -)"
-}
-
-service_of() {
-    case $1 in
-    backend) echo "$STACK_BACKEND" ;;
-    frontend) echo "$STACK_FRONTEND" ;;
-    database) echo "$STACK_DATABASE" ;;
-    blockchain) echo "$STACK_BLOCKCHAIN" ;;
-    cache) echo "$STACK_CACHE" ;;
-    esac
+    printf '%s\n' "$states" | awk '
+        BEGIN {
+            part[ENVIRON["STACK_BACKEND"]] = "backend"; part[ENVIRON["STACK_FRONTEND"]] = "frontend"
+            part[ENVIRON["STACK_DATABASE"]] = "database"; part[ENVIRON["STACK_CACHE"]] = "cache"
+            part[ENVIRON["STACK_BLOCKCHAIN"]] = "blockchain"
+            printf "{"
+        }
+        NF {
+            name = $1 in part ? part[$1] : $1
+            printf "%s\"%s\":%s", separator, name, substr($0, length($1) + 2); separator = ","
+        }
+        END { print "}" }'
 }
 
 # Fails for a service that is down or has just been restarted by its policy once more. Docker
 # itself takes a container for stable that ran for ten seconds.
 steady() {
     id=$(container "$1") || exit
-    status=$(containers | grep "^$id " | cut -d ' ' -f 4-)
+    status=$(containers | sed -n "s/^$id [^ ]* [^ ]* //p")
     echo "$status"
     case $status in
     "Up Less than a second"* | "Up "[0-9]" second"*)
