@@ -49,7 +49,7 @@ unit: setup
 
 test: lint
 	$(MAKE) lab-up HOSTS=2
-	pytest --ignore=tests/bench
+	pytest
 
 bench: lab-up
 	pytest -s tests/bench

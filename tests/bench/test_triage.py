@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from practice import INVENTORY, KEYS, ROOT
 
 ROUNDS = 9
 WARM_UP = 2
@@ -52,8 +53,6 @@ def seconds(command, **options):
 @pytest.fixture(scope="module")
 def samples(practice_hosts, tmp_path_factory):
     """Seconds of each way, alternating, without the first rounds."""
-    from conftest import INVENTORY, KEYS, ROOT
-
     practice_hosts[0].reset()
     noop = tmp_path_factory.mktemp("noop") / "noop.yml"
     noop.write_text("- hosts: all\n  gather_facts: false\n  tasks:\n    - raw: 'true'\n")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.oncall.runbook.plugins.plugin_utils import lock
-from conftest import INVENTORY, ROOT
+from practice import INVENTORY, ROOT
 
 BOTH = {"RUNBOOK_LIMIT": "all"}
 STOP_DATABASE = "docker stop school_mgmt_db"

@@ -1,0 +1,114 @@
+"""A practice host as tests see it, and what a finished `runbook` left."""
+
+import json
+import subprocess
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import jsonschema
+import testinfra
+
+ROOT = Path(__file__).parents[2]
+LAB = ROOT / "tests" / "lab" / "lab"
+INVENTORY = ROOT / "inventory" / "lab.yml"
+KEYS = ROOT / ".lab"
+SCHEMA = json.loads((ROOT / "runner" / "schema" / "run.schema.json").read_text())
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A finished `runbook`: exit code, both streams, and its JSON document."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @cached_property
+    def document(self):
+        document = json.loads(self.stdout)
+        jsonschema.validate(document, SCHEMA)
+        assert document["exit_code"] == self.code
+        return document
+
+    def host(self, name="runbook-lab-1"):
+        return self.document["hosts"][name]
+
+
+class Practice:
+    """A practice host, seen from inside over ssh, by its own means and never by our output."""
+
+    def __init__(self, number):
+        self.name = f"runbook-lab-{number}"
+        self.port = 2200 + number
+        self.shell = testinfra.get_host(
+            f"ssh://ops@127.0.0.1:{self.port}",
+            ssh_identity_file=str(KEYS / "id_ed25519"),
+            ssh_extra_args=f"-o IdentitiesOnly=yes -o UserKnownHostsFile={KEYS / 'known_hosts'}",
+        )
+
+    def run(self, command):
+        """Run a shell command as the user ops; it must succeed."""
+        done = self.shell.run(command)
+        assert done.rc == 0, f"{command}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def ssh_command(self):
+        """The ssh command that runs a shell script from its standard input on the host."""
+        options = ["-o", "IdentitiesOnly=yes", "-o", f"UserKnownHostsFile={KEYS / 'known_hosts'}"]
+        target = ["-p", str(self.port), "ops@127.0.0.1", "sh"]
+        return ["ssh", "-q", "-i", str(KEYS / "id_ed25519"), *options, *target]
+
+    def reset(self):
+        subprocess.run([LAB, "reset", self.name], check=True, capture_output=True, text=True)
+
+    def query(self, statement):
+        return self.run(
+            f'docker exec school_mgmt_db psql -X -A -t -U postgres -d school_mgmt -c "{statement}"'
+        ).strip()
+
+    def status(self, url, *options):
+        """HTTP status of a request from the host; 0 without an answer."""
+        options = " ".join(options)
+        done = self.shell.run(f"curl -s -m 10 -o /dev/null -w '%{{http_code}}' {options} {url}")
+        return int(done.stdout or 0)
+
+    def login(self):
+        return self.status(
+            "http://localhost:5007/api/v1/auth/login",
+            "-H 'Content-Type: application/json'",
+            """-d '{"email": "nobody@example.invalid", "password": "-"}' """,
+        )
+
+    def containers(self):
+        """Id and start time of every container: any touch changes one of them."""
+        return self.run(
+            "docker inspect --format '{{.Name}} {{.Id}} {{.State.Status}} {{.State.StartedAt}}"
+            " {{len .NetworkSettings.Networks}}' $(docker ps -aq) | sort"
+        )
+
+    def identities(self):
+        """Name and id of every container; other than start times they survive a restart policy."""
+        return self.run("docker ps -a --no-trunc --format '{{.Names}} {{.ID}}' | sort")
+
+    def data(self):
+        """Everything that must not be lost: row counts, contents, volumes, certificates."""
+        tables = self.query(
+            "SELECT string_agg(format('SELECT %L, count(*), md5(string_agg(t::text, ''|'' ORDER BY"
+            " t::text)) FROM %I t', relname, relname), ' UNION ALL ' ORDER BY relname)"
+            " FROM pg_stat_user_tables WHERE schemaname = 'public'"
+        )
+        return {
+            "rows": self.query(tables),
+            "volumes": self.run("docker volume ls -q | sort"),
+            "contract": self.rpc(
+                "eth_getCode", '"0x5FbDB2315678afecb367f032d93F642f64180aa3", "latest"'
+            ),
+            "certificate": self.status(
+                "http://localhost:5007/api/v1/certificates/verify/CERT-2025-0001"
+            ),
+        }
+
+    def rpc(self, method, parameters=""):
+        body = f'{{"jsonrpc":"2.0","id":1,"method":"{method}","params":[{parameters}]}}'
+        return self.run(f"curl -s -m 10 http://localhost:8545 -d '{body}'")
