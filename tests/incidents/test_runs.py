@@ -101,6 +101,18 @@ def test_what_is_not_there_is_unknown_never_healthy(practice, runbook, command, 
     assert ran.host().get("actions", []) == []
 
 
+@pytest.mark.parametrize("path", ["/srv/school_mgmt/", "/srv/school"])
+def test_a_stack_is_found_by_any_of_its_paths(practice, runbook, path):
+    practice.run("sudo ln -sfn /srv/school_mgmt /srv/school")
+    options = ["-e", f"stack_dir={path}", "--format", "json"]
+    assert runbook("triage", *options).host()["verdict"] == "healthy"
+    # A container made anew belongs to the same project as the others.
+    practice.run("docker rm -f school_mgmt_frontend")
+    cured = runbook("remediate", "--yes", *options).host()
+    assert (cured["verdict"], len(cured["actions"])) == ("fixed", 1)
+    assert runbook("triage", "--format", "json").host()["verdict"] == "healthy"
+
+
 def test_a_wrong_input_is_one_clear_line(practice, runbook):
     ran = runbook("triage", "-e", "database_connection_failures_limit_percent=many")
     assert ran.code == 1

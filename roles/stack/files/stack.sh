@@ -10,17 +10,24 @@ unknown() {
 }
 
 [ -d "$STACK_DIR" ] || unknown "no directory $STACK_DIR on this host: set stack_dir"
+STACK_DIR=${STACK_DIR%/}
 for name in compose.yaml compose.yml docker-compose.yaml docker-compose.yml ""; do
     compose_file=$STACK_DIR/$name
     [ ! -f "$compose_file" ] || break
 done
 [ -n "$name" ] || unknown "no compose file in $STACK_DIR: set stack_dir"
 
-# Compose v2, else v1, for the project that runs here (its name decides everything).
+# Compose v2, else v1, for the project that runs here: its name and directory, as its containers
+# bear them, decide which containers are its own.
 compose() {
     project=$(project) || exit
-    [ -z "$project" ] || set -- -p "$project" "$@"
-    set -- -f "$compose_file" --project-directory "$STACK_DIR" "$@"
+    directory=$STACK_DIR
+    if [ -n "$project" ]; then
+        directory=$(docker inspect --format '{{index .Config.Labels "com.docker.compose.project.working_dir"}}' \
+            "$(containers | awk 'NR == 1 {print $1}')") || exit
+        set -- -p "$project" "$@"
+    fi
+    set -- -f "$compose_file" --project-directory "$directory" "$@"
     if docker compose version >/dev/null 2>&1; then
         docker compose "$@"
     elif command -v docker-compose >/dev/null; then
@@ -30,14 +37,24 @@ compose() {
     fi
 }
 
+# Usage: containers_of DIRECTORY, as compose wrote it into the label: with symbolic links or not.
+containers_of() {
+    docker ps -a --no-trunc --filter label=com.docker.compose.oneoff=False \
+        --filter "label=com.docker.compose.project.working_dir=$1" --format \
+        '{{.ID}} {{.Label "com.docker.compose.service"}} {{.Label "com.docker.compose.project"}} {{.Status}}'
+}
+
 # Lists the stack's containers by label, never by a guessed name:
 # ID SERVICE PROJECT STATUS…  a line. A diagnosis learns them once for all its probes, in
 # STACK_CONTAINERS; a rung looks anew.
 containers() {
     if [ -z "${STACK_CONTAINERS_STATUS:-}" ]; then
-        docker ps -a --no-trunc --filter label=com.docker.compose.oneoff=False \
-            --filter "label=com.docker.compose.project.working_dir=$STACK_DIR" --format \
-            '{{.ID}} {{.Label "com.docker.compose.service"}} {{.Label "com.docker.compose.project"}} {{.Status}}'
+        found=$(containers_of "$STACK_DIR") || unknown "docker did not answer"
+        physical=$(cd "$STACK_DIR" && pwd -P)
+        if [ -z "$found" ] && [ "$physical" != "$STACK_DIR" ]; then
+            found=$(containers_of "$physical") || unknown "docker did not answer"
+        fi
+        [ -z "$found" ] || printf '%s\n' "$found"
     elif [ "$STACK_CONTAINERS_STATUS" -eq 0 ]; then
         [ -z "$STACK_CONTAINERS" ] || printf '%s\n' "$STACK_CONTAINERS"
     else
