@@ -17,13 +17,15 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 setup: $(READY)
 
-# The collection is linked to where the wheel would put it, so the same names resolve.
+# The wheel would put a copy of the collection there; in a checkout it is a link, so that the same
+# names resolve to what is being worked on. It must not be there while pip writes its copy.
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	site=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
-	mkdir -p "$$site/ansible_collections/oncall" && \
-	ln -sfn "$(CURDIR)" "$$site/ansible_collections/oncall/runbook"
+	place=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ansible_collections/oncall && \
+	rm -rf "$$place/runbook" && \
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]' && \
+	rm -rf "$$place/runbook" && mkdir -p "$$place" && \
+	ln -s "$(CURDIR)" "$$place/runbook"
 	touch $(READY)
 
 engine: setup

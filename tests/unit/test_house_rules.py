@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.oncall.runbook.plugins.plugin_utils import channel
 from jinja2 import Environment, meta
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +53,10 @@ def commands():
     for path in RUNGS:
         for task in yaml.safe_load(path.read_text()):
             yield f"rung: {path.stem}", task["oncall.runbook.act"]["run"]
+
+
+def test_the_collection_in_use_is_this_checkout():
+    assert Path(channel.__file__).resolve().is_relative_to(ROOT)
 
 
 @pytest.mark.parametrize("role", SPECIFIED)
