@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -65,7 +65,7 @@ class ActionModule(HostAction):
 
     def _answer(self, arguments: dict[str, Any], host: str) -> dict[str, Any]:
         if arguments["cards"] is None:
-            findings = self._ask_all(arguments["probes"], arguments)
+            findings = self._ask_all([arguments], arguments)
             if arguments["keep_in"]:
                 return {"evidence": evidence.keep(arguments["keep_in"], host, findings)}
             return {"findings": findings}
@@ -99,7 +99,7 @@ class ActionModule(HostAction):
     def _judge(self, arguments: dict[str, Any]) -> dict[str, Any]:
         name = arguments["incident"] or None
         cards = verdict.concerned(arguments["cards"], name)
-        findings = self._ask_all(verdict.probes_of(cards.values(), arguments["shared"]), arguments)
+        findings = self._ask_all(cards.values(), arguments)
         incidents = verdict.judge(cards, findings, self.evaluate)
         causes = verdict.root_causes(incidents)
         climbed = [name] if name in causes else [] if name else causes
@@ -118,9 +118,11 @@ class ActionModule(HostAction):
             "reason": reason,
         }
 
-    def _ask_all(self, probes: list[Any], arguments: Mapping[str, Any]) -> dict[str, Finding]:
-        shared = arguments["shared"]
-        probes = [{"id": p, **shared[p]} if isinstance(p, str) else p for p in probes]
+    def _ask_all(
+        self, askers: Iterable[Mapping[str, Any]], arguments: Mapping[str, Any]
+    ) -> dict[str, Finding]:
+        """Ask what ``askers`` (cards, or whatever has a list of probes) want to know."""
+        probes = verdict.probes_of(askers, arguments["shared"])
         found = self.ask([question(probe) for probe in probes], arguments["shell"])
         findings = {p["id"]: finding(p, found[p["id"]], self.evaluate) for p in probes}
         return clean(findings, self._known)
