@@ -10,6 +10,8 @@ from pathlib import Path
 
 from runner.errors import BadInputError
 
+SYSTEM_CONFIG = Path("/etc/ansible/ansible.cfg")
+
 
 @dataclass(frozen=True)
 class Inventory:
@@ -61,7 +63,7 @@ def _config_in_force(environ: Mapping[str, str]) -> Path | None:
         Path(named).expanduser() if named else None,
         here / "ansible.cfg" if not here.stat().st_mode & 0o002 else None,
         Path("~/.ansible.cfg").expanduser(),
-        Path("/etc/ansible/ansible.cfg"),
+        SYSTEM_CONFIG,
     ]
     paths = [path / "ansible.cfg" if path.is_dir() else path for path in candidates if path]
     return next((path.absolute() for path in paths if path.is_file()), None)
