@@ -21,11 +21,13 @@ STOP_DATABASE = "docker stop school_mgmt_db"
 def files(practice):
     """Every file of the host with size and time, but for what the stack itself writes.
 
-    Directories without their time: Docker's own health checks pass through /tmp.
+    Directories without their time, and no runc-process files: Docker's own health checks pass
+    through /tmp.
     """
     return practice.run(
         "sudo find /srv /etc /home /root /tmp /opt /usr/local /dev/shm -xdev"
-        " -path /srv/school_mgmt/backend/logs -prune -o -type d -printf '%p\\n'"
+        " \\( -path /srv/school_mgmt/backend/logs -o -name 'runc-process*' \\) -prune"
+        " -o -type d -printf '%p\\n'"
         " -o -printf '%p %s %T@\\n' | sort"
     )
 
