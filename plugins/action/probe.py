@@ -12,6 +12,7 @@ from ansible_collections.oncall.runbook.plugins.plugin_utils import evidence, in
 from ansible_collections.oncall.runbook.plugins.plugin_utils.findings import (
     Finding,
     ProbeError,
+    derived,
     finding,
     question,
 )
@@ -59,7 +60,7 @@ class ActionModule(HostAction):
         return result
 
     def _check_inputs(self, roles: list[str], variables: Mapping[str, Any]) -> None:
-        spec = inputs.options(self._loader, roles)
+        spec = inputs.options(roles)
         if wrong := inputs.errors(spec, variables, self._templar.template):
             raise AnsibleActionFail(f"wrong input: {'; '.join(wrong)}")
 
@@ -82,7 +83,8 @@ class ActionModule(HostAction):
                 break
             time.sleep(arguments["pause_seconds"])
         if climbed := arguments["climbed"]:
-            held = judged["incidents"][climbed]["confirmed"] is False
+            gone = judged["incidents"][climbed]["confirmed"] is False
+            held = gone and climbed not in judged["unfinished"]
             judged |= {"rung": arguments["rung"], "incident": climbed, "held": held}
         return judged
 
@@ -102,9 +104,10 @@ class ActionModule(HostAction):
         findings = self._ask_all(cards.values(), arguments)
         incidents = verdict.judge(cards, findings, self.evaluate)
         causes = verdict.root_causes(incidents)
-        climbed = [name] if name in causes else [] if name else causes
-        steps = verdict.plan(climbed, cards, findings, self.evaluate, arguments["allow"])
         before = (arguments["before"] or {}).get("incidents")
+        rest = verdict.unfinished(cards, incidents, before or incidents, findings, self.evaluate)
+        climbed = [n for n in (*causes, *rest) if name in (None, n)]
+        steps = verdict.plan(climbed, cards, findings, self.evaluate, arguments["allow"])
         word, reason = verdict.verdict(
             [name] if name else list(cards), incidents, steps, before, bool(arguments["acted"])
         )
@@ -113,6 +116,7 @@ class ActionModule(HostAction):
             "incident": name,
             "incidents": incidents,
             "root_causes": causes,
+            "unfinished": rest,
             "plan": steps,
             "verdict": word,
             "reason": reason,
@@ -123,6 +127,14 @@ class ActionModule(HostAction):
     ) -> dict[str, Finding]:
         """Ask what ``askers`` (cards, or whatever has a list of probes) want to know."""
         probes = verdict.probes_of(askers, arguments["shared"])
-        found = self.ask([question(probe) for probe in probes], arguments["shell"])
-        findings = {p["id"]: finding(p, found[p["id"]], self.evaluate) for p in probes}
+        asked = [question(probe) for probe in probes if "of" not in probe]
+        found = self.ask(asked, arguments["shell"])
+        findings: dict[str, Finding] = {}
+        for probe in probes:
+            id = probe["id"]
+            findings[id] = (
+                derived(probe, findings[probe["of"]], self.evaluate)
+                if "of" in probe
+                else finding(probe, found[id], self.evaluate)
+            )
         return clean(findings, self._known)

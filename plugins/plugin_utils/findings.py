@@ -78,6 +78,27 @@ def finding(probe: Mapping[str, Any], answer: Answer, evaluate: Evaluate) -> Fin
     return result
 
 
+def derived(probe: Mapping[str, Any], source: Finding, evaluate: Evaluate) -> Finding:
+    """Return what the finding ``source`` says to ``probe``, which asks the host nothing itself.
+
+    Its ``value`` expression may use all of the source (value, ms, output, ...); an unknown source,
+    or one that does not have the value, leaves it unknown.
+    """
+    told = {"title": str(probe.get("title", probe["id"])), "unit": str(probe.get("unit", ""))}
+    result: Finding = {**source, **told, "status": "unknown", "value": None, "output": ""}
+    if source["status"] != "unknown":
+        try:
+            result["value"] = evaluate(str(probe["value"]), source)
+        except Exception as error:
+            result["reason"] = source["reason"] or first_line(str(error))
+        else:
+            result |= {"reason": "", **_judge_healthy(probe, result, evaluate)}
+            if result["status"] == "unhealthy":
+                result["reason"] = last_line(source["stderr"])
+    result["healthy"] = result["status"] == "healthy"
+    return result
+
+
 def _judge(probe: Mapping[str, Any], answer: Answer, seen: Finding, evaluate: Evaluate) -> Finding:
     said = last_line(seen["stderr"]) or last_line(seen["output"])
     if answer.rc is None:
@@ -102,13 +123,17 @@ def _judge_value(probe: Mapping[str, Any], seen: Finding, evaluate: Evaluate) ->
         value = _PARSERS[parse](seen["output"])
     except ValueError:
         return {"reason": f"not {parse}: {last_line(seen['output'])[:80]}"}
+    return {"value": value, **_judge_healthy(probe, {**seen, "value": value}, evaluate)}
+
+
+def _judge_healthy(probe: Mapping[str, Any], seen: Finding, evaluate: Evaluate) -> Finding:
     if "healthy" not in probe:
-        return {"value": value, "status": "healthy"}
+        return {"status": "healthy"}
     try:
-        healthy = evaluate(str(probe["healthy"]), {**seen, "value": value})
+        healthy = evaluate(str(probe["healthy"]), seen)
     except Exception as error:
-        return {"value": value, "reason": f"cannot be judged: {first_line(str(error))}"}
-    return {"value": value, "status": "healthy" if healthy else "unhealthy"}
+        return {"reason": f"cannot be judged: {first_line(str(error))}"}
+    return {"status": "healthy" if healthy else "unhealthy"}
 
 
 def first_line(text: str) -> str:

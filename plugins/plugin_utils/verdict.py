@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -32,13 +33,22 @@ def concerned(cards: Mapping[str, Card], name: str | None) -> dict[str, Card]:
 
 
 def probes_of(cards: Iterable[Card], shared: Mapping[str, Mapping[str, Any]]) -> list[Any]:
-    """Return every probe that ``cards`` ask for, each once; raises KeyError for an unknown id."""
+    """Return every probe that ``cards`` ask for, each once, and before it the one it is read from.
+
+    Raises KeyError for an unknown id.
+    """
     asked: dict[str, Any] = {}
+
+    def add(probe: Any) -> None:
+        if isinstance(probe, str):
+            probe = {"id": probe, **shared[probe]}
+        if (source := probe.get("of")) and source not in asked:
+            add(source)
+        asked.setdefault(probe["id"], probe)
+
     for card in cards:
         for probe in card["probes"]:
-            if isinstance(probe, str):
-                probe = {"id": probe, **shared[probe]}
-            asked.setdefault(probe["id"], probe)
+            add(probe)
     return list(asked.values())
 
 
@@ -76,6 +86,7 @@ def judge(
             "severity": card["severity"],
             "confirmed": confirmed,
             "explained_by": [],
+            "evidence": _evidence(card["confirmed"], findings) if confirmed else "",
             "reason": error or _unknown(card, findings) if confirmed is None else "",
         }
     for name, incident in incidents.items():
@@ -83,9 +94,35 @@ def judge(
             incident["explained_by"] = [
                 other
                 for other, card in cards.items()
-                if incidents[other]["confirmed"] and name in card["explains"]
+                if incidents[other]["confirmed"] and _explains(card, name, findings, evaluate)
             ]
     return incidents
+
+
+def _explains(
+    card: Card, name: str, findings: Mapping[str, Finding], evaluate: Evaluate
+) -> bool | None:
+    """Tell whether ``card`` explains the incident ``name``, under its condition if it has one."""
+    condition = card.get("explains_when", {}).get(name, "true")
+    return name in card["explains"] and holds(condition, findings, evaluate)[0]
+
+
+def unfinished(
+    cards: Mapping[str, Card],
+    incidents: Mapping[str, Incident],
+    before: Mapping[str, Incident],
+    findings: Mapping[str, Finding],
+    evaluate: Evaluate,
+) -> list[str]:
+    """Return the incidents that are gone, but whose ladder is climbed on ``until`` more is won."""
+    return [
+        name
+        for name, card in cards.items()
+        if "until" in card
+        and before[name]["confirmed"]
+        and incidents[name]["confirmed"] is False
+        and holds(card["until"], findings, evaluate)[0] is False
+    ]
 
 
 def _unknown(card: Card, findings: Mapping[str, Finding]) -> str:
@@ -131,9 +168,18 @@ def plan(
 
 
 def _why(condition: str, findings: Mapping[str, Finding]) -> str:
-    words = set(condition.replace(".", " ").replace("(", " ").replace(")", " ").split())
-    told = [describe(finding) for id, finding in findings.items() if id in words]
-    return "; ".join(told) or condition
+    return "; ".join(describe(finding) for finding in _named(condition, findings)) or condition
+
+
+def _evidence(condition: str, findings: Mapping[str, Finding]) -> str:
+    """Return in one line which findings speak for ``condition``: those that are unhealthy."""
+    named = _named(condition, findings)
+    return "; ".join(describe(found) for found in named if found["status"] == "unhealthy")
+
+
+def _named(condition: str, findings: Mapping[str, Finding]) -> list[Finding]:
+    words = set(re.findall(r"\w+", condition))
+    return [finding for id, finding in findings.items() if id in words]
 
 
 def describe(finding: Finding) -> str:

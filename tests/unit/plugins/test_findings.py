@@ -4,6 +4,7 @@ import pytest
 from ansible_collections.oncall.runbook.plugins.plugin_utils.channel import Answer
 from ansible_collections.oncall.runbook.plugins.plugin_utils.findings import (
     ProbeError,
+    derived,
     finding,
     question,
 )
@@ -110,3 +111,26 @@ def test_whatever_comes_back_there_is_a_finding(data, rc):
 def test_a_badly_written_probe_is_named(probe, message):
     with pytest.raises(ProbeError, match=message):
         question(probe)
+
+
+DERIVED = {"id": "slots", "of": "db", "value": "value.slots", "healthy": "value < 95"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (Answer(0, 5, '{"slots": 81}'), ("healthy", 81, "")),
+        (Answer(0, 5, '{"slots": 99}'), ("unhealthy", 99, "")),
+        (Answer(0, 5, '{"slots": "many"}'), ("unknown", "many", "cannot be judged")),
+        (Answer(1, 5, "", "no such database\n"), ("unknown", None, "no such database")),
+        (Answer(69, 5, "", "docker did not answer\n"), ("unknown", None, "docker did not answer")),
+    ],
+)
+def test_a_probe_may_read_what_another_asked(answer, expected):
+    source = found(answer, parse="json")
+    result = derived(DERIVED, source, evaluate)
+    status, value, reason = expected
+    assert (result["status"], result["value"]) == (status, value)
+    assert result["reason"].startswith(reason)
+    assert result["healthy"] == (status == "healthy")
+    assert result["ms"] == source["ms"]

@@ -63,6 +63,33 @@ def test_a_cause_explains_and_comes_first():
     assert verdict.root_causes(incidents) == ["database", "leak"]
 
 
+def test_a_cause_may_explain_under_a_condition_only():
+    leak = {**CARDS["leak"], "explains": ["application"]}
+    for condition, causes in [("api.healthy", ["application", "leak"]), ("true", ["leak"])]:
+        cards = {**CARDS, "leak": {**leak, "explains_when": {"application": condition}}}
+        findings = seen(db="healthy", api="unhealthy", memory="unhealthy")
+        assert verdict.root_causes(verdict.judge(cards, findings, evaluate)) == causes
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "target", "expected"),
+    [
+        ("unhealthy", "healthy", "unhealthy", ["database"]),
+        ("unhealthy", "healthy", "healthy", []),
+        ("unhealthy", "healthy", "unknown", []),
+        ("unhealthy", "unhealthy", "unhealthy", []),
+        ("healthy", "healthy", "unhealthy", []),
+    ],
+)
+def test_a_ladder_is_climbed_until_its_target(before, now, target, expected):
+    cards = {"database": {**CARDS["database"], "until": "target.healthy"}}
+    findings = seen(db=now, target=target)
+    was, incidents = (
+        verdict.judge(cards, found, evaluate) for found in (seen(db=before), findings)
+    )
+    assert verdict.unfinished(cards, incidents, was, findings, evaluate) == expected
+
+
 def test_two_independent_troubles_are_two_root_causes():
     incidents = judged(db="healthy", api="unhealthy", memory="unhealthy")
     assert verdict.root_causes(incidents) == ["application", "leak"]
@@ -79,6 +106,12 @@ def test_a_named_incident_concerns_what_may_explain_it():
     assert list(verdict.concerned(CARDS, "application")) == ["database", "application"]
     assert list(verdict.concerned(CARDS, "database")) == ["database"]
     assert list(verdict.concerned(CARDS, None)) == list(CARDS)
+
+
+def test_what_a_probe_is_read_from_is_asked_before_it():
+    shared = {"db": {"run": "ask"}, "slots": {"of": "db", "value": "value.slots"}}
+    probes = verdict.probes_of([{"probes": ["slots", "db"]}], shared)
+    assert [probe["id"] for probe in probes] == ["db", "slots"]
 
 
 def test_shared_probes_are_asked_once():
