@@ -43,6 +43,12 @@ clock() {
     now=$((${uptime%.*} * 1000 + 1${uptime#*.} * 10 - 1000))
 }
 
+# Most commands say nothing there, which needs no process to say.
+send_errors() {
+    IFS= read -r first || [ -n "$first" ] || return
+    { printf '%s\n' "$first"; cat; } | send err
+}
+
 # A session of its own lets the deadline end the command with all its children.
 run() {
     clock
@@ -65,7 +71,7 @@ $3" </dev/null 2>/dev/null)
 
 ask() {
     id=$1 limit=$2 cap=$3 command=$4
-    { { { run 2>&3 | send out >&4; } 3>&1 | send err; } 4>&1; } &
+    { { { run 2>&3 | send out >&4; } 3>&1 | send_errors; } 4>&1; } &
     asked="$asked $!"
 }
 

@@ -8,18 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.parsing.dataloader import DataLoader
+from ansible.module_utils.common.yaml import yaml_load
 
 _ROLES = Path(__file__).parents[2] / "roles"
 # The entry point whose options are a role's inputs.
 _ENTRY_POINT = "diagnose"
 
 
-def options(loader: DataLoader, roles: Iterable[str]) -> dict[str, Any]:
+def options(roles: Iterable[str]) -> dict[str, Any]:
     """Return the options of ``roles`` (names of this collection) from their argument specs."""
     found: dict[str, Any] = {}
     for role in roles:
-        specs = loader.load_from_file(str(_ROLES / role / "meta" / "argument_specs.yml"))
+        path = _ROLES / role / "meta" / "argument_specs.yml"
+        specs = yaml_load(path.read_text(encoding="utf-8"))
         found |= specs["argument_specs"][_ENTRY_POINT]["options"]
     return found
 

@@ -4,7 +4,7 @@
 #   OWNER EXPIRY(seconds since the epoch) NOTE
 # In:  lock_name, lock_owner, lock_note, lock_seconds; lock_broken, an owner known to be dead
 
-lock_file=/dev/shm/runbook-$(printf '%s' "$lock_name" | cksum | cut -d ' ' -f 1).lock
+lock_file=/dev/shm/runbook-$(printf '%s' "${lock_name%/}" | cksum | cut -d ' ' -f 1).lock
 
 # Takes or renews the lease; 75 (EX_TEMPFAIL) and the holder's line when another has it.
 take_lock() {

@@ -40,14 +40,25 @@ def asked_by(card):
     return {probe if isinstance(probe, str) else probe["id"] for probe in card["probes"]}
 
 
+def conditions_of(card):
+    """Every expression of a card over findings."""
+    yield card["confirmed"]
+    yield card.get("until", "true")
+    yield from card.get("explains_when", {}).values()
+    yield from (rung["when"] for rung in card["ladder"])
+
+
 def commands():
     """Every text that becomes shell on a host, with where it stands."""
     for name, card in CARDS.items():
         for probe in card["probes"]:
-            if isinstance(probe, dict):
+            if isinstance(probe, dict) and "run" in probe:
                 yield f"{name}: {probe['id']}", probe["run"]
+        for probe in card.get("evidence", []):
+            yield f"{name}: {probe['id']}", probe["run"]
     for id, probe in SHARED.items():
-        yield f"stack: {id}", probe["run"]
+        if "run" in probe:
+            yield f"stack: {id}", probe["run"]
     for probe in VARS["stack"]["stack_evidence"]:
         yield f"evidence: {probe['id']}", probe["run"]
     for path in RUNGS:
@@ -93,14 +104,21 @@ def test_a_card_is_complete(name):
     assert re.fullmatch(r"SEV[1-4]", card["severity"])
     assert card["symptoms"]
     assert set(card["explains"]) <= set(CARDS) - {name}
+    assert set(card.get("explains_when", {})) <= set(card["explains"])
     assert {probe for probe in card["probes"] if isinstance(probe, str)} <= set(SHARED)
+
+
+@every_card
+def test_a_probe_asks_the_host_or_reads_what_another_asked(name):
+    for probe in [*SHARED.values(), *(p for p in CARDS[name]["probes"] if isinstance(p, dict))]:
+        assert ("run" in probe) != ("of" in probe and "value" in probe), probe["title"]
+        assert probe.get("of", "containers") in {*SHARED, *asked_by(CARDS[name])}
 
 
 @every_card
 def test_conditions_only_use_what_the_card_asks(name):
     card = CARDS[name]
-    conditions = [card["confirmed"], *(rung["when"] for rung in card["ladder"])]
-    for condition in conditions:
+    for condition in conditions_of(card):
         used = {word for word in names_in(condition) if not word.startswith((f"{name}_", "stack_"))}
         assert used <= asked_by(card), condition
 

@@ -4,6 +4,9 @@
 #     the compose service that plays each part
 # Exit status 69 says "could not be asked", with the reason on standard error.
 
+newline="
+"
+
 unknown() {
     echo "$*" >&2
     exit 69
@@ -41,11 +44,11 @@ compose() {
 containers_of() {
     docker ps -a --no-trunc --filter label=com.docker.compose.oneoff=False \
         --filter "label=com.docker.compose.project.working_dir=$1" --format \
-        '{{.ID}} {{.Label "com.docker.compose.service"}} {{.Label "com.docker.compose.project"}} {{.Status}}'
+        '{{.ID}} {{.Label "com.docker.compose.service"}} {{.Label "com.docker.compose.project"}} {{.Status}}	{{.Mounts}}'
 }
 
 # Lists the stack's containers by label, never by a guessed name:
-# ID SERVICE PROJECT STATUS…  a line. A diagnosis learns them once for all its probes, in
+# ID SERVICE PROJECT STATUS… <tab> MOUNT,…  a line. A diagnosis learns them once for all its probes, in
 # STACK_CONTAINERS; a rung looks anew.
 containers() {
     if [ -z "${STACK_CONTAINERS_STATUS:-}" ]; then
@@ -99,7 +102,7 @@ container() {
 container_states() {
     found=$(containers) || exit
     ids=$(printf '%s\n' "$found" | cut -d ' ' -f 1)
-    printf '%s\n' "$found" | awk 'NF && ($4 != "Up" || /unhealthy|Paused/) {
+    printf '%s\n' "$found" | cut -f 1 | awk 'NF && ($4 != "Up" || /unhealthy|Paused/) {
         printf "%s%s:", separator, $2; for (i = 4; i <= NF; i++) printf " %s", $i; separator = ", "
     }' >&2
     format='{{index .Config.Labels "com.docker.compose.service"}} {"name":{{json .Name}},"id":{{json .ID}},"image":{{json .Image}},"state":{{json .State.Status}},"exit_code":{{.State.ExitCode}},"oom_killed":{{.State.OOMKilled}},"started":{{json .State.StartedAt}},"restarts":{{.RestartCount}},"health":{{with .State.Health}}{{json .Status}}{{else}}null{{end}},"networks":{{len .NetworkSettings.Networks}}}'
@@ -132,7 +135,7 @@ $service {\"state\":\"absent\",\"networks\":0}" ;;
 # itself takes a container for stable that ran for ten seconds.
 steady() {
     id=$(container "$1") || exit
-    status=$(containers | sed -n "s/^$id [^ ]* [^ ]* //p")
+    status=$(containers | cut -f 1 | sed -n "s/^$id [^ ]* [^ ]* //p")
     echo "$status"
     case $status in
     "Up Less than a second"* | "Up "[0-9]" second"*)
@@ -209,6 +212,28 @@ without_secrets() {
         }'
 }
 
+# Runs a command as root, for the little that needs it.
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif sudo -n true 2>/dev/null; then
+        sudo -n "$@"
+    else
+        unknown "needs root: let $(id -un) use sudo without a password, or set ansible_become"
+    fi
+}
+
+# Prints when a run of ours last changed this host, in seconds since the epoch; 0 for never. What
+# a log said before that is about a state that is gone.
+last_change() {
+    stat -c %Y "/dev/shm/runbook-$(printf '%s' "$STACK_DIR" | cksum | cut -d ' ' -f 1).lock" 2>/dev/null || echo 0
+}
+
+# Prints text so that it can stand in a string of JSON; control codes become blanks.
+json_text() {
+    printf '%s' "$1" | tr '[:cntrl:]' ' ' | sed 's/[\\"]/\\&/g'
+}
+
 # Waits until a command succeeds, asking twice a second. Usage: wait_until SECONDS COMMAND…
 wait_until() {
     end=$(($(date +%s) + $1))
@@ -231,7 +256,13 @@ start() {
     paused) docker unpause "$(container "$1")" ;;
     exited | created | dead) docker start "$(container "$1")" ;;
     "") compose up -d --no-deps --no-recreate "$1" ;;
-    esac
+    *) return 0 ;;
+    esac >/dev/null && echo "started $1, which was ${state:-absent}"
+}
+
+restart() {
+    id=$(container "$1") || exit
+    docker restart "$id" >/dev/null && echo "restarted $1"
 }
 
 # A new container with the same volumes, without touching what it depends on.
