@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import click
 from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
@@ -28,14 +29,38 @@ def show_card(card: Mapping[str, Any]) -> None:
         screen.print(text)
 
 
+def show_page(card: Mapping[str, Any]) -> None:
+    """Print all of a card as a page of Markdown."""
+    click.echo(page(card), nl=False)
+
+
+def page(card: Mapping[str, Any]) -> str:
+    """Return all of a card as a page of Markdown, from `templates/card.md.j2`."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("runner"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    environment.filters["cell"] = lambda value: " ".join(str(value).split()).replace("|", "\\|")
+    return environment.get_template("card.md.j2").render(card=card)
+
+
 def _lines(card: Mapping[str, Any]) -> Iterator[RenderableType]:
     title = (str(card.get("title")), "bold")
     yield Text.assemble(title, " ", word(str(card.get("severity"))), f" ({card['incident']})")
     yield from _section("Symptoms", _texts(card, "symptoms"))
-    yield from _section("Explains", _texts(card, "explains"))
+    yield from _section("Explains", _explains(card))
     yield from _section("Asked of the host", _probes(card))
     yield from _section("Confirmed when", [Text(str(card.get("confirmed")).strip())])
     yield from _section("Ladder, least invasive first", _ladder(card))
+    until = [Text(str(card["until"]).strip())] if card.get("until") else []
+    yield from _section("Climbed until", until)
+    yield from _section("Kept as evidence", _evidence(card))
     yield from _section("Inputs", _inputs(card))
     yield from _section("For people, afterwards", _texts(card, "checklist"))
     limits = " ".join(str(card.get("limits") or "").split())
@@ -54,9 +79,17 @@ def _texts(card: Mapping[str, Any], key: str) -> list[Text]:
     return [Text(str(item)) for item in card.get(key) or []]
 
 
+def _explains(card: Mapping[str, Any]) -> list[Text]:
+    conditions = card.get("explains_when") or {}
+    return [
+        _entry(name, "", f"when {conditions[name]}") if name in conditions else Text(str(name))
+        for name in card.get("explains") or []
+    ]
+
+
 def _entry(name: object, title: object, note: str) -> Text:
     under = ("\n  " + " ".join(note.split()), "dim") if note else ""
-    return Text.assemble((str(name), "cyan"), f": {title}", under)
+    return Text.assemble((str(name), "cyan"), f": {title}" if title != "" else "", under)
 
 
 def _probes(card: Mapping[str, Any]) -> list[Text]:
@@ -64,10 +97,19 @@ def _probes(card: Mapping[str, Any]) -> list[Text]:
         _entry(
             probe.get("id"),
             probe.get("title", ""),
-            f"healthy when {probe['healthy']}" if probe.get("healthy") else "",
+            " ".join(_how(probe)),
         )
         for probe in card["probes"]
     ]
+
+
+def _how(probe: Mapping[str, Any]) -> Iterator[str]:
+    if probe.get("of"):
+        yield f"from {probe['of']};"
+    if probe.get("unit"):
+        yield f"in {probe['unit']};"
+    if probe.get("healthy"):
+        yield f"healthy when {probe['healthy']}"
 
 
 def _ladder(card: Mapping[str, Any]) -> list[Text]:
@@ -79,6 +121,10 @@ def _ladder(card: Mapping[str, Any]) -> list[Text]:
         )
         for number, rung in enumerate(card.get("ladder") or [], 1)
     ]
+
+
+def _evidence(card: Mapping[str, Any]) -> list[Text]:
+    return [_entry(kept["id"], kept.get("title", ""), "") for kept in card.get("evidence") or []]
 
 
 def _inputs(card: Mapping[str, Any]) -> list[Text]:

@@ -10,7 +10,7 @@ import click
 
 from runner import __version__
 from runner.errors import BadInputError, NothingMatchedError, RunbookError
-from runner.options import Options, format_option, run_options
+from runner.options import Options, card_format_option, format_option, run_options
 
 _CANCELLED = 130
 
@@ -72,15 +72,17 @@ def list_(format: str) -> int:
     return _tell(found, format, "cards", "show_list")
 
 
-@cli.command(epilog=example("runbook show disk-space-full"))
+@cli.command(
+    epilog=example("runbook show disk-space-full", "runbook show memory-leak --format markdown")
+)
 @click.argument("incident")
-@format_option
+@card_format_option
 def show(incident: str, format: str) -> int:
     """Show an incident's card: symptoms, probes, when it is confirmed, its ladder, its inputs."""
     from runner import catalog
 
     card = catalog.full_card(catalog.resolve(incident))
-    return _tell(card, format, "cards", "show_card")
+    return _tell(card, format, "cards", "show_page" if format == "markdown" else "show_card")
 
 
 @cli.command(

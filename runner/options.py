@@ -39,14 +39,21 @@ class ExtraVarsType(click.ParamType[str]):
         return [rv]
 
 
-format_option = click.option(
-    "--format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    envvar="RUNBOOK_FORMAT",
-    show_envvar=True,
-    help="Text for people, or one JSON document on stdout.",
+def _format_option(*more: str, help: str) -> Callable[[Command], Command]:
+    return click.option(
+        "--format",
+        type=click.Choice(["text", "json", *more]),
+        default="text",
+        show_default=True,
+        envvar="RUNBOOK_FORMAT",
+        show_envvar=True,
+        help=help,
+    )
+
+
+format_option = _format_option(help="Text for people, or one JSON document on stdout.")
+card_format_option = _format_option(
+    "markdown", help="Text for people, one JSON document on stdout, or a page for a wiki."
 )
 
 _OPTIONS = (

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 _ENDLESS = 100_000  # without a terminal nothing is wrapped
+_LINES_SHOWN = 8  # of what a rung said it did
 _STYLES = {
     "healthy": "bold green",
     "fixed": "bold green",
@@ -99,8 +100,10 @@ def _explains(root: str, incident: Mapping[str, Any]) -> bool:
 def _incident(name: str, incident: Mapping[str, Any]) -> Text:
     severity = str(incident.get("severity") or "")
     title = clean(incident.get("title"))
+    evidence = clean(incident.get("evidence"))
     shown = Text(f"{title} ({name})" if title else name)
-    return Text.assemble(word(severity), " ", shown) if severity else shown
+    told = Text.assemble(shown, (f" — {evidence}", "dim")) if evidence else shown
+    return Text.assemble(word(severity), " ", told) if severity else told
 
 
 def _findings(findings: Mapping[str, Any]) -> Iterator[Text]:
@@ -146,6 +149,8 @@ def _actions(state: Mapping[str, Any]) -> Iterator[Text]:
         did = "changed" if action.get("changed") else "nothing to change"
         told = ", ".join(filter(None, (did, f"{action['seconds']:g} s", outcome)))
         yield Text(f"  did  {clean(action.get('title')) or action['rung']}: {told}")
+        for line in str(action.get("output") or "").splitlines()[-_LINES_SHOWN:]:
+            yield Text(f"       {clean(line)}", "dim")
     if state.get("evidence"):
         yield Text(f"  evidence  {clean(state['evidence'].get('path'))}")
 
