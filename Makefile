@@ -3,6 +3,7 @@
 # make lab-up    practice hosts (HOSTS=2); make lab-down removes them
 # make bench     how fast, against the commands typed by hand
 # make lint      the checks alone
+# make docs      docs/incidents/ from the cards; make matrix: docs/triage-matrix.md from the drills
 
 PYTHON ?= python3
 HOSTS ?= 1
@@ -13,7 +14,7 @@ READY := $(VENV)/.ready
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup engine lab-up lab-down demo test lint unit bench clean
+.PHONY: setup engine lab-up lab-down demo test lint unit bench docs matrix clean
 
 setup: $(READY)
 
@@ -51,10 +52,22 @@ unit: setup
 
 test: lint
 	$(MAKE) lab-up HOSTS=2
-	pytest
+	pytest --ignore tests/incidents/test_faults.py
+	pytest -n 2 tests/incidents/test_faults.py
 
 bench: lab-up
 	pytest -s tests/bench
+
+docs: setup
+	for card in roles/*/vars/main.yml; do \
+		incident=$$(basename $$(dirname $$(dirname $$card))); \
+		! grep -q "^$${incident}_card:" $$card || \
+		runbook show $$incident --format markdown > docs/incidents/$$incident.md; \
+	done
+
+matrix: setup
+	$(LAB) up 2
+	pytest -n 2 tests/incidents/test_faults.py --matrix docs/triage-matrix.md
 
 clean: lab-down
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .ansible

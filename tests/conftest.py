@@ -5,27 +5,43 @@ import subprocess
 import sys
 
 import pytest
-from practice import INVENTORY, ROOT, Practice, Ran
+from practice import FIRST, HOST, INVENTORY, ROOT, Practice, Ran
+
+
+def pytest_addoption(parser):
+    parser.addoption("--matrix", metavar="FILE", help="write what the drills showed to FILE")
+
+
+def host(number):
+    """A practice host that is up."""
+    found = Practice(number)
+    up = subprocess.run(["docker", "inspect", found.name], capture_output=True, check=False)
+    if up.returncode != 0:
+        pytest.fail(f"{found.name} is not up: make lab-up HOSTS={max(2, number)}")
+    return found
 
 
 @pytest.fixture(scope="session")
-def practice_hosts():
-    """The practice hosts that are up, at least two."""
-    hosts = [Practice(1), Practice(2)]
-    for host in hosts:
-        up = subprocess.run(["docker", "inspect", host.name], capture_output=True, check=False)
-        if up.returncode != 0:
-            pytest.fail(f"{host.name} is not up: make lab-up HOSTS=2")
-    yield hosts
-    for host in hosts:
-        host.reset()
+def first_host():
+    """The practice host that most tests break; in good order when they have ended."""
+    found = host(FIRST)
+    yield found
+    found.reset()
+
+
+@pytest.fixture(scope="session")
+def practice_hosts(first_host):
+    """Two practice hosts."""
+    second = host(FIRST + 1)
+    yield [first_host, second]
+    second.reset()
 
 
 @pytest.fixture
-def practice(practice_hosts):
+def practice(first_host):
     """The first practice host, in good order whatever the test before did to it."""
-    practice_hosts[0].reset()
-    return practice_hosts[0]
+    first_host.reset()
+    return first_host
 
 
 @pytest.fixture
@@ -44,7 +60,7 @@ def runbook(tmp_path):
                 **os.environ,
                 "XDG_STATE_HOME": str(tmp_path / "state"),
                 "RUNBOOK_INVENTORY": str(INVENTORY),
-                "RUNBOOK_LIMIT": "runbook-lab-1",
+                "RUNBOOK_LIMIT": HOST,
                 **(env or {}),
             },
         )

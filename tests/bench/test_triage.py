@@ -1,6 +1,6 @@
 """How long a triage takes, as a ratio against what it replaces, alternating in one run.
 
-Against the source runbook's own diagnosis commands for the incidents we have, typed one after
+Against the source runbook's own diagnosis commands for all seven incidents, typed one after
 another in a shell on the host; and against a play with a single no-op `raw` task, through
 ansible-runner as well. Run it when nothing else runs: make bench
 """
@@ -18,7 +18,8 @@ from practice import INVENTORY, KEYS, ROOT
 ROUNDS = 9
 WARM_UP = 2
 
-# Sections 1 and 2 of the source runbook, with `docker compose` where the host has no v1.
+# The source runbook's sections 1 to 7, with `docker compose` where the host has no v1, and without
+# the command that never ends (node --expose-gc … setInterval).
 TYPED = """
 cd /srv/school_mgmt
 docker compose ps
@@ -32,6 +33,30 @@ docker exec school_mgmt_db pg_isready -U postgres
 docker logs school_mgmt_backend | grep "database"
 docker exec school_mgmt_db psql -U postgres -d school_mgmt \\
   -c "SELECT count(*) FROM pg_stat_activity;"
+curl http://localhost:5007/api/v1/students
+docker exec school_mgmt_db psql -U postgres -d school_mgmt -c \\
+  "SELECT query, calls, total_time, mean_time
+   FROM pg_stat_statements
+   ORDER BY mean_time DESC
+   LIMIT 10;"
+docker stats --no-stream
+docker exec school_mgmt_db iostat -x 1 5
+docker logs school_mgmt_blockchain --tail=50
+curl -X POST http://localhost:8545 \\
+  -H "Content-Type: application/json" \\
+  -d '{"jsonrpc":"2.0","method":"eth_blockNumber","params":[],"id":1}'
+docker exec school_mgmt_blockchain ls -la deployments/
+docker logs school_mgmt_backend --tail=200 | grep -i error
+docker logs school_mgmt_backend | grep "HTTP" | awk '{print $9}' | sort | uniq -c | sort -rn
+docker logs school_mgmt_backend | grep "Error:" | tail -20
+df -h
+docker system df
+du -h / | sort -rh | head -20
+du -sh /var/log/*
+du -sh backend/logs/*
+docker stats --no-stream
+docker exec school_mgmt_backend curl http://localhost:5007/heapdump
+true
 """
 
 NOOP = """
@@ -86,7 +111,7 @@ def ratio(samples, other):
 
 
 def test_against_the_commands_typed_by_hand(samples):
-    assert ratio(samples, "typed") <= 0.6
+    assert ratio(samples, "typed") <= 0.2
 
 
 def test_against_a_play_that_does_nothing(samples):

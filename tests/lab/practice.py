@@ -1,6 +1,7 @@
 """A practice host as tests see it, and what a finished `runbook` left."""
 
 import json
+import os
 import subprocess
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,8 +12,13 @@ import testinfra
 
 ROOT = Path(__file__).parents[2]
 LAB = ROOT / "tests" / "lab" / "lab"
-INVENTORY = ROOT / "inventory" / "lab.yml"
+INVENTORY = Path(os.environ.get("RUNBOOK_LAB_INVENTORY", ROOT / "inventory" / "lab.yml"))
 KEYS = ROOT / ".lab"
+# The number of the host that tests break: somebody else may be at work on the ones before it, and
+# every worker of pytest-xdist has one of its own.
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+FIRST = int(os.environ.get("RUNBOOK_LAB_FIRST", "1")) + WORKER
+HOST = f"runbook-lab-{FIRST}"
 SCHEMA = json.loads((ROOT / "runner" / "schema" / "run.schema.json").read_text())
 
 
@@ -31,7 +37,7 @@ class Ran:
         assert document["exit_code"] == self.code
         return document
 
-    def host(self, name="runbook-lab-1"):
+    def host(self, name=HOST):
         return self.document["hosts"][name]
 
 

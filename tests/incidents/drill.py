@@ -1,0 +1,117 @@
+"""A drill: break a practice host as a fault file says, run the commands, look at the host."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from json import dumps
+from pathlib import Path
+
+import yaml
+
+TESTS = Path(__file__).parents[1]
+CODES = {"fixed": 0, "not_fixed": 5}
+RISKS = ["restart", "outage", "data"]
+
+
+@dataclass(frozen=True)
+class Drill:
+    """What is broken, what triage must say of it, and how a remediation ends."""
+
+    name: str
+    title: str
+    inject: str
+    root_causes: list = field(default_factory=list)
+    ends: str = "healthy"
+    rungs: list = field(default_factory=list)
+    allow: str = "restart"
+    loses: list = field(default_factory=list)  # of what Practice.data() looks at
+    findings: dict = field(default_factory=dict)
+    extra_vars: dict = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path):
+        return cls(path.stem, **yaml.safe_load(path.read_text()))
+
+    @cached_property
+    def options(self):
+        return ["-e", dumps(self.extra_vars), "--format", "json"]
+
+
+def together(name, root_causes, rungs, ends="fixed"):
+    """The drill of several faults at once; their names are joined by +."""
+    faults = [FAULTS[part] for part in name.split("+")]
+    return Drill(
+        name,
+        title="; ".join(fault.title for fault in faults),
+        inject="\n".join(fault.inject for fault in faults),
+        root_causes=root_causes,
+        rungs=rungs,
+        ends=ends,
+        allow=max((fault.allow for fault in faults), key=RISKS.index),
+        loses=[what for fault in faults for what in fault.loses],
+        extra_vars={k: v for fault in faults for k, v in fault.extra_vars.items()},
+    )
+
+
+def every(folder):
+    return {path.stem: Drill.load(path) for path in sorted((TESTS / folder).glob("*.yml"))}
+
+
+FAULTS = every("faults")
+NEAR_MISSES = every("near_misses")
+
+
+def kept(practice, drill):
+    """Everything that must be as before, but for what this fault itself takes away."""
+    return {name: value for name, value in practice.data().items() if name not in drill.loses}
+
+
+def the_stack_works(practice):
+    """On the host itself, at four levels: containers, /health, a read of the database, the page."""
+    states = practice.run(
+        "docker ps -a --filter label=com.docker.compose.project=school_mgmt"
+        " --format '{{.Names}} {{.State}}'"
+    ).split()
+    assert states[1::2] == ["running"] * 5
+    assert practice.status("http://localhost:5007/health") == 200
+    assert practice.login() == 401
+    assert practice.status("http://localhost") == 200
+
+
+def walk_through(drill, practice, runbook):
+    """Find the fault, plan, cure it or say why not, look at the host, and again; returns times."""
+    before = kept(practice, drill)
+    practice.run(drill.inject)
+
+    found = runbook("triage", *drill.options)
+    assert found.host()["root_causes"] == drill.root_causes, found.host()
+    assert (found.code, found.host()["verdict"]) == (3, "incident")
+
+    broken = practice.identities()
+    planned = runbook("plan", *drill.options)
+    assert planned.code == 3
+    risks = RISKS[: RISKS.index(drill.allow) + 1]
+    steps = [step["rung"] for step in planned.host()["plan"] if step["risk"] in risks]
+    assert steps[:1] == drill.rungs[:1], planned.host()["plan"]
+    assert practice.identities() == broken
+
+    remediate = ["remediate", "--yes", "--allow", drill.allow, *drill.options]
+    cured = runbook(*remediate)
+    host = cured.host()
+    assert [action["rung"] for action in host["actions"]] == drill.rungs, host
+    assert (cured.code, host["verdict"]) == (CODES[drill.ends], drill.ends), host["reason"]
+    fixed = drill.ends == "fixed"
+    if fixed:
+        assert host["actions"][-1]["held"]
+        the_stack_works(practice)
+        assert kept(practice, drill) == before
+    else:
+        assert host["reason"]
+
+    # What is broken still may restart by its own policy; what is cured may not move at all.
+    seen = practice.containers if fixed else practice.identities
+    after = seen()
+    again = runbook(*remediate)
+    assert again.host()["actions"] == [], again.host()
+    assert again.host()["verdict"] == ("healthy" if fixed else "not_fixed")
+    assert seen() == after
+    return found.document["seconds"], cured.document["seconds"]
