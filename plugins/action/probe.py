@@ -14,7 +14,6 @@ from ansible_collections.oncall.runbook.plugins.plugin_utils.findings import (
     ProbeError,
     derived,
     finding,
-    question,
 )
 from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import HostAction
 from ansible_collections.oncall.runbook.plugins.plugin_utils.redact import clean
@@ -65,11 +64,11 @@ class ActionModule(HostAction):
             raise AnsibleActionFail(f"wrong input: {'; '.join(wrong)}")
 
     def _answer(self, arguments: dict[str, Any], host: str) -> dict[str, Any]:
+        if arguments["keep_in"]:
+            kept = self._ask_all(_evidence(arguments), arguments)
+            return {"evidence": evidence.keep(arguments["keep_in"], host, kept)}
         if arguments["cards"] is None:
-            findings = self._ask_all([arguments], arguments)
-            if arguments["keep_in"]:
-                return {"evidence": evidence.keep(arguments["keep_in"], host, findings)}
-            return {"findings": findings}
+            return {"findings": self._ask_all([arguments], arguments)}
         return self._settle(arguments)
 
     def _settle(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -127,7 +126,7 @@ class ActionModule(HostAction):
     ) -> dict[str, Finding]:
         """Ask what ``askers`` (cards, or whatever has a list of probes) want to know."""
         probes = verdict.probes_of(askers, arguments["shared"])
-        asked = [question(probe) for probe in probes if "of" not in probe]
+        asked = [self.question(probe) for probe in probes if "of" not in probe]
         found = self.ask(asked, arguments["shell"])
         findings: dict[str, Finding] = {}
         for probe in probes:
@@ -138,3 +137,10 @@ class ActionModule(HostAction):
                 else finding(probe, found[id], self.evaluate)
             )
         return clean(findings, self._known)
+
+
+def _evidence(arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return who asks for evidence: the stack, and each of the cards for what is its own."""
+    cards = (arguments["cards"] or {}).values()
+    own = [{"probes": card.get("evidence", []), "shell": card.get("shell")} for card in cards]
+    return [{"probes": arguments["probes"]}, *own]

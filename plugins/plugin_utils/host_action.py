@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,15 @@ class HostAction(ActionBase):
                 f"{said[-1] if said else 'nothing was printed'}"
             )
         return found
+
+    def question(self, probe: Mapping[str, Any]) -> Question:
+        """Return the channel question of ``probe``, after the words of its card's ``shell``."""
+        asked = question(probe)
+        if not (own := probe.get("shell")):
+            return asked
+        shell = _shell(own)
+        exports = [f"export {name}={shlex.quote(text)}" for name, text in shell.environment.items()]
+        return replace(asked, command="\n".join([*exports, shell.library, asked.command]))
 
     @contextmanager
     def _unseen(self) -> Iterator[None]:

@@ -35,20 +35,21 @@ def concerned(cards: Mapping[str, Card], name: str | None) -> dict[str, Card]:
 def probes_of(cards: Iterable[Card], shared: Mapping[str, Mapping[str, Any]]) -> list[Any]:
     """Return every probe that ``cards`` ask for, each once, and before it the one it is read from.
 
-    Raises KeyError for an unknown id.
+    A card's own probes get its ``shell``, the words they are written in. Raises KeyError for an
+    unknown id.
     """
     asked: dict[str, Any] = {}
 
-    def add(probe: Any) -> None:
-        if isinstance(probe, str):
-            probe = {"id": probe, **shared[probe]}
+    def add(probe: Any, card: Card) -> None:
+        own = not isinstance(probe, str)
+        probe = {"shell": card.get("shell"), **probe} if own else {"id": probe, **shared[probe]}
         if (source := probe.get("of")) and source not in asked:
-            add(source)
+            add(source, card)
         asked.setdefault(probe["id"], probe)
 
     for card in cards:
         for probe in card["probes"]:
-            add(probe)
+            add(probe, card)
     return list(asked.values())
 
 

@@ -114,6 +114,13 @@ def test_what_a_probe_is_read_from_is_asked_before_it():
     assert [probe["id"] for probe in probes] == ["db", "slots"]
 
 
+def test_a_cards_own_probes_know_its_words_and_shared_ones_do_not():
+    cards = [{"shell": {"libraries": ["words.sh"]}, "probes": ["db", {"id": "own", "run": "ask"}]}]
+    shared, own = verdict.probes_of(cards, {"db": {"run": "ask"}})
+    assert "shell" not in shared
+    assert own["shell"] == {"libraries": ["words.sh"]}
+
+
 def test_shared_probes_are_asked_once():
     probes = verdict.probes_of(CARDS.values(), {id: {"run": id} for id in ("db", "api", "memory")})
     assert [probe["id"] for probe in probes] == ["db", "api", "memory"]
