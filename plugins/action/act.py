@@ -63,7 +63,8 @@ class ActionModule(HostAction):
         if arguments["lock"]:
             seconds = arguments["timeout"] + _LEASE_MARGIN_SECONDS
             lease = lock.shell(arguments["lock"], arguments["run_id"], seconds, broken)
-            command = f"{lease}\ntake_lock || exit\n{command}"
+            note = "note_change\n" if arguments["rung"] else ""
+            command = f"{lease}\ntake_lock || exit\n{note}{command}"
             if arguments["release"]:
                 command += "\nrelease_lock"
         step = Question("step", command, arguments["timeout"])

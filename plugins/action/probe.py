@@ -31,6 +31,7 @@ _ARGUMENTS = {
     "rung": {"type": "str"},
     "climbed": {"type": "str"},
     "settle_seconds": {"type": "float", "default": 0},
+    "recover_seconds": {"type": "float", "default": 0},
     "samples": {"type": "int", "default": 1},
     "pause_seconds": {"type": "float", "default": 1},
     "keep_in": {"type": "path"},
@@ -72,17 +73,22 @@ class ActionModule(HostAction):
         return self._settle(arguments)
 
     def _settle(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Judge until all is well for ``samples`` in a row, or the time to settle is over."""
-        end = time.monotonic() + arguments["settle_seconds"]
+        """Judge until all is well for ``samples`` in a row, or the time to settle is over.
+
+        Once the climbed incident is gone, what it explained has ``recover_seconds`` as well.
+        """
+        start = time.monotonic()
         well = 0
         while True:
             judged = self._judge(arguments)
+            climbed = arguments["climbed"]
+            gone = bool(climbed) and judged["incidents"][climbed]["confirmed"] is False
+            patience = max(arguments["settle_seconds"], arguments["recover_seconds"] * gone)
             well = well + 1 if self._is_well(judged["incidents"], arguments) else 0
-            if well >= arguments["samples"] or (not well and time.monotonic() >= end):
+            if well >= arguments["samples"] or (not well and time.monotonic() >= start + patience):
                 break
             time.sleep(arguments["pause_seconds"])
-        if climbed := arguments["climbed"]:
-            gone = judged["incidents"][climbed]["confirmed"] is False
+        if climbed:
             held = gone and climbed not in judged["unfinished"]
             judged |= {"rung": arguments["rung"], "incident": climbed, "held": held}
         return judged

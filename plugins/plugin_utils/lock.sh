@@ -28,4 +28,7 @@ release_lock() {
     ) 9>>"$lock_file"
 }
 
+# Leaves a mark, by its time, that the host is about to be changed, or was until now.
+note_change() { ( umask 0; : >"${lock_file%.lock}.change" ); }
+
 ( umask 0; : >>"$lock_file" ) 2>/dev/null

@@ -161,6 +161,7 @@ def plan(
             "risk": rung["risk"],
             "allowed": allows(allowance, rung["risk"]),
             "why": _why(rung["when"], findings),
+            **({"shows": str(findings[rung["shows"]]["value"])} if "shows" in rung else {}),
         }
         for name in names
         for rung in cards[name]["ladder"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 TESTS = Path(__file__).parents[1]
-CODES = {"fixed": 0, "not_fixed": 5}
+CODES = {"fixed": 0, "not_fixed": 5, "refused": 6}
 RISKS = ["restart", "outage", "data"]
 
 
@@ -24,6 +24,7 @@ class Drill:
     rungs: list = field(default_factory=list)
     allow: str = "restart"
     loses: list = field(default_factory=list)  # of what Practice.data() looks at
+    still: str = "true"  # a command that must succeed after the cure
     findings: dict = field(default_factory=dict)
     extra_vars: dict = field(default_factory=dict)
 
@@ -43,6 +44,7 @@ def together(name, root_causes, rungs, ends="fixed"):
         name,
         title="; ".join(fault.title for fault in faults),
         inject="\n".join(fault.inject for fault in faults),
+        still=" && ".join(fault.still for fault in faults),
         root_causes=root_causes,
         rungs=rungs,
         ends=ends,
@@ -80,7 +82,7 @@ def the_stack_works(practice):
 def walk_through(drill, practice, runbook):
     """Find the fault, plan, cure it or say why not, look at the host, and again; returns times."""
     before = kept(practice, drill)
-    practice.run(drill.inject)
+    practice.inject(drill.inject)
 
     found = runbook("triage", *drill.options)
     assert found.host()["root_causes"] == drill.root_causes, found.host()
@@ -104,6 +106,7 @@ def walk_through(drill, practice, runbook):
         assert host["actions"][-1]["held"]
         the_stack_works(practice)
         assert kept(practice, drill) == before
+        practice.run(drill.still)
     else:
         assert host["reason"]
 
@@ -112,6 +115,6 @@ def walk_through(drill, practice, runbook):
     after = seen()
     again = runbook(*remediate)
     assert again.host()["actions"] == [], again.host()
-    assert again.host()["verdict"] == ("healthy" if fixed else "not_fixed")
+    assert again.host()["verdict"] == ("healthy" if fixed else drill.ends)
     assert seen() == after
     return found.document["seconds"], cured.document["seconds"]

@@ -22,7 +22,7 @@ def test_two_faults_at_once(practice, runbook, matrix, drill):
 
 @by_name(NEAR_MISSES.values())
 def test_what_only_looks_like_an_incident(practice, runbook, matrix, drill):
-    practice.run(drill.inject)
+    practice.inject(drill.inject)
     before = practice.containers()
     for command in (["triage"], ["remediate", "--yes"]):
         ran = runbook(*command, *drill.options)

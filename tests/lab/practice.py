@@ -12,6 +12,7 @@ import testinfra
 
 ROOT = Path(__file__).parents[2]
 LAB = ROOT / "tests" / "lab" / "lab"
+WORDS = ROOT / "tests" / "lab" / "words.sh"
 INVENTORY = Path(os.environ.get("RUNBOOK_LAB_INVENTORY", ROOT / "inventory" / "lab.yml"))
 KEYS = ROOT / ".lab"
 # The number of the host that tests break: somebody else may be at work on the ones before it, and
@@ -58,6 +59,10 @@ class Practice:
         done = self.shell.run(command)
         assert done.rc == 0, f"{command}\n{done.stdout}{done.stderr}"
         return done.stdout
+
+    def inject(self, commands):
+        """Break what a fault or near miss breaks, with the words of words.sh."""
+        self.run(f"{WORDS.read_text()}\n{commands}")
 
     def ssh_command(self):
         """The ssh command that runs a shell script from its standard input on the host."""

@@ -74,6 +74,8 @@ thaw() {
     find /srv -mindepth 1 -maxdepth 1 ! -name school_mgmt ! -name lost+found -exec rm -rf {} +
     find /tmp -mindepth 1 -maxdepth 1 ! -name lost+found -exec rm -rf {} +
     find /var/lib/docker -maxdepth 1 -type f ! -name engine-id -delete
+    find "$stack/backups" "$stack/backend/logs" -type f ! -name 'combined*.log' ! -name 'error*.log' ! -name .gitkeep -delete 2> /dev/null || true
+    rm -f /dev/shm/runbook-*.change
     orphans=$(ps -U ops -o pid=,ppid=,comm= 2> /dev/null | awk '$2 == 1 && $3 !~ /^(sshd|systemd)/ { print $1 }')
     # shellcheck disable=SC2086
     [ -z "$orphans" ] || kill -9 $orphans 2> /dev/null || true
@@ -107,16 +109,21 @@ restore_files() {
     chown -R ops:ops "$stack"
 }
 
-# Containers, volumes, networks and images that are not the stack's.
+# Containers, volumes and networks that are not the stack's.
 remove_strangers() {
     docker ps -a --format '{{.Label "com.docker.compose.project"}} {{.Names}}' | while read -r owner name; do
         [ -n "$name" ] || { name=$owner; owner=; }
         [ "$owner" = "$project" ] || { did "removed container $name"; docker rm -fv "$name" > /dev/null; }
     done
     docker volume ls -q -f dangling=true | grep -v "^${project}_" | xargs -r docker volume rm > /dev/null
+    docker builder prune -af > /dev/null 2>&1 || true
     docker network ls -q -f type=custom --format '{{.Name}}' | grep -vx "$network" | xargs -r docker network rm > /dev/null || true
+    remove_strange_images
+}
+
+remove_strange_images() {
     docker images --format '{{.Repository}} {{.Repository}}:{{.Tag}} {{.ID}}' \
-        | awk '$1 !~ /^school_mgmt\// { print ($1 == "<none>" || $2 ~ /<none>/) ? $3 : $2 }' | xargs -r docker rmi -f > /dev/null 2>&1 || true
+        | awk '$2 !~ /^school_mgmt\/[a-z]*:latest$/ { print $2 ~ /<none>/ ? $3 : $2 }' | xargs -r docker rmi -f > /dev/null 2>&1 || true
 }
 
 # Processes that came into a container by `docker exec`, and whatever they left to its PID 1.
@@ -190,6 +197,9 @@ if ! complete; then
         dropdb --if-exists --force "$POSTGRES_DB" && createdb "$POSTGRES_DB" && ask -d "$POSTGRES_DB" -f /docker-entrypoint-initdb.d/init.sql
     fi
 fi
+for schema in $(ask -d "$POSTGRES_DB" -c "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname NOT IN ('public', 'information_schema')"); do
+    ask -d "$POSTGRES_DB" -c "DROP SCHEMA $schema CASCADE"
+done
 ask -d template1 -c "ALTER DATABASE $POSTGRES_DB CONNECTION LIMIT -1" -c "ALTER DATABASE $POSTGRES_DB RESET ALL"
 if grep -q '^[^#]' "$PGDATA/postgresql.auto.conf"; then
     ask -d template1 -c 'ALTER SYSTEM RESET ALL'
@@ -232,8 +242,9 @@ reset() {
     # A container on its way up again after many crashes waits ever longer: start it now.
     docker ps -q -f status=restarting | xargs -r docker restart -t 1 > /dev/null
     compose up -d --remove-orphans
+    remove_strange_images  # once more: of some, a container was made until now
     reset_database &
-    docker exec school_mgmt_redis sh -c 'redis-cli client unpause; redis-cli flushall; redis-cli config set maxmemory 256mb' > /dev/null || docker restart -t 3 school_mgmt_redis > /dev/null
+    docker exec school_mgmt_redis sh -c 'redis-cli client unpause; redis-cli flushall; redis-cli config set maxmemory 256mb; redis-cli config set maxmemory-policy allkeys-lru' > /dev/null || docker restart -t 3 school_mgmt_redis > /dev/null
     wait
     if ! contract_there; then
         sleep 6  # the node deploys five seconds after its start

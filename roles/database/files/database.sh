@@ -2,14 +2,28 @@
 #
 # In: STACK_DATABASE, DATABASE_NAME, DATABASE_USER
 
-# Runs one statement in the application's database, with deadlines for connecting and for it.
+# Runs one statement in the application's database, with deadlines for connecting, for it, and for
+# the locks it waits for. Usage: database_statement SECONDS STATEMENT
+database_statement() {
+    inside "$STACK_DATABASE" "$(($1 + 1))" env PGCONNECT_TIMEOUT=2 \
+        PGOPTIONS="-c statement_timeout=${1}s -c lock_timeout=5s" \
+        psql -X -q -A -t -v ON_ERROR_STOP=1 -U "$DATABASE_USER" -d "$DATABASE_NAME" -c "$2"
+}
+
 database_query() {
-    inside "$STACK_DATABASE" 4 env PGCONNECT_TIMEOUT=2 PGOPTIONS='-c statement_timeout=3s' \
-        psql -X -q -A -t -v ON_ERROR_STOP=1 -U "$DATABASE_USER" -d "$DATABASE_NAME" -c "$1"
+    database_statement 3 "$1"
 }
 
 database_accepts() {
     inside "$STACK_DATABASE" 3 pg_isready -t 2 -U "$DATABASE_USER"
+}
+
+# A checkpoint first makes the stop, and the recovery after it, short; a hung server cannot.
+# Usage: restart_database STOP_SECONDS START_SECONDS
+restart_database() {
+    id=$(container "$STACK_DATABASE") || exit
+    inside "$STACK_DATABASE" 30 psql -X -q -U "$DATABASE_USER" -d postgres -c CHECKPOINT
+    docker stop -t "$1" "$id" && docker start "$id" && wait_until "$2" database_accepts
 }
 
 # Whether the database accepts connections, and what its sessions do, in one JSON object:
@@ -19,12 +33,16 @@ database_accepts() {
 #                        superusers), without this one; a server too full to say so is at 100
 #   idle_in_transaction  number of sessions, idle_seconds of the oldest
 #   blocked              number of sessions that wait for a lock, blocked_seconds of the longest
-#   blockers             sessions that others wait for and that wait for nobody: pid, user,
+#   blockers             sessions that others wait for and that wait for nobody: pid, kind, user,
 #                        application, state, seconds since its transaction began, statement
-#   longest_seconds      the oldest statement that runs and waits for no lock
+#   running              the oldest statements that run for a second or more: pid, seconds, waits
+#                        (for what), statement; longest_seconds of those that wait for no lock
 #   hit_percent          buffers found in memory, of those read; null before the first
-#   statements           whether pg_stat_statements is there
+#   statements           whether pg_stat_statements is there; when sessions wait or statements run
+#                        long, costliest says what it knows
+# Texts in statements are masked: they may be anybody's data.
 database_activity() {
+    masked="left(regexp_replace(query, '''[^'']*(''|$)', '''?''', 'g'), 100)"
     said=$(inside "$STACK_DATABASE" 5 env PGCONNECT_TIMEOUT=2 PGOPTIONS='-c statement_timeout=3s' sh -c '
         ready=$(pg_isready -t 2 -U "$1")
         status=$?
@@ -32,7 +50,8 @@ database_activity() {
         [ "$status" -ne 0 ] || psql -X -q -A -t -v ON_ERROR_STOP=1 -U "$1" -d "$2" -c "$3" 2>&1
         ' sh "$DATABASE_USER" "$DATABASE_NAME" "
         WITH client AS (
-            SELECT *, extract(epoch FROM now() - query_start) AS seconds FROM pg_stat_activity
+            SELECT *, extract(epoch FROM now() - query_start) AS seconds, $masked AS statement
+            FROM pg_stat_activity
             WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()),
         waiting AS (SELECT pid, seconds FROM client WHERE wait_event_type = 'Lock'),
         blocker AS (
@@ -47,11 +66,14 @@ database_activity() {
                 FROM client WHERE state LIKE 'idle in transaction%'),
             'blocked', (SELECT count(*) FROM waiting),
             'blocked_seconds', (SELECT coalesce(round(max(seconds), 1), 0) FROM waiting),
-            'blockers', (SELECT coalesce(json_agg(json_build_object('pid', pid, 'user', usename,
-                'application', application_name, 'state', state,
-                'seconds', round(extract(epoch FROM now() - xact_start)),
-                'statement', left(query, 100)) ORDER BY xact_start), '[]')
-                FROM pg_stat_activity JOIN blocker USING (pid)),
+            'blockers', (SELECT coalesce(json_agg(json_build_object('pid', pid, 'kind', backend_type,
+                'user', usename, 'application', application_name, 'state', state,
+                'seconds', coalesce(round(extract(epoch FROM now() - xact_start)), 0),
+                'statement', $masked) ORDER BY xact_start), '[]')
+                FROM blocker LEFT JOIN pg_stat_activity USING (pid)),
+            'running', (SELECT coalesce(json_agg(oldest), '[]') FROM (
+                SELECT pid, round(seconds) AS seconds, wait_event AS waits, statement FROM client
+                WHERE state = 'active' AND seconds >= 1 ORDER BY seconds DESC LIMIT 5) AS oldest),
             'longest_seconds', (SELECT coalesce(round(max(seconds), 1), 0) FROM client
                 WHERE state = 'active' AND wait_event_type IS DISTINCT FROM 'Lock'),
             'hit_percent', (SELECT round(100.0 * blks_hit / nullif(blks_hit + blks_read, 0), 2)
@@ -61,7 +83,12 @@ database_activity() {
     ready=${said%%"$newline"*} answer=${said#*"$newline"}
     accepts=${ready%% *}
     case $accepts$answer in
-    0"{"*) ;;
+    0"{"*)
+        case $answer in
+        *'"running" : []'*'"statements" : true'* | *'"statements" : false'*) ;;
+        *) answer="${answer%\}}, \"costliest\": $(database_statements json)}" ;;
+        esac
+        ;;
     0*"too many clients"* | 0*"remaining connection slots"*) answer='{"sessions_percent": 100, "blocked": null, "blockers": []}' ;;
     0*FATAL*"does not exist"*) answer="{\"error\": \"$(json_text "$answer")\"}" ;;
     [123]*) answer='{"blockers": []}' ;;
@@ -101,4 +128,118 @@ make_room() {
         idle | grep -Fx "$before" | head -n 5 | while read -r pid _; do
             kill -s TERM "$pid" && echo "ended process $pid, idle in transaction for $1 s or more"
         done' sh "$1"
+}
+
+# Prints whether the database can write: "writable", "full", or why not in a word. A table that
+# is rolled back asks the disk for room; the message flushes WAL and leaves no row.
+database_takes_writes() {
+    if said=$(database_query "
+        BEGIN;
+        CREATE TEMPORARY TABLE runbook_write_test AS SELECT repeat('-', 1000) FROM generate_series(1, 1000);
+        ROLLBACK;
+        SELECT FROM pg_logical_emit_message(true, 'runbook', 'write test')" 2>&1); then
+        echo writable
+        return
+    fi
+    case $said in
+    *"No space left"* | *"Disk quota"*) echo full ;;
+    *read-only*) echo read-only ;;
+    *) echo silent ;;
+    esac
+}
+
+# The statements that took the longest on average, by pg_stat_statements, whose columns changed their
+# names with PostgreSQL 13. Usage: database_statements [json]
+database_statements() {
+    column=$(database_query "SELECT attname FROM pg_attribute
+        WHERE attrelid = to_regclass('pg_stat_statements') AND attname IN ('mean_time', 'mean_exec_time')") || exit
+    if [ -z "$column" ]; then
+        echo "pg_stat_statements is not installed: shared_preload_libraries, a restart of the database, and CREATE EXTENSION would"
+        return
+    fi
+    rows="SELECT round($column::numeric, 1) AS mean_ms, calls, left(query, 200) AS statement
+        FROM pg_stat_statements
+        WHERE calls > 1 AND query NOT LIKE '%pg_stat_%' ORDER BY $column DESC LIMIT"
+    case ${1:-} in
+    json) database_query "SELECT coalesce(json_agg(costly), '[]') FROM ($rows 3) AS costly" ;;
+    *) database_query "$rows 20" ;;
+    esac
+}
+
+# Cancels the statements, or ends the sessions, of those that others wait for; the oldest first, a line
+# each. Only clients in this database whose transaction is older than SECONDS, and none of the
+# applications named. Usage: relieve cancel|terminate SECONDS AT_MOST [APPLICATION…]
+relieve() {
+    how=$1 seconds=$2 at_most=$3
+    shift 3
+    spared=
+    for application; do
+        spared="$spared, '$(printf '%s' "$application" | sed "s/'/''/g")'"
+    done
+    case $how in cancel) which="state = 'active'" done='cancelled the statement' ;; *) which=true done=ended ;; esac
+    database_query "
+        WITH waiting AS (SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'),
+        blocker AS (
+            SELECT DISTINCT unnest(pg_blocking_pids(pid)) AS pid FROM waiting
+            EXCEPT SELECT pid FROM waiting)
+        SELECT '$done of session ' || pid || ' (' || application_name || '), ' || state
+               || ', in its transaction for ' || round(extract(epoch FROM now() - xact_start)) || ' s'
+        FROM (SELECT * FROM pg_stat_activity JOIN blocker USING (pid)
+              WHERE backend_type = 'client backend' AND datname = current_database()
+                AND xact_start < now() - interval '$seconds seconds' AND pid <> pg_backend_pid()
+                AND application_name NOT IN ('runbook'$spared) AND $which
+              ORDER BY xact_start LIMIT $at_most) AS blocking
+        WHERE pg_${how}_backend(pid)"
+}
+
+# Creates an index without locking its table against writers, unless there is one like it. An
+# INVALID leftover of that name is removed first; one of our own that fails is not left behind.
+# Usage: create_index SECONDS NAME TABLE COLUMN…
+create_index() {
+    seconds=$1 index=$2 table=$3
+    shift 3
+    columns= names=
+    for word in "$index" "$table" "$@"; do
+        printf '%s\n' "$word" | grep -Eqx '[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?' ||
+            unknown "not the name of an index, table or column: $word"
+    done
+    for word in "$@"; do
+        columns="$columns${columns:+, }$word" names="$names${names:+,}$word"
+    done
+    found=$(database_query "
+        SELECT CASE
+            WHEN EXISTS (SELECT FROM pg_stat_progress_create_index WHERE relid = '$table'::regclass)
+                THEN 'an index of $table is being built'
+            WHEN likeness.indexrelid IS NOT NULL THEN 'equivalent: ' || likeness.indexrelid::regclass
+            WHEN named.oid IS NULL THEN 'absent'
+            WHEN leftover.indexrelid IS NOT NULL THEN 'invalid: ' || leftover.indexrelid::regclass
+            ELSE 'the name $index is taken' END
+        FROM pg_class AS t
+        LEFT JOIN pg_class AS named ON named.relnamespace = t.relnamespace AND named.relname = '$index'
+        LEFT JOIN pg_index AS leftover ON leftover.indexrelid = named.oid
+            AND leftover.indrelid = t.oid AND NOT leftover.indisvalid
+        LEFT JOIN LATERAL (
+            SELECT indexrelid FROM pg_index WHERE indrelid = t.oid AND indisvalid
+                AND indpred IS NULL AND indexprs IS NULL
+                AND (SELECT string_agg(attname, ',' ORDER BY place)
+                     FROM unnest(indkey) WITH ORDINALITY AS key (number, place)
+                     JOIN pg_attribute ON attrelid = t.oid AND attnum = number) = '$names'
+            LIMIT 1) AS likeness ON true
+        WHERE t.oid = '$table'::regclass") || exit
+    case $found in
+    absent) ;;
+    invalid:*)
+        database_statement "$seconds" "DROP INDEX CONCURRENTLY ${found#*: }" || exit
+        echo "removed ${found#*: }, which was INVALID"
+        ;;
+    *) unknown "no index made: $found" ;;
+    esac
+    if database_statement "$seconds" "CREATE INDEX CONCURRENTLY $index ON $table ($columns)"; then
+        echo "created index $index on $table ($columns)"
+    else
+        left=$(database_query "SELECT indexrelid::regclass FROM pg_index JOIN pg_class ON oid = indexrelid
+            WHERE relname = '$index' AND indrelid = '$table'::regclass AND NOT indisvalid")
+        [ -z "$left" ] || database_statement "$seconds" "DROP INDEX CONCURRENTLY $left"
+        exit 1
+    fi
 }

@@ -13,7 +13,7 @@ from ansible_collections.oncall.runbook.plugins.plugin_utils import lock
 def name():
     name = f"/test/{uuid.uuid4()}"
     yield name
-    held(name, 'rm -f "$lock_file"')
+    held(name, 'rm -f "$lock_file" "${lock_file%.lock}.change"')
 
 
 def held(name, command="take_lock", owner="me", seconds=60, broken=""):
@@ -79,3 +79,9 @@ def test_dead_and_living_owners_are_told_apart():
 def test_the_lease_is_in_memory(name):
     held(name)
     assert list(Path("/dev/shm").glob("runbook-*.lock"))
+
+
+def test_a_change_leaves_its_mark_and_a_mere_lease_does_not(name):
+    look = 'take_lock; release_lock; [ -e "${lock_file%.lock}.change" ]'
+    assert held(name, look).returncode == 1
+    assert held(name, f"note_change; {look}").returncode == 0

@@ -146,6 +146,15 @@ def test_the_plan_says_why_and_what_is_missing():
     ]
 
 
+def test_the_plan_shows_what_a_rung_would_change():
+    ladder = [{**RUNG, "shows": "change"}]
+    cards = {"database": card("not db.healthy", ["db", "change"], ladder=ladder)}
+    findings = seen(db="unhealthy", change="healthy")
+    findings["change"]["value"] = "+limit"
+    (step,) = verdict.plan(["database"], cards, findings, evaluate, "restart")
+    assert step["shows"] == "+limit"
+
+
 @pytest.mark.parametrize(
     ("allowance", "risk", "expected"),
     [("restart", "restart", True), ("restart", "outage", False), ("data", "outage", True)],

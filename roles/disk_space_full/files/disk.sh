@@ -1,0 +1,438 @@
+# Shell words about disk space, on top of stack.sh and database.sh.
+#
+# In: DISK_LIMIT, DISK_TARGET (percent), DISK_WAL_MIB, DISK_INODES (below them nothing can be written),
+#     DISK_LOG_MIB, DISK_LOG_KEEP_KIB, DISK_OLD_LOG_DAYS, DISK_JOURNAL_MIB, DISK_UNUSED_HOURS,
+#     DISK_DELETED_MIB, DISK_BACKUP_DAYS, DISK_BACKUPS_KEPT
+# A word that lists what may go lists nothing where its file system is at the target.
+
+new_line='
+'
+# Whoever sorts must not need the disk that is full.
+export TMPDIR=/dev/shm
+
+# Prints a line for each file system that the paths lie on, tab-separated: percent of bytes used,
+# percent of inodes used (both rounded up, of what users may have), MiB available, inodes free,
+# MiB reserved for root, MiB free, whether nothing can be written any more, path.
+figures() {
+    stat -f -c '%i-%t-%b-%c %t %S %b %f %a %c %d %n' "$@" 2>/dev/null | awk '
+        function percent(used, all,   share) {
+            share = all > 0 ? 100 * used / all : 100
+            return share > int(share) ? int(share) + 1 : share
+        }
+        # Once each; and a medium that cannot be written to is always full.
+        $4 == 0 || seen[$1]++ || $2 ~ /^(73717368|9660|15013346|e0f5e1e2|28cd3d45|9fa0|62656572)$/ { next }
+        {
+            mib = $3 / 1048576
+            bytes = percent($4 - $5, $4 - $5 + $6)
+            inodes = $7 ? percent($7 - $8, $7) : 0
+            out = bytes >= ENVIRON["DISK_LIMIT"] && $6 * mib < ENVIRON["DISK_WAL_MIB"] ||
+                inodes >= ENVIRON["DISK_LIMIT"] && $8 < ENVIRON["DISK_INODES"]
+            path = $9
+            for (i = 10; i <= NF; i++) path = path " " $i
+            printf "%d\t%d\t%d\t%.0f\t%d\t%d\t%d\t%s\n",
+                bytes, inodes, $6 * mib, $8, ($5 - $6) * mib, $5 * mib, out, path
+        }'
+}
+
+# The figures of every file system that the stack uses: its directories, and what its containers
+# mount of the host.
+file_systems() {
+    IFS="$new_line,	"
+    set --
+    for word in $(containers 2>/dev/null); do
+        case $word in /*) set -- "$@" "$word" ;; esac
+    done
+    unset IFS
+    figures / "$STACK_DIR" "$STACK_DOCKER_DIR" "$STACK_BACKUP_DIR" "$STACK_LOG_DIR" "$@" /tmp
+}
+
+# Prints of file systems those above the target.
+above_target() {
+    awk -F '\t' '$1 > ENVIRON["DISK_TARGET"] || $2 > ENVIRON["DISK_TARGET"]'
+}
+
+# Tells whether a path lies on a file system above the target.
+crowded() {
+    [ -n "$(figures "$1" | above_target)" ]
+}
+
+# Does what is said, and if that did anything, prints what it said and what it freed.
+freeing() {
+    before=$(file_systems | above_target)
+    did=$("$@")
+    [ -n "$did" ] || return 0
+    printf '%s\n' "$did"
+    printf '%s\n' "$before" | while IFS='	' read -r _ _ _ inodes _ mib _ path; do
+        figures "$path" | awk -F '\t' -v mib="$mib" -v inodes="$inodes" '{
+            printf "freed %d MiB and %d inodes: %s has %d %% of bytes and %d %% of inodes used\n",
+                $6 - mib, $4 - inodes, $8, $1, $2
+        }'
+    done
+}
+
+# Prints one JSON object: the worst figures, every file system, and, only above the limit or
+# soon after a remedy of ours, the details that a ladder needs. What is above the limit is named
+# on standard error.
+disk_usage() {
+    systems=$(file_systems)
+    [ -n "$systems" ] || unknown "stat -f did not answer"
+    bytes=0 inodes=0 exhausted=false list='' told=''
+    IFS=$new_line
+    for line in $systems; do
+        IFS='	'
+        # shellcheck disable=SC2086
+        set -- $line
+        [ "$1" -le "$bytes" ] || bytes=$1
+        [ "$2" -le "$inodes" ] || inodes=$2
+        [ "$7" -eq 0 ] || exhausted=true
+        list="$list${list:+, }{\"path\": \"$8\", \"bytes_percent\": $1, \"inodes_percent\": $2, \"available_mib\": $3, \"inodes_free\": $4, \"reserved_mib\": $5}"
+        if [ "$1" -ge "$DISK_LIMIT" ] || [ "$2" -ge "$DISK_LIMIT" ]; then
+            told="${told:+$told; }$8 has $1 % of bytes used, $3 MiB left ($5 MiB more for root only), $2 % of inodes used, $4 left"
+        fi
+    done
+    unset IFS
+    printf '{"bytes_percent": %s, "inodes_percent": %s, "exhausted": %s, "file_systems": [%s]' \
+        "$bytes" "$inodes" "$exhausted" "$list"
+    database=null
+    if just_changed; then
+        # Not where it could end the server: without room for WAL, PostgreSQL panics.
+        [ "$exhausted" = true ] || database=\"$(database_takes_writes)\"
+        [ "$bytes" -le "$DISK_TARGET" ] && [ "$inodes" -le "$DISK_TARGET" ] || disk_details
+    elif [ -n "$told" ]; then
+        disk_details
+    fi
+    printf ', "database": %s}\n' "$database"
+    [ -z "$told" ] || echo "$told" >&2
+}
+
+# Tells whether a remedy of ours has just been at work on this host.
+just_changed() {
+    for lease in /dev/shm/runbook-*.lock; do
+        [ ! -e "$lease" ] || [ -z "$(find "$lease" -mmin -3)" ] || return 0
+    done
+    return 1
+}
+
+# What fills the crowded file systems and what may go, all looked for side by side, as the rest
+# of disk_usage's object.
+disk_details() {
+    {
+        large_logs | sed 's/^/log	/' &
+        old_logs | awk -F '\t' '{ bytes += $1 } END { printf "old_logs\t%d\t%.0f\n", NR, bytes }' &
+        journal | sed 's/^/journal	/' &
+        old_build_cache | sed 's/^/cache	/' &
+        unused_images | sed 's/^/image	/' &
+        stopped_containers | sed 's/^/container	/' &
+        deleted_files | sed 's/^/deleted	/' &
+        old_backups 2 2>/dev/null | sed 's/^/backup	/' &
+        docker_use | sed 's/^/docker	/' &
+        largest | sed 's/^/largest	/' &
+        wait
+    } | awk -F '\t' '
+        function add(key, item) { list[key] = list[key] (list[key] == "" ? "" : ", ") item }
+        function mib(bytes) { return sprintf("%.0f", bytes / 1048576) }
+        { gsub(/["\\[:cntrl:]]/, "?", $NF) }
+        $1 == "log" { add("large_logs", "{\"service\": \"" $3 "\", \"mib\": " mib($2) "}") }
+        $1 == "old_logs" { old_logs = $2; old_mib = mib($3) }
+        $1 == "journal" { journal_mib = mib($2) }
+        $1 == "cache" { caches++ }
+        $1 == "image" { images++ }
+        $1 == "container" { containers++ }
+        $1 == "deleted" { add("deleted_files", "{\"mib\": " mib($2) ", \"service\": \"" $3 "\", \"pid\": " $4 ", \"path\": \"" $5 "\"}") }
+        $1 == "backup" { backups++; backup_bytes += $2 }
+        $1 == "docker" { add("docker", "\"" $2 "\"") }
+        $1 == "largest" { add("largest", "\"" $2 "\"") }
+        END {
+            printf ", \"large_logs\": [%s], \"old_logs\": %d, \"old_logs_mib\": %d, \"journal_mib\": %d",
+                list["large_logs"], old_logs, old_mib, journal_mib
+            printf ", \"build_cache\": %d, \"unused_images\": %d, \"stopped_containers\": %d",
+                caches, images, containers
+            printf ", \"old_backups\": %d, \"old_backups_mib\": %d", backups, mib(backup_bytes)
+            printf ", \"deleted_files\": [%s], \"docker\": [%s], \"largest\": [%s]",
+                list["deleted_files"], list["docker"], list["largest"]
+        }'
+}
+
+# Runs a command without getting in the way of others, for SECONDS at most.
+gently() {
+    seconds=$1
+    shift
+    ! command -v ionice >/dev/null || set -- ionice -c 3 "$@"
+    as_root timeout "$seconds" nice -n 19 "$@" 2>/dev/null
+}
+
+# Prints the largest directories of every crowded file system, and where its inodes run out
+# those with the most entries. A directory is left out for the one in it that fills it.
+largest() {
+    file_systems | above_target | while IFS='	' read -r bytes inodes _ _ _ _ _ path; do
+        for mount in $(mounts_of "$path"); do
+            # What lies in the layers of images and containers, docker_use tells.
+            [ "$bytes" -le "$DISK_TARGET" ] || gently 5 du -x -k "$mount" | awk -F '\t' '$1 >= 10240 && $2 !~ /\/overlay2\// {
+                kib[$2] = $1
+                parent = $2; sub(/\/[^\/]*$/, "", parent)
+                if ($1 > most[parent]) most[parent] = $1
+            } END { for (path in kib) if (most[path] < 0.8 * kib[path]) print kib[path] "\t" path }' |
+                sort -rn | awk -F '\t' 'NR <= 5 { printf "%d MiB %s\n", $1 / 1024, $2 }'
+            [ "$inodes" -le "$DISK_TARGET" ] || gently 5 find "$mount" -xdev | awk '{
+                sub(/\/[^\/]*$/, ""); entries[$0]++
+            } END { for (path in entries) if (entries[path] >= 1000) print entries[path] "\t" path }' |
+                sort -rn | awk -F '\t' 'NR <= 3 { print $1 " entries in " $2 }'
+        done
+    done | sort -rn | head -n 8
+}
+
+# Prints where the file system of a path is mounted: the same one may be in several places.
+mounts_of() {
+    device=$(stat -c %d "$1")
+    for mount in $(awk '{ print $2 }' /proc/mounts); do
+        case $mount in
+        */overlay2/* | */containers/* | /proc* | /sys* | /dev* | /etc/*) ;;
+        *) [ ! -d "$mount" ] || [ "$(stat -c %d "$mount" 2>/dev/null)" != "$device" ] || echo "$mount" ;;
+        esac
+    done
+}
+
+# Docker's own use by kind. Volumes are counted; they are never touched.
+docker_use() {
+    timeout 8 docker system df --format '{{.Type}} {{.Size}}, {{.Reclaimable}} unused' 2>/dev/null
+}
+
+# --- what may go ------------------------------------------------------------------------------
+
+# Logs that Docker keeps as files of the stack's containers, if oversized, the largest first, the
+# database's last: BYTES SERVICE ID PATH
+large_logs() {
+    crowded "$STACK_DOCKER_DIR" || return 0
+    # shellcheck disable=SC2046  # one word an id
+    paths=$(docker inspect --format '{{.LogPath}}' $(containers | cut -d ' ' -f 1) | sed '/^$/d')
+    # shellcheck disable=SC2086
+    as_root stat -c '%b %n' $paths 2>/dev/null | while read -r blocks path; do
+        [ "$blocks" -ge "$((DISK_LOG_MIB * 2048))" ] || continue
+        id=${path##*/}
+        service=$(containers | awk -v id="${id%-json.log}" '$1 == id { print $2 }')
+        last=$([ "$service" = "$STACK_DATABASE" ] && echo 0 || echo 1)
+        printf '%s\t%s\t%s\t%s\t%s\n' "$last" "$((blocks * 512))" "$service" "${id%-json.log}" "$path"
+    done | sort -k 1,1nr -k 2,2nr | cut -f 2-
+}
+
+# The application's log files that nobody has written to for long, nor holds open: BYTES PATH
+old_logs() {
+    crowded "$STACK_LOG_DIR" || return 0
+    {
+        open_files
+        as_root find "$STACK_LOG_DIR/" -xdev -type f \( -name '*.log' -o -name '*.log.*' \) \
+            -mmin "+$((DISK_OLD_LOG_DAYS * 1440))" -exec stat -c '%d:%i %b %n' {} + 2>/dev/null
+    } | awk 'NF == 1 { open[$1]; next }
+        !($1 in open) { bytes = $2 * 512; sub(/^[^ ]+ [^ ]+ /, ""); printf "%.0f\t%s\n", bytes, $0 }'
+}
+
+# Every file that a process holds open, as DEVICE:INODE.
+open_files() {
+    as_root sh -c 'stat -L -c %d:%i /proc/[0-9]*/fd/* 2>/dev/null' | sort -u
+}
+
+# Bytes of the host's journal, if there is more than shall be kept.
+journal() {
+    crowded /var/log/journal && command -v journalctl >/dev/null || return 0
+    as_root du -x -s -k /var/log/journal 2>/dev/null |
+        awk '$1 > ENVIRON["DISK_JOURNAL_MIB"] * 1024 { printf "%.0f\n", $1 * 1024 }'
+}
+
+# Parts of the build cache that no build has used for long, one line each.
+old_build_cache() {
+    crowded "$STACK_DOCKER_DIR" || return 0
+    docker system df -v --format '{{range .BuildCache}}{{.ID}} {{.InUse}} {{.Size}} {{.LastUsedSince}}{{println}}{{end}}' |
+        awk 'BEGIN {
+            hours["minutes"] = 1 / 60; hours["hours"] = 1; hours["days"] = 24
+            hours["weeks"] = 168; hours["months"] = 720; hours["years"] = 8760
+        }
+        $2 == "false" && $3 != "0B" && $4 * hours[$5] >= ENVIRON["DISK_UNUSED_HOURS"] { print $1 }'
+}
+
+# Now less the hours after which something unused may go, as Docker writes it.
+unused_since() {
+    date -u -d "@$(($(date +%s) - DISK_UNUSED_HOURS * 3600))" +%Y-%m-%dT%H:%M:%S
+}
+
+# Ids of images without a name that no container uses. Those that a compose project built stay
+# if they are another's, or the last of a service: that is the one to go back to.
+unused_images() {
+    crowded "$STACK_DOCKER_DIR" || return 0
+    images=$(docker images -q --no-trunc --filter dangling=true | sort -u)
+    [ -n "$images" ] || return 0
+    used=$(docker inspect --format '{{.Image}}' $(docker ps -aq --no-trunc) | sort -u)
+    # shellcheck disable=SC2086
+    docker image inspect --format \
+        '{{.Created}} {{.Id}} {{range .RepoDigests}}{{.}},{{end}}- {{with .Config.Labels}}{{index . "com.docker.compose.project"}}/{{index . "com.docker.compose.service"}}{{end}}' \
+        $images | sort -r | while read -r created id digests builder; do
+        ! grep -qF -e "$id" "$compose_file" || continue
+        ! printf '%s\n' "$digests" | tr , '\n' | sed -n 's/.*@//p' | grep -qFf - "$compose_file" || continue
+        case $new_line$used$new_line in *"$new_line$id$new_line"*) continue ;; esac
+        echo "$created $id $builder"
+    done | awk -v project="$(project)" -v since="$(unused_since)" '
+        $3 != "" && $3 != "/" && (index($3, project "/") != 1 || !seen[$3]++) { next }
+        $1 < since { print $2 }'
+}
+
+# Ids of containers that are nobody's: of no compose project, stack, or cluster, and stopped for long.
+stopped_containers() {
+    crowded "$STACK_DOCKER_DIR" || return 0
+    ids=$(docker ps -aq --no-trunc --filter status=exited --filter status=created --filter status=dead)
+    # shellcheck disable=SC2086
+    [ -z "$ids" ] || docker container inspect --format \
+        '{{.ID}} {{.Created}} {{.State.FinishedAt}}{{range $key, $_ := .Config.Labels}} {{$key}}{{end}}' $ids |
+        awk -v since="$(unused_since)" '
+            / (com\.docker\.(compose|stack|swarm)|io\.kubernetes|com\.hashicorp\.nomad)/ { next }
+            { ended = $3 > $2 ? $3 : $2 }
+            ended < since { print $1 }'
+}
+
+# Large files that were deleted and are still held open, the largest first: BYTES SERVICE PID PATH.
+# Without a service it is a process outside of the stack.
+deleted_files() {
+    found=$(as_root sh -c '
+        for fd in $(ls -l /proc/[0-9]*/fd 2>/dev/null | awk "
+            /^\/proc\// { sub(/:\$/, \"\"); dir = \$0 }
+            / \(deleted\)\$/ && !/ (\/memfd:|\/dev\/|\/SYSV|\/run\/)/ { sub(/ ->.*/, \"\"); print dir \"/\" \$NF }"); do
+            stat -L -c "%d:%i %b $fd" "$fd"
+        done 2>/dev/null' | awk '$2 >= ENVIRON["DISK_DELETED_MIB"] * 2048 && !seen[$1]++ { print $2, $3 }')
+    printf '%s\n' "$found" | sort -rn | while read -r blocks fd; do
+        [ -n "$fd" ] || continue
+        as_root stat -f -L -c '%t' "$fd" | grep -qv 1021994 || continue
+        path=$(as_root readlink "$fd")
+        pid=${fd#/proc/}
+        pid=${pid%%/*}
+        id=$(sed -n 's/.*\([0-9a-f]\{64\}\).*/\1/p' "/proc/$pid/cgroup" | head -n 1)
+        service=$(containers | awk -v id="$id" '$1 == id { print $2 }')
+        # Within a container's own layers a file has no device of the host's.
+        if [ -n "$service" ]; then crowded "$STACK_DOCKER_DIR" || crowded "$STACK_LOG_DIR"; else crowded "${path%/*}"; fi || continue
+        printf '%s\t%s\t%s\t%s\n' "$((blocks * 512))" "$service" "$pid" "${path% (deleted)}"
+    done
+}
+
+# Backups older than those to keep, the oldest first: BYTES PATH. The newest ones that are proven
+# whole are kept, whatever their age, with all that is newer; what is kept for is said on
+# standard error. Usage: old_backups SECONDS, for the proof of one; 2 in a probe, which takes
+# what it had no time for as proven.
+old_backups() {
+    [ -d "$STACK_BACKUP_DIR" ] && crowded "$STACK_BACKUP_DIR" || return 0
+    proven=0
+    as_root find "$STACK_BACKUP_DIR/" -xdev -type f \( -name '*.sql.gz' -o -name '*.sql' -o -name '*.dump' \) \
+        -exec stat -c '%Y %b %n' {} + | sort -rn | while read -r time blocks path; do
+        if [ "$proven" -lt "$DISK_BACKUPS_KEPT" ]; then
+            as_root timeout "$1" sh -c "$backup_is_whole" sh "$path"
+            case $? in
+            0) proven=$((proven + 1)) && echo "keeps $path: whole" >&2 ;;
+            124) [ "$1" -gt 2 ] || proven=$((proven + 1)) ;;
+            *) echo "keeps $path, but not for a good one" >&2 ;;
+            esac
+        elif [ "$time" -lt "$(($(date +%s) - DISK_BACKUP_DAYS * 86400))" ]; then
+            printf '%s\t%s\t%s\n' "$time" "$((blocks * 512))" "$path"
+        fi
+    done | sort -n | cut -f 2-
+}
+
+# A manifest beside it, or sha256sum's own file, decides; else a dump in SQL is whole if it can be
+# unpacked, is of some size, and ends as pg_dump ends one.
+backup_is_whole='
+    for told in "$1.manifest.json" "$1.json" "$1.sha256"; do
+        [ -f "$told" ] || continue
+        sum=$(sha256sum "$1")
+        grep -qF "${sum%% *}" "$told"
+        exit
+    done
+    case $1 in
+    *.sql.gz) gzip -dc "$1" 2>/dev/null || echo broken ;;
+    *.sql) cat "$1" ;;
+    esac | tail -c 1000 | awk "{ size += length + 1; last = \$0 }
+        /PostgreSQL database (cluster )?dump complete/ { found = 1 }
+        END { exit !(found && size > 500 && last != \"broken\") }"
+'
+
+# --- making it go -----------------------------------------------------------------------------
+
+# Starts a service that was stopped for a moment, and waits until it serves again.
+start_again() {
+    docker start "$(container "$1")" >/dev/null || return
+    wait_until 60 serves "$1"
+}
+
+serves() {
+    case $1 in
+    "$STACK_DATABASE") database_accepts ;;
+    "$STACK_BACKEND") [ "$(http 2 "$STACK_BACKEND_URL/health")" = 200 ] ;;
+    *) [ "$(docker inspect --format '{{with .State.Health}}{{.Status}}{{else}}healthy{{end}}' "$(container "$1")")" = healthy ] ;;
+    esac
+}
+
+# The engine remembers how long the log of a running container is: once that is shorter, whoever
+# reads its end hangs (tried with Docker 26). So the service is stopped for it. One that forgets
+# by a restart keeps running: its log keeps its length, and becomes a hole up to the tail.
+cut_large_logs() {
+    # A disk without room tears lines, and a torn one ends every reading of the log.
+    whole_line='^\{"log":"([^"\]|\\.)*",.*"time":"[^"]*"\}$'
+    large_logs | while IFS='	' read -r bytes service id path; do
+        crowded "$STACK_DOCKER_DIR" || break
+        if [ "$service" = "$STACK_BLOCKCHAIN" ]; then
+            as_root fallocate --punch-hole --offset 0 \
+                --length "$(($(as_root stat -c %s "$path") - DISK_LOG_KEEP_KIB * 1024))" "$path" &&
+                echo "emptied the log of $service, $((bytes / 1048576)) MiB, up to its last $DISK_LOG_KEEP_KIB KiB, while it runs: read it with docker logs --tail"
+            continue
+        fi
+        was=$(state_of "$service")
+        [ "$was" != running ] || docker stop -t 120 "$id" >/dev/null
+        as_root sh -c 'kept=$(tail -c "$2" "$1" | grep -E "$3")
+            : >"$1" && { [ -z "$kept" ] || printf "%s\n" "$kept" >>"$1"; }' sh \
+            "$path" "$((DISK_LOG_KEEP_KIB * 1024))" "$whole_line" &&
+            echo "cut the log of $service, $((bytes / 1048576)) MiB, to its last $DISK_LOG_KEEP_KIB KiB"
+        [ "$was" != running ] || start_again "$service"
+    done
+}
+
+remove_old_logs() {
+    {
+        old_logs | awk -F '\t' -v days="$DISK_OLD_LOG_DAYS" '{ bytes += $1; print $2 } END {
+            if (NR) printf "removed %d log files, %d MiB, that nobody has written to for %d days\n",
+                NR, bytes / 1048576, days >"/dev/stderr"
+        }' | tr '\n' '\0' | as_root xargs -0 rm -f --
+    } 2>&1
+}
+
+shrink_journal() {
+    [ -z "$(journal)" ] || as_root journalctl --vacuum-size "${DISK_JOURNAL_MIB}M" 2>&1 | tail -n 1
+}
+
+remove_unused_images() {
+    [ -z "$(old_build_cache)" ] ||
+        docker builder prune --force --filter "until=${DISK_UNUSED_HOURS}h" | sed -n 's/^Total[^:]*:[[:space:]]*/removed build cache: /p'
+    unused_images | while read -r id; do
+        docker image rm "$id" >/dev/null && echo "removed image $id"
+    done
+}
+
+remove_stopped_containers() {
+    stopped_containers | while read -r id; do
+        name=$(docker inspect --format '{{.Name}}, {{.Config.Image}}, stopped at {{.State.FinishedAt}}' "$id")
+        docker rm "$id" >/dev/null && echo "removed container ${name#/}"
+    done
+}
+
+# Stopping already frees what is deleted; on a full disk the start may need that.
+restart_holder() {
+    deleted_files | while IFS='	' read -r bytes service pid path; do
+        case $service in "" | "$STACK_BLOCKCHAIN") continue ;; esac
+        id=$(container "$service") || break
+        docker stop -t 120 "$id" >/dev/null
+        start_again "$service" &&
+            echo "restarted $service: its process $pid held $path, deleted, $((bytes / 1048576)) MiB"
+        break
+    done
+}
+
+remove_old_backups() {
+    old_backups 600 | while IFS='	' read -r bytes path; do
+        crowded "$STACK_BACKUP_DIR" || break
+        as_root rm -f -- "$path" "$path.manifest.json" "$path.json" "$path.sha256" &&
+            echo "removed backup $path, $((bytes / 1048576)) MiB"
+    done
+}

@@ -1,0 +1,328 @@
+# Shell words about memory, on top of stack.sh. What a container holds is read from its control
+# group's files, version 1 or 2: that costs no process, and works while Docker hangs.
+
+# Lists the stack's containers: ID SERVICE DIRECTORY STATUS… a line, with the directory of the control
+# group, or "-" for a container that does not run.
+memory_groups() {
+    containers | while IFS='	' read -r line _; do
+        # shellcheck disable=SC2086  # words: id, service, project, status…
+        set -- $line
+        [ $# -ge 4 ] || continue
+        id=$1 service=$2 directory=-
+        shift 3
+        root=/sys/fs/cgroup/memory
+        [ -d "$root" ] || root=/sys/fs/cgroup
+        for group in "$root/docker/$id" "$root/system.slice/docker-$id.scope" "$root"/*/"$id" \
+            "$root"/*/docker-"$id".scope "$root"/user.slice/*/*/*/docker-"$id".scope; do
+            [ ! -d "$group" ] || { directory=$group; break; }
+        done
+        echo "$id $service $directory $*"
+    done
+}
+
+# Prints what the groups of its input hold, and whether to look for kills: a line for the host
+#   host TOTAL AVAILABLE SWAP_TOTAL SWAP_FREE
+# and one a container, with the growth a minute over the window, or "-" when it does not grow
+#   SERVICE ID UP USED WORKING_SET UNRECLAIMABLE LIMIT SWAP OOM_KILLS GROWTH SUSPECT
+# in bytes; LIMIT is 0 without one. SUSPECT is 1 for a container that was started lately, 2 for one that
+# was killed or had a process killed. It grows when, from the lowest reading on
+# (a heap that was just collected starts there), the lowest of each fifth is well above that of the
+# fifth before: a busy heap goes up and down, a cache that warms up becomes slower, a leak does neither.
+# Usage: memory_samples WINDOW RECENT GROWTH_MIB
+memory_samples() {
+    awk -v window="$1" -v recent="$2" -v growth_mib="$3" '
+        function first(file, line) {
+            line = ""
+            getline line < file
+            close(file)
+            return line
+        }
+        function counts(file, into, line, field) {
+            while ((getline line < file) > 0) { split(line, field, " "); into[field[1]] = field[2] }
+            close(file)
+        }
+        function look(i, dir, stat, file) {
+            dir = group[i]
+            split("", stat)
+            counts(dir "/memory.stat", stat)
+            if ("total_inactive_file" in stat) {
+                used[i] = first(dir "/memory.usage_in_bytes")
+                working[i] = used[i] - stat["total_inactive_file"]
+                held[i] = working[i] - stat["total_active_file"]
+                limit[i] = stat["hierarchical_memory_limit"]
+                swap[i] = stat["total_swap"]
+                counts(dir "/memory.oom_control", stat)
+            } else {
+                used[i] = first(dir "/memory.current")
+                working[i] = used[i] - stat["inactive_file"]
+                held[i] = working[i] - stat["active_file"] - stat["slab_reclaimable"]
+                limit[i] = first(dir "/memory.max")
+                swap[i] = first(dir "/memory.swap.current")
+                counts(dir "/memory.events", stat)
+            }
+            kills[i] = stat["oom_kill"]
+            limit[i] = limit[i] + 0 >= total || limit[i] == "max" ? 0 : limit[i]
+        }
+        function growth(i, part, s, low, step, from, count) {
+            split("", low); from = 0
+            for (s = 1; s < samples; s++) if (seen[i, s] < seen[i, from]) from = s
+            count = samples - from
+            if (count < samples / 2 || count < 5) return "-"
+            for (s = 0; s < count; s++) {
+                part = int(s * 5 / count)
+                if (!(part in low) || seen[i, from + s] < low[part]) low[part] = seen[i, from + s]
+            }
+            step = (low[4] - low[0]) / 4
+            if (step * 4 < growth_mib * 1048576) return "-"
+            for (part = 1; part < 5; part++) if (low[part] - low[part - 1] < 0.3 * step) return "-"
+            return step * 5 / (window * count / samples) * 60
+        }
+        BEGIN {
+            counts("/proc/meminfo", host)
+            total = host["MemTotal:"] * 1024
+            printf "host %.0f %.0f %.0f %.0f\n", total, host["MemAvailable:"] * 1024,
+                host["SwapTotal:"] * 1024, host["SwapFree:"] * 1024
+        }
+        { id[NR] = $1; service[NR] = $2; group[NR] = $3 }
+        /Up .*second|Up About a minute/ || $4 == "Up" && $6 == "minutes" && $5 * 60 <= recent { suspect[NR] = 1 }
+        /Exited \(13[3-9]\)|Restarting/ { suspect[NR] = 2 }
+        $4 != "Up" || $3 == "-" { down[NR] = 1 }
+        END {
+            samples = window >= 5 ? (window < 20 ? window : 20) : 1
+            for (s = 0; s < samples; s++) {
+                if (s) system("sleep " window / samples)
+                for (i = 1; i <= NR; i++) if (!(i in down)) { look(i); seen[i, s] = held[i] }
+            }
+            for (i = 1; i <= NR; i++)
+                printf "%s %s %d %.0f %.0f %.0f %.0f %.0f %d %s %d\n", service[i], id[i], !(i in down),
+                    used[i], working[i], held[i], limit[i], swap[i], kills[i],
+                    (samples < 5 || i in down) ? "-" : growth(i), (kills[i] > 0) ? 2 : suspect[i]
+        }'
+}
+
+# Prints when a process was ended lately for want of memory: ID SECONDS_SINCE_THE_EPOCH SOURCE a line.
+# No source tells all: Docker forgets after 256 events, a container's flag is reset at its start, and
+# the kernel's log, which knows killed children too, needs root. Usage: memory_kills SINCE NOW
+memory_kills() {
+    # shellcheck disable=SC2046  # words: a filter for each container
+    events=$(docker events --since "$1" --until "$2" --filter event=oom --filter event=die \
+        --format '{{.Action}} {{.Actor.ID}} {{.Time}} {{.Actor.Attributes.exitCode}}' \
+        $(containers | awk '{ print "--filter container=" $1 }'))
+    printf '%s\n' "$events" | awk '$1 == "oom" { print $2, $3, "docker" }'
+    # A heap with a limit of its own, like that of Node.js, ends its process itself, and says why.
+    printf '%s\n' "$events" | awk '$1 == "die" && $4 !~ /^(0|137|143)$/ && !seen[$2]++ { print $2, $3 }' |
+        while read -r id time; do
+            docker logs --since "$1" "$id" 2>&1 | grep 'heap out of memory' | sed "s/.*/$id $time heap/"
+        done
+    { as_root dmesg || journalctl -k -o short-monotonic; } 2>/dev/null | awk -v since="$1" -v now="$2" '
+        BEGIN { getline < "/proc/uptime"; uptime = $1 }
+        /oom-kill:/ && match($0, /task_memcg=[^,]*/) {
+            group = substr($0, RSTART + 11, RLENGTH - 11)
+            sub(/\.scope.*/, "", group)
+            sub(/^\[ */, "")
+            if (now - uptime + $1 >= since)
+                printf "%s %d kernel\n", substr(group, length(group) - 63), now - uptime + $1
+        }'
+}
+
+# Prints the memory of the containers, by part, and of the host as one JSON object, in MiB:
+#   working_set    in use, less the file cache that was not used lately
+#   unreclaimable  in use, less all file cache: what the kernel cannot take back
+#   limit          the container's own, and percent of it; null without one
+#   growth         MiB a minute over the window, null when it does not grow or was not watched;
+#                  minutes until the limit, or until the host is full, at that rate
+#   kills          recent ones; kills_since_start are those that the kernel counts
+#   trouble        why this container matters: full, growing, killed, down, host
+# and over all: affected (parts), and the services that a rung may act upon (restart, chain, widen);
+# what is wrong is told on standard error as well.
+# Usage: memory_state WINDOW RECENT GROWTH_MIB LIMIT_PERCENT HOST_PERCENT MINUTES WANTED_LIMIT
+memory_state() {
+    samples=$(memory_groups | memory_samples "$1" "$2" "$3") || exit
+    [ -n "$samples" ] || unknown "nothing known of the containers"
+    kills='' restarts=''
+    case "$samples
+" in
+    *" "[12]"
+"*)
+        # shellcheck disable=SC2046  # one word an id
+        restarts=$(docker inspect --format '{{.Id}} {{.RestartCount}} {{.State.OOMKilled}}' \
+            $(containers | cut -d ' ' -f 1))
+        ;;
+    esac
+    case "$samples
+,$restarts" in
+    *" 2
+"* | *,*" "[1-9]*)
+        now=$(date +%s) since=$(last_change)
+        [ "$since" -gt $((now - $2)) ] || since=$((now - $2))
+        kills=$(memory_kills "$since" "$now" 2>/dev/null)
+        ;;
+    esac
+    state=$(printf '%s\n' "$samples" | KILLS=$kills RESTARTS=$restarts awk -v full="$4" -v host_full="$5" -v soon="$6" \
+        -v wanted="$(bytes "${7:-0}")" '
+        function mib(bytes) { return sprintf("%.1f", bytes / 1048576) }
+        function names(list) { gsub(/[^ ]+/, "\"&\"", list); gsub(/ /, ",", list); return "[" list "]" }
+        function add(list, name) { return list (list == "" ? "" : " ") name }
+        BEGIN {
+            part[ENVIRON["STACK_BACKEND"]] = "backend"; part[ENVIRON["STACK_FRONTEND"]] = "frontend"
+            part[ENVIRON["STACK_DATABASE"]] = "database"; part[ENVIRON["STACK_CACHE"]] = "cache"
+            part[ENVIRON["STACK_BLOCKCHAIN"]] = "blockchain"
+            lines = split(ENVIRON["RESTARTS"], line, "\n")
+            for (l = 1; l <= lines; l++) {
+                split(line[l], field, " ")
+                restarted[field[1]] = field[2]; flagged[field[1]] = field[3] == "true"
+            }
+            # Two sources may tell of the same kill: the one that tells of more counts.
+            lines = split(ENVIRON["KILLS"], line, "\n")
+            for (l = 1; l <= lines; l++) {
+                split(line[l], field, " ")
+                count = ++told[field[1], field[3]]
+                if (count > killed[field[1]]) killed[field[1]] = count
+                if (index(sources[field[1]], field[3]) == 0) sources[field[1]] = add(sources[field[1]], field[3])
+            }
+        }
+        $1 == "host" {
+            total = $2; available = $3
+            printf "{\"host\":{\"total\":%s,\"available\":%s,\"percent\":%.1f,\"swap_total\":%s,\"swap_used\":%s},\"containers\":{",
+                mib(total), mib(available), 100 * (total - available) / total, mib($4), mib($4 - $5)
+            crowded = 100 * (total - available) / total >= host_full
+            next
+        }
+        {
+            name = $1 in part ? part[$1] : $1
+            restarts = $2 in restarted ? restarted[$2] : "null"
+            up = $3; held = $6; limit = $7; cgroup_kills = $9; growth = $10; recent = killed[$2] + 0
+            # A person who started it anew after the kill has dealt with it.
+            if (up && cgroup_kills == 0 && restarts == 0) recent = 0
+            if (!up && flagged[$2] && recent == 0) recent = 1
+            minutes = growth == "-" ? "null" : sprintf("%.1f", ((limit ? limit - held : available) / growth))
+            trouble = ""
+            if (limit && 100 * held / limit >= full) trouble = add(trouble, "full")
+            if (growth != "-" && minutes + 0 <= soon) trouble = add(trouble, "growing")
+            if (recent) trouble = add(trouble, up ? "killed" : "down")
+            if (crowded && held * 3 >= total - available) trouble = add(trouble, "host")
+            printf "%s\"%s\":{\"service\":\"%s\",\"up\":%s,\"working_set\":%s,\"unreclaimable\":%s,\"limit\":%s,\"percent\":%s,\"swap\":%s,\"growth\":%s,\"minutes\":%s,\"kills\":%d,\"kills_since_start\":%d,\"sources\":%s,\"restarts\":%s,\"trouble\":%s}",
+                separator, name, $1, up ? "true" : "false", mib($5), mib(held), limit ? mib(limit) : "null",
+                limit ? sprintf("%.1f", 100 * held / limit) : "null", mib($8),
+                growth == "-" ? "null" : mib(growth), minutes, recent, cgroup_kills, names(sources[$2]),
+                restarts, names(trouble)
+            separator = ","
+            if (trouble == "") next
+            printf "%s: %s: %s MiB%s%s%s\n", name, trouble, mib(held),
+                limit ? " of " mib(limit) : "", growth == "-" ? "" : ", " mib(growth) " more a minute",
+                recent ? ", " recent " recent kills" : "" > "/dev/stderr"
+            affected = add(affected, name)
+            # What its policy restarted after the kill, or a database that ended all sessions
+            # after one was killed, began anew already.
+            if (!(recent && restarts + 0 > 0) && !(trouble == "killed" && name == "database")) {
+                if (name == "blockchain" && up) chain = add(chain, $1)
+                else restart = add(restart, $1)
+            }
+            if (wanted && (trouble ~ /full|growing/ || recent && sources[$2] != "heap") && (!limit || limit < wanted)) widen = add(widen, $1)
+        }
+        END {
+            printf "},\"affected\":%s,\"restart\":%s,\"chain\":%s,\"widen\":%s", names(affected), names(restart),
+                names(chain), names(widen)
+        }') || exit
+    widen=${state##*\"widen\":[}
+    widen=$(echo "${widen%]*}" | tr -d '"' | tr , ' ')
+    # shellcheck disable=SC2086  # one word a service
+    change=$([ -z "$widen" ] || memory_override_change "$7" $widen)
+    printf '%s,"override":"%s"}\n' "$state" "$(printf '%s' "$change" | awk '{ printf "%s\\n", $0 }')"
+}
+
+memory_override_mark='# Memory limits set in an incident (oncall.runbook.memory_leak).'
+
+# Prints the path of the file that compose reads after the compose file, be it there or not.
+memory_override_path() {
+    path=$(override_file)
+    echo "${path:-${compose_file%.y*ml}.override.yml}"
+}
+
+# Prints the file as it should be. Usage: memory_override LIMIT SERVICE…
+memory_override() {
+    memory_limit=$1
+    shift
+    { cat "$(memory_override_path)" 2>/dev/null; printf '  %s:\n' "$@"; } |
+        awk -v mark="$memory_override_mark" -v limit="$memory_limit" -v new=" $* " '
+            BEGIN { print mark; print "services:" }
+            /^  [^ ]+:$/ {
+                service = substr($1, 1, length($1) - 1)
+                if (index(new, " " service " ")) value[service] = limit
+                if (!(service in seen)) order[++count] = service
+                seen[service]
+            }
+            $1 == "mem_limit:" && !index(new, " " service " ") { value[service] = $2 }
+            END {
+                format = "  %s:\n    mem_limit: %s\n    memswap_limit: %s\n"
+                for (i = 1; i <= count; i++) printf format, order[i], value[order[i]], value[order[i]]
+            }'
+}
+
+# Prints what would change in it; fails when the file is somebody else's. Usage: as memory_override
+memory_override_change() {
+    path=$(memory_override_path) before=/dev/null
+    if [ -f "$path" ]; then
+        before=$path
+        [ "$(head -n 1 "$path")" = "$memory_override_mark" ] || {
+            echo "$path is not ours: set mem_limit there by hand" >&2
+            return 1
+        }
+    fi
+    memory_override "$@" | diff -u -L "$path, now" -L "$path, then" "$before" -
+    [ $? -le 1 ]
+}
+
+# Limits the memory of running services at once, and in the override file, so that the next `up` agrees;
+# in both or in neither. Usage: limit_memory LIMIT SERVICE…
+limit_memory() {
+    change=$(memory_override_change "$@") || exit
+    path=$(memory_override_path)
+    trap 'rm -f "$path.new"' EXIT
+    memory_override "$@" >"$path.new" && compose_override=$path.new compose config -q || exit
+    limit=$1
+    shift
+    for service in "$@"; do
+        id=$(container "$service") || exit
+        docker update --memory "$limit" --memory-swap "$limit" "$id" >/dev/null || exit
+        echo "$service: at most $limit of memory, from now on"
+        [ "$(state_of "$service")" = running ] || restart "$service"
+        wait_until 30 service_is_well "$service"
+    done
+    mv "$path.new" "$path" && printf '%s\n' "$change"
+}
+
+# Tells whether a service is up again, as far as that can be asked of it.
+service_is_well() {
+    case $1 in
+    "$STACK_BACKEND") [ "$(http 3 "$STACK_BACKEND_URL/health")" = 200 ] ;;
+    *) docker inspect --format '{{.State.Status}} {{with .State.Health}}{{.Status}}{{end}}' "$(container "$1")" |
+        grep -Eq '^running (healthy)?$' ;;
+    esac
+}
+
+# Restarts services, and starts those that are down, the database in good order; waits until they
+# are well, and the API, which may have lost one of them, with them.
+# Usage: restart_for_memory STOP_SECONDS START_SECONDS SERVICE…
+restart_for_memory() {
+    stop_seconds=$1 start_seconds=$2
+    shift 2
+    for service in "$@"; do
+        case $service,$(state_of "$service") in
+        "$STACK_DATABASE",running) restart_database "$stop_seconds" "$start_seconds" >/dev/null && echo "restarted $service" ;;
+        *,running | *,restarting) restart "$service" ;;
+        *) start "$service" ;;
+        esac || exit
+    done
+    for service in "$@" "$STACK_BACKEND"; do wait_until "$start_seconds" service_is_well "$service"; done
+}
+
+# Prints 512m and the like in bytes.
+bytes() {
+    case $1 in
+    *[kK]) echo $((${1%?} * 1024)) ;;
+    *[mM]) echo $((${1%?} * 1048576)) ;;
+    *[gG]) echo $((${1%?} * 1073741824)) ;;
+    *) echo "$((${1%[bB]}))" ;;
+    esac
+}

@@ -1,0 +1,276 @@
+"""What counts as an error in the API's log: recorded lines, through the shell that reads them."""
+
+import json
+import os
+import re
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+ROOT = Path(__file__).parents[2]
+LIBRARY = ROOT / "roles" / "high_error_rate" / "files" / "errors.sh"
+NOW = int(datetime(2026, 1, 19, 15, 10, tzinfo=UTC).timestamp())
+TIME = "2026-01-19T15:09:30.123456789Z "
+STAMP = "2026-01-19 15:09:30:30"
+FRAMES = "    at Object.through (/app/lib/cache.js:40:11)\n    at /app/server.js:46:52\n"
+
+
+def counted(log, **given):
+    environment = {
+        "NOW": NOW,
+        "SINCE": NOW - 300,
+        "LINES": 5000,
+        "ERRORS_WINDOW_SECONDS": 300,
+        "ERRORS_MINIMUM": 5,
+        "ERRORS_MINIMUM_REQUESTS": 20,
+        "ERRORS_FRESH_SECONDS": 60,
+        **given,
+    }
+    done = subprocess.run(
+        ["dash", "-c", f". {LIBRARY}\ncount_errors"],
+        input=log if isinstance(log, bytes) else log.encode(),
+        capture_output=True,
+        check=False,
+        env={**os.environ, "LC_ALL": "C", **{n: str(value) for n, value in environment.items()}},
+    )
+    if done.returncode:
+        return done.returncode, done.stderr.decode()
+    first, document = done.stdout.decode(errors="replace").splitlines()
+    return first, json.loads(document)
+
+
+def error(message, time=TIME, frames=""):
+    """A line of winston's console as the engine hands it out, and the stack below it."""
+    text = f"\x1b[31m{STAMP}\x1b[39m \x1b[31merror\x1b[39m: \x1b[31m{message}\n{frames}\x1b[39m"
+    return "".join(f"{time}{line}\n" for line in text.splitlines())
+
+
+FAULTS = {
+    "TypeError: Cannot read properties of undefined (reading 'rows')": ("TypeError", "application"),
+    "TypeError: database.query is not a function": ("TypeError", "application"),
+    "ReferenceError: user is not defined": ("ReferenceError", "application"),
+    "SyntaxError: missing ) after argument list": ("SyntaxError", "application"),
+    "Error: Not found is what this said, in an Uncaught Exception": (
+        "Uncaught exception",
+        "application",
+    ),
+    "Uncaught Exception: Error: Connection terminated unexpectedly": ("Database", "database"),
+    "INTERNAL_ERROR": ("INTERNAL_ERROR", "application"),
+    "Error: the printer is on fire": ("Error", "application"),
+    "Database query error: timeout exceeded when trying to connect": ("Database", "database"),
+    'Database query error: relation "notices" does not exist': ("Database schema", "database"),
+    'error: column "email" of relation "users" does not exist': ("Database schema", "database"),
+    "Database connection failed: ECONNREFUSED": ("Database", "database"),
+    "Error: Blockchain not initialized": ("Blockchain", "blockchain"),
+    "Blockchain connection lost: the chain was replaced": ("Blockchain", "blockchain"),
+    'Error: execution reverted: "unknown certificate"': ("Blockchain", "blockchain"),
+    "Error: connect ECONNREFUSED 10.202.0.3:8545": ("Blockchain", "blockchain"),
+}
+
+ANSWERS = [
+    "Error: Unauthorized. Please provide valid tokens.",
+    "Error: Invalid credential",
+    "Error: Not found",
+    "Error: Certificate not found",
+    "Error: Forbidden",
+    "Error: Too many login attempts, please try again later.",
+    "ValidationError: email must be a valid address",
+    "SyntaxError: Unexpected token } in JSON at position 12",
+    "JsonWebTokenError: invalid signature",
+    "TokenExpiredError: jwt expired",
+    "Error: name is required",
+    "Error: Invalid csrf token",
+]
+
+
+@pytest.mark.parametrize("message", FAULTS)
+def test_a_fault_counts_with_its_kind_and_part(message):
+    _, found = counted(error(message) * 5, DETAILS=1)
+    kind, part = FAULTS[message]
+    assert (found["errors"], found["faults"], found["parts"]) == (5, 5, [part])
+    assert [(k["kind"], k["part"], k["count"]) for k in found["kinds"]] == [(kind, part, 5)]
+
+
+@pytest.mark.parametrize("message", ANSWERS)
+def test_the_answer_to_a_wrong_request_is_no_fault(message):
+    assert counted(error(message) * 300)[1]["errors"] == 0
+
+
+@pytest.mark.parametrize("level", ["warn", "info", "debug", "http"])
+def test_a_line_that_only_speaks_of_errors_is_none(level):
+    line = f"{TIME}{STAMP} {level}: TypeError: no error at all, INTERNAL_ERROR\n"
+    assert counted(line * 9)[1]["errors"] == 0
+
+
+def test_the_stack_says_where_and_is_no_error_of_its_own():
+    _, found = counted(error("TypeError: x", frames=FRAMES) * 6, DETAILS=1)
+    assert found["errors"] == 6
+    assert found["kinds"][0]["where"] == "lib/cache.js:40"
+
+
+def test_a_query_that_fails_is_logged_twice_and_counts_once():
+    twice = error('Database query error: relation "x" does not exist') + error(
+        'error: relation "x" does not exist', frames=FRAMES.replace("cache", "database")
+    )
+    _, found = counted(twice * 7, DETAILS=1)
+    assert found["errors"] == 7
+    assert [kind["where"] for kind in found["kinds"]] == ["lib/database.js:40"]
+
+
+def test_the_cache_is_told_apart_because_the_api_works_without():
+    _, found = counted(error("Redis client error: connect ECONNREFUSED 10.1.1.1:6379") * 10)
+    assert (found["errors"], found["cache_errors"], found["parts"]) == (0, 10, [])
+
+
+def test_what_is_older_than_the_window_or_the_last_change_is_past():
+    assert counted(error("TypeError: x", "2026-01-19T15:04:59.9Z ") * 9)[1]["errors"] == 0
+    assert counted(error("TypeError: x") * 9, SINCE=NOW - 20)[1]["errors"] == 0
+    first, found = counted(error("TypeError: x") * 9, SINCE=NOW - 60)
+    assert (first, found["per_minute"], found["quiet_seconds"]) == ("1", 9.0, 30)
+
+
+def test_few_errors_ask_for_no_details():
+    assert counted(error("TypeError: x") * 4)[0] == "0"
+    assert counted(error("TypeError: x") * 5)[0] == "1"
+
+
+def test_an_operator_names_further_answers():
+    log = error("Error: The term is over") * 9
+    assert counted(log)[1]["errors"] == 9
+    assert counted(log, ERRORS_IGNORE="term (is|was) over")[1]["errors"] == 0
+
+
+def test_examples_hold_nothing_of_a_person():
+    token = "Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4"
+    text = f"Error: cannot mail jane.doe+x@example.org, number 4711, {token}"
+    uuid = "123e4567-e89b-12d3-a456-426614174000"
+    log = error(f"{text} of {uuid}") + error(text + " of 12") + error(text) * 3
+    _, found = counted(log, DETAILS=1)
+    told = json.dumps(found["kinds"])
+    assert not re.search(r"jane|4711|Zm9v|426614174000", told)
+    assert found["kinds"][0]["example"] == "cannot mail <email>, number #, <token>"
+    assert all(len(kind["example"]) <= 120 for kind in found["kinds"])
+
+
+def test_json_lines_and_what_node_itself_prints_are_understood():
+    message = "TypeError: x\n    at f (/app/a/b.js:1:2)"
+    line = {"level": "error", "message": message, "timestamp": STAMP}
+    pino = {"level": 50, "time": "2026-01-19T15:09:30.1Z", "msg": "ReferenceError: y"}
+    answer = {**line, "message": "Error: gone", "status": 410}
+    log = "".join(TIME + json.dumps(entry) + "\n" for entry in (line, pino, answer))
+    crash = f"{TIME}/app/server.js:1\n{TIME}throw new Error()\n{TIME}^\n{TIME}\n{TIME}Error: dead\n"
+    _, found = counted(log + crash + f"{TIME}    at f (/app/c/d.js:3:4)\n", DETAILS=1)
+    kinds = {kind["kind"]: kind["where"] for kind in found["kinds"]}
+    assert kinds == {"TypeError": "a/b.js:1", "ReferenceError": "", "Error": "c/d.js:3"}
+    assert counted((json.dumps(line) + "\n") * 3)[1]["errors"] == 3
+
+
+REQUESTS = {
+    "combined": '::1 - - [19/Jan/2026:15:09:30 +0000] "GET {path} HTTP/1.1" {code} 12 "-" "curl"',
+    "common": '10.0.0.1 - - [19/Jan/2026:16:09:30 +0100] "GET {path} HTTP/1.1" {code} 12',
+    "console": STAMP + ' http: ::1 - - "GET {path} HTTP/1.1" {code} 3ms',
+    "tiny": STAMP + " http: GET {path} {code} 12 - 3.1 ms",
+    "short": STAMP + " http: ::1 - GET {path} HTTP/1.1 {code} 12 - 3.1 ms",
+    "json": '{{"timestamp":"2026-01-19T15:09:30Z","method":"GET","url":"{path}","status":{code}}}',
+    "winston": '{{"level":"http","timestamp":"'
+    + STAMP
+    + '","message":"::1 - - \\"GET {path} HTTP/1.1\\" {code} 3ms"}}',
+}
+
+
+def requests(form, codes):
+    return "".join(
+        REQUESTS[form].format(path=f"/api/v1/students/{number}?q=1", code=code) + "\n"
+        for number, code in enumerate(codes)
+    )
+
+
+@pytest.mark.parametrize("form", REQUESTS)
+def test_requests_are_counted_in_every_declared_format(form):
+    log = "#requests\n" + requests(form, [200, 304, 401, 404] * 10 + [500, 502, 503, 504, 500])
+    _, found = counted(log, ERRORS_ACCESS_LOG="/var/log/x", DETAILS=1)
+    assert (found["requests"], found["failed"], found["percent"]) == (45, 5, 11.1)
+    assert found["source"] == "5xx of 45 requests in /var/log/x"
+    assert found["routes"][0] == {"route": "500 GET /api/v#/students/#", "count": 2}
+    assert found["faults"] == 5
+
+
+def test_too_few_requests_make_no_percentage():
+    log = "#requests\n" + requests("combined", [500] * 19)
+    found = counted(log, ERRORS_ACCESS_LOG="/var/log/x")[1]
+    assert (found["percent"], found["faults"], found["requests"]) == (None, 0, 19)
+    assert found["source"] == "error lines of the API, too few requests are logged"
+
+
+def test_old_requests_are_past():
+    log = "#requests\n" + requests("combined", [500] * 50).replace("15:09:30", "15:01:00")
+    assert counted(log, ERRORS_ACCESS_LOG="/var/log/x")[1]["requests"] == 0
+
+
+def test_requests_in_the_apis_own_log_are_counted_unless_another_is_named():
+    log = "".join(TIME + line + "\n" for line in requests("console", [500] * 25).splitlines())
+    found = counted(log)[1]
+    assert found["source"] == "5xx of 25 requests in the log of the API"
+    assert counted(log, ERRORS_ACCESS_LOG="/var/log/x")[1]["requests"] == 0
+
+
+def test_a_log_that_cannot_be_read_is_unknown_with_its_reason():
+    assert counted(error("TypeError: x") + "#failed no such file\n") == (69, "no such file\n")
+
+
+def told(onset_minutes, started_minutes, created_minutes):
+    def at(minutes):
+        return datetime.fromtimestamp(NOW - minutes * 60, UTC).strftime("%Y-%m-%dT%H:%M:%S.0Z")
+
+    moments = [onset_minutes - n for n in range(onset_minutes)]
+    log = "".join(error("TypeError: x", at(minutes) + " ") for minutes in moments)
+    given = {"CREATED": at(created_minutes), "STARTED": at(started_minutes), "IMAGE": at(90)}
+    summary, found = counted(log, DETAILS=1, LINES=50000, **given)
+    assert found["onset"] in summary
+    return found["onset"], found["after_start_seconds"]
+
+
+@pytest.mark.parametrize(
+    ("onset", "started", "created", "text", "after"),
+    [
+        (12, 12, 12, "since the deployment 12 minutes ago (image made 2 hours ago)", 0),
+        (12, 12, 4000, "since the start of the API 12 minutes ago", 0),
+        (12, 300, 4000, "for 12 minutes; the API was started 5 hours ago", 17280),
+        (12, 3, 4000, "for 12 minutes, through the restart 3 minutes ago", 0),
+    ],
+)
+def test_the_onset_is_compared_with_deployment_and_start(onset, started, created, text, after):
+    assert told(onset, started, created) == (text, after)
+
+
+def test_frames_of_the_engine_do_not_matter():
+    """A length of 266 or 2600 has the byte of a line's end in it."""
+    start = f"{TIME}{STAMP} error: TypeError: ".encode()
+    lines = [start.ljust(size - 1, b"x") + b"\n" for size in (120, 266, 300, 522, 2600)]
+    framed = [b"\x01\x00\x00\x00" + len(line).to_bytes(4, "big") + line for line in lines]
+    assert counted(b"".join(framed))[1]["errors"] == 5
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.text(alphabet=st.characters(codec="utf-8")),
+            st.sampled_from([error('TypeError: \\ " \t'), "{", '{"level":"error","message":"'])
+            | st.just("#"),
+            st.text().map(lambda text: TIME + text),
+            st.text().map(lambda text: error(text)),
+            st.binary().map(lambda data: data.decode("latin-1")),
+        ),
+        max_size=20,
+    )
+)
+def test_whatever_is_logged_the_answer_is_json(lines):
+    log = "\n".join(line for line in lines if not line.startswith("#failed"))
+    for details in ("", 1):
+        _, found = counted(log.encode(errors="replace"), DETAILS=details)
+        assert found["errors"] >= 0
