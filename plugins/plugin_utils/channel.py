@@ -49,6 +49,11 @@ class Shell:
     library: str = ""
     learn: Question | None = None
 
+    @property
+    def exports(self) -> list[str]:
+        """Return a line of shell text for each variable."""
+        return [f"export {name}={shlex.quote(text)}" for name, text in self.environment.items()]
+
 
 def script(questions: Sequence[Question], token: str, shell: Shell) -> str:
     """Return the POSIX script that asks ``questions`` side by side.
@@ -56,7 +61,6 @@ def script(questions: Sequence[Question], token: str, shell: Shell) -> str:
     Every value of ``shell`` is quoted: none of them is run as code.
     """
     quote = shlex.quote
-    exports = [f"export {name}={quote(value)}" for name, value in shell.environment.items()]
     first = shell.learn
     learn = [f"learn {first.id} {first.timeout:g} {quote(first.command)}"] if first else []
     asks = [f"ask {quote(q.id)} {q.timeout:g} {q.limit:d} {quote(q.command)}" for q in questions]
@@ -65,7 +69,7 @@ def script(questions: Sequence[Question], token: str, shell: Shell) -> str:
         [
             _CHANNEL.read_text(encoding="utf-8"),
             "export LC_ALL=C",
-            *exports,
+            *shell.exports,
             f"token={quote(token)}",
             f"library={quote(shell.library)}",
             "questions() {",

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -56,8 +55,7 @@ class HostAction(ActionBase):
         if not (own := probe.get("shell")):
             return asked
         shell = _shell(own)
-        exports = [f"export {name}={shlex.quote(text)}" for name, text in shell.environment.items()]
-        return replace(asked, command="\n".join([*exports, shell.library, asked.command]))
+        return replace(asked, command="\n".join([*shell.exports, shell.library, asked.command]))
 
     @contextmanager
     def _unseen(self) -> Iterator[None]:

@@ -5,8 +5,6 @@
 #     DISK_DELETED_MIB, DISK_BACKUP_DAYS, DISK_BACKUPS_KEPT
 # A word that lists what may go lists nothing where its file system is at the target.
 
-new_line='
-'
 # Whoever sorts must not need the disk that is full.
 export TMPDIR=/dev/shm
 
@@ -37,7 +35,7 @@ figures() {
 # The figures of every file system that the stack uses: its directories, and what its containers
 # mount of the host.
 file_systems() {
-    IFS="$new_line,	"
+    IFS="$newline,	"
     set --
     for word in $(containers 2>/dev/null); do
         case $word in /*) set -- "$@" "$word" ;; esac
@@ -77,7 +75,7 @@ disk_usage() {
     systems=$(file_systems)
     [ -n "$systems" ] || unknown "stat -f did not answer"
     bytes=0 inodes=0 exhausted=false list='' told=''
-    IFS=$new_line
+    IFS=$newline
     for line in $systems; do
         IFS='	'
         # shellcheck disable=SC2086
@@ -267,7 +265,7 @@ unused_images() {
         $images | sort -r | while read -r created id digests builder; do
         ! grep -qF -e "$id" "$compose_file" || continue
         ! printf '%s\n' "$digests" | tr , '\n' | sed -n 's/.*@//p' | grep -qFf - "$compose_file" || continue
-        case $new_line$used$new_line in *"$new_line$id$new_line"*) continue ;; esac
+        case $newline$used$newline in *"$newline$id$newline"*) continue ;; esac
         echo "$created $id $builder"
     done | awk -v project="$(project)" -v since="$(unused_since)" '
         $3 != "" && $3 != "/" && (index($3, project "/") != 1 || !seen[$3]++) { next }

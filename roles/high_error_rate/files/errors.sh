@@ -42,13 +42,18 @@ backend_errors() {
     }
 }
 
+# Both streams of a container's log, each line with its time. Usage: log_of ID SINCE
+log_of() {
+    docker logs --timestamps --since "$2" --tail "$LINES" "$1" 2>&1
+}
+
 # The API's log and, behind a mark, the log of requests if one is named. Usage: logs SINCE
 logs() {
-    [ -z "$id" ] || container_log "$id" "$1" "$LINES" || echo "#failed the API's log cannot be read"
+    [ -z "$id" ] || log_of "$id" "$1" || echo "#failed the API's log cannot be read"
     [ -n "$ERRORS_ACCESS_LOG" ] || return 0
     echo "#requests"
     case $ERRORS_ACCESS_LOG in
-    service:*) id=$(container "${ERRORS_ACCESS_LOG#service:}") && container_log "$id" "$1" "$LINES" ;;
+    service:*) id=$(container "${ERRORS_ACCESS_LOG#service:}") && log_of "$id" "$1" ;;
     *)
         if [ -r "$ERRORS_ACCESS_LOG" ]; then
             tail -n "$LINES" "$ERRORS_ACCESS_LOG"
@@ -66,7 +71,7 @@ logs() {
 # Prints 1 when there is enough for details, else 0, or with DETAILS a line for people; and the JSON.
 count_errors() {
     # Some awk stop at a NUL.
-    tr -d '\000-\002' | awk '
+    tr -d '\000' | awk '
     BEGIN {
         now = ENVIRON["NOW"] + 0; since = ENVIRON["SINCE"] + 0; details = ENVIRON["DETAILS"] + 0
         window = ENVIRON["ERRORS_WINDOW_SECONDS"] + 0; limit = ENVIRON["LINES"] + 0

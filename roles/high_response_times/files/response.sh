@@ -1,0 +1,212 @@
+# Shell words about response times: of the API, of the host below it, and of the cache; on top of
+# stack.sh.
+#
+# In: STACK_BACKEND, STACK_BACKEND_URL, STACK_CACHE, STACK_CACHE_URL
+
+# Times GET requests of the API, REQUESTS of each route and all at once: one after the other, the
+# requests after a long one would meet an API that has just caught up. Slow answers are asked for once
+# more, and only the second time counts: a moment is no incident. Prints one JSON object:
+#   requests, answered, late (no answer within SECONDS), refused (those say nothing about slowness)
+#   p50_ms, p95_ms     of those answered or late; null without any
+#   slowest            the route
+#   cpu_pressure, io_pressure, memory_pressure   percent of the last ten seconds in which some work
+#                      (cpu) or all of it (io, memory) stood still; null where the kernel does not say
+#   steal_percent      of the processors' time meanwhile, taken by the host below
+#   throttled          service -> percent of its scheduler periods meanwhile in which its limit was met
+#   replicas, scaling  only above LIMIT ms: containers of the API, and why it cannot have more
+# Usage: response_times REQUESTS SECONDS LIMIT ROUTE…
+response_times() {
+    requests=$1 seconds=$2 limit=$3
+    shift 3
+    before=$(processors; throttling)
+    figures=$(time_requests "$@" | response_figures)
+    case $figures in
+    *'"answered":0,'*) ;;
+    *'"slow":true'*) figures=$(time_requests "$@" | response_figures) ;;
+    esac
+    case $figures in
+    *'"slow":true'*)
+        figures="${figures%\}},\"replicas\":$(containers | grep -c "^[^ ]* $STACK_BACKEND "),"
+        figures="$figures\"scaling\":\"$(not_scalable "$STACK_BACKEND" 2>&1 | tr -d '"\\' | paste -s -d , -)\"}"
+        ;;
+    esac
+    printf '%s\n' "$figures"
+}
+
+# A line for each request: seconds, status code, route.
+time_requests() {
+    if command -v curl >/dev/null; then
+        for route; do
+            shift
+            number=0
+            while [ "$number" -lt "$requests" ]; do
+                set -- "$@" -o /dev/null "$STACK_BACKEND_URL$route"
+                number=$((number + 1))
+            done
+        done
+        set -- -s --noproxy '*' -m "$seconds" -w '%{time_total} %{http_code} %{url_effective}\n' "$@"
+        curl --parallel --parallel-max 100 "$@"
+        # Before 7.66 it does not know --parallel: then what it gets done in time, one by one.
+        [ $? -ne 2 ] || timeout "$seconds" curl "$@"
+    else
+        for route; do
+            read -r start _ </proc/uptime
+            code=$(http "$seconds" "$STACK_BACKEND_URL$route" 2>/dev/null) || unknown "neither curl nor wget on this host"
+            read -r end _ </proc/uptime
+            echo "$start $end $code $STACK_BACKEND_URL$route" | awk '{ print $2 - $1, $3, $4 }'
+        done
+    fi
+}
+
+processors() {
+    read -r line </proc/stat
+    echo "$line"
+}
+
+# A line for each container whose processor time is limited: how often the limit could have been met
+# since its start, and was. From the files of cgroup v2 and v1, whatever cgroup driver Docker has.
+throttling() {
+    containers 2>/dev/null | while read -r id service _; do
+        for file in /sys/fs/cgroup/*/*"$id"*/cpu.stat /sys/fs/cgroup/cpu/*/*"$id"*/cpu.stat; do
+            [ -r "$file" ] || continue
+            periods=0 met=0
+            while read -r key value; do
+                case $key in nr_periods) periods=$value ;; nr_throttled) met=$value ;; esac
+            done <"$file"
+            echo "throttling $service $periods $met"
+            break
+        done
+    done
+}
+
+pressure() {
+    for kind in cpu io memory; do
+        while read -r share average _; do
+            echo "pressure $kind $share ${average#avg10=}"
+        done <"/proc/pressure/$kind"
+    done 2>/dev/null
+}
+
+response_figures() {
+    times=$(cat)
+    printf '%s\n' "before" "$before" "after" "$(processors; throttling; pressure)" "times" "$times" |
+        awk -v limit="$limit" -v deadline="$seconds" -v url="$STACK_BACKEND_URL" '
+        /^(before|after|times)$/ { part = $1; next }
+        $1 == "cpu" {
+            for (i = 2; i <= 9; i++) ticks[part] += $i
+            steal[part] = $9
+        }
+        $1 == "throttling" { periods[part, $2] = $3; met[part, $2] = $4; services[$2] }
+        $1 == "pressure" { pressed[$2, $3] = $4 }
+        part == "times" && NF == 3 {
+            requests++
+            if ($2 == "000" && $1 < 0.9 * deadline) { refused++; next }
+            if ($2 == "000") late++; else answered++
+            for (i = ++count; i > 1 && sorted[i - 1] > $1; i--) sorted[i] = sorted[i - 1]
+            sorted[i] = $1
+            if ($1 >= longest) { longest = $1; slowest = substr($3, length(url) + 1) }
+        }
+        function rank(share) { return int(count * share) + (count * share > int(count * share)) }
+        function given(value) { return value == "" ? "null" : value }
+        END {
+            p95 = count ? sprintf("%d", 1000 * sorted[rank(0.95)]) : "null"
+            printf "{\"requests\":%d,\"answered\":%d,\"late\":%d,\"refused\":%d", requests, answered, late, refused
+            printf ",\"p50_ms\":%s,\"p95_ms\":%s", count ? sprintf("%d", 1000 * sorted[rank(0.5)]) : "null", p95
+            printf ",\"slow\":%s,\"slowest\":\"%s\"", (p95 + 0 > limit + 0) ? "true" : "false", slowest
+            printf ",\"cpu_pressure\":%s,\"io_pressure\":%s,\"memory_pressure\":%s", given(pressed["cpu", "some"]),
+                given(pressed["io", "full"]), given(pressed["memory", "full"])
+            passed = ticks["after"] - ticks["before"]
+            printf ",\"steal_percent\":%d,\"throttled\":{", (passed > 0) ? 100 * (steal["after"] - steal["before"]) / passed : 0
+            for (name in services) {
+                passed = periods["after", name] - periods["before", name]
+                if (passed > 0) {
+                    printf "%s\"%s\":%d", separator, name, 100 * (met["after", name] - met["before", name]) / passed
+                    separator = ","
+                }
+            }
+            print "}}"
+        }'
+}
+
+# Prints what in the compose file keeps a service from running more than once; nothing when nothing does.
+not_scalable() {
+    compose config | awk -v service="$1:" '
+        /^[^ ]/ { section = $1 }
+        /^  [^ ]/ { name = $1; list = "" }
+        section == "services:" && name == service {
+            if (/^    [^ -]/) list = $1
+            if ($1 == "container_name:") print "container_name " $2 " is fixed"
+            sub(/^ *- /, ""); gsub(/"/, "")
+            if (list == "ports:" && ($1 == "published:" && $2 !~ /-/ || /^([0-9.]+:)?[0-9]+:/)) {
+                split($1, port, ":")
+                print "host port " ($1 == "published:" ? $2 : port[1]) " is fixed"
+            }
+        }' | sort -u
+}
+
+# What the cache says of itself, as one JSON object: latency_ms and slow (above LIMIT); answers
+# (whether it did at all), used_percent of maxmemory, used_bytes, policy, evicted and hit_percent
+# since its start. A slow answer is asked for twice more: the quickest counts. Usage: cache_activity LIMIT
+cache_activity() {
+    for _ in 1 2 3; do
+        figures=$(cache_info | cache_figures "$1") || unknown "the cache could not be asked"
+        case $figures in *'"slow":true,"answers":true'*) ;; *) break ;; esac
+    done
+    printf '%s\n' "$figures"
+}
+
+# INFO of the cache, and the seconds that took. Its protocol is lines of text, as that of dict:// is:
+# at a published port curl asks for a tenth of what a client in the container costs.
+cache_info() {
+    answer=$(curl -s --noproxy '*' -m 2 -w '\nseconds:%{time_total}' "dict://${STACK_CACHE_URL#*://}/INFO")
+    case $?$answer in
+    *used_memory:* | 28*) printf '%s\n' "$answer" ;;
+    *)
+        read -r start _ </proc/uptime
+        inside "$STACK_CACHE" 2 redis-cli INFO || [ $? -eq 124 ] || exit
+        read -r end _ </proc/uptime
+        echo "between:$start:$end"
+        ;;
+    esac
+}
+
+cache_figures() {
+    awk -F : -v limit="$1" '
+        { sub(/\r$/, ""); value[$1] = $2 }
+        $1 == "between" { value["seconds"] = $3 - $2 }
+        END {
+            if (value["seconds"] == "") exit 1
+            answers = "used_memory" in value
+            printf "{\"latency_ms\":%d,\"slow\":%s,\"answers\":%s", 1000 * value["seconds"],
+                (1000 * value["seconds"] > limit) ? "true" : "false", answers ? "true" : "false"
+            reads = value["keyspace_hits"] + value["keyspace_misses"]
+            if (answers)
+                printf ",\"used_percent\":%.1f,\"used_bytes\":%.0f,\"policy\":\"%s\",\"evicted\":%.0f,\"hit_percent\":%s",
+                    (value["maxmemory"] > 0) ? 100 * value["used_memory"] / value["maxmemory"] : 0,
+                    value["used_memory"], value["maxmemory_policy"], value["evicted_keys"],
+                    reads ? sprintf("%.1f", 100 * value["keyspace_hits"] / reads) : "null"
+            print "}"
+        }'
+}
+
+# Drops the keys that begin with a PREFIX, and no others, a bounded batch at a time.
+# Usage: drop_cache_keys SECONDS PREFIX…
+drop_cache_keys() {
+    [ $# -gt 1 ] || unknown "no prefixes of cache keys: set high_response_times_cache_prefixes"
+    for prefix; do [ -n "$prefix" ] || unknown "an empty prefix is that of every key"; done
+    inside "$STACK_CACHE" "$1" sh -c '
+        batch="local page = redis.call(\"SCAN\", ARGV[1], \"MATCH\", ARGV[2], \"COUNT\", 2000)
+            if #page[2] > 0 then redis.call(\"UNLINK\", unpack(page[2])) end
+            return page[1] .. \" \" .. #page[2]"
+        end=$(($(date +%s) + $1 - 5))
+        shift
+        for prefix; do
+            pattern=$(printf "%s" "$prefix" | sed "s/[][*?\\\\]/\\\\&/g")\*
+            cursor=0 dropped=0
+            while set -- $(redis-cli --raw EVAL "$batch" 0 "$cursor" "$pattern") && [ "$#" -eq 2 ]; do
+                cursor=$1 dropped=$((dropped + $2))
+                [ "$cursor" != 0 ] && [ "$(date +%s)" -lt "$end" ] || break
+            done
+            echo "dropped $dropped keys $prefix*"
+        done' sh "$@"
+}
