@@ -46,8 +46,13 @@ def page(card: Mapping[str, Any]) -> str:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    environment.filters["cell"] = lambda value: " ".join(str(value).split()).replace("|", "\\|")
+    environment.filters["line"] = _line
+    environment.filters["cell"] = lambda value: _line(value).replace("|", "\\|")
     return environment.get_template("card.md.j2").render(card=card)
+
+
+def _line(value: object) -> str:
+    return " ".join(str(value).split())
 
 
 def _lines(card: Mapping[str, Any]) -> Iterator[RenderableType]:
@@ -58,12 +63,14 @@ def _lines(card: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield from _section("Asked of the host", _probes(card))
     yield from _section("Confirmed when", [Text(str(card.get("confirmed")).strip())])
     yield from _section("Ladder, least invasive first", _ladder(card))
+    alone = [Text(str(card["independent_when"]).strip())] if card.get("independent_when") else []
+    yield from _section("Explained by nothing else when", alone)
     until = [Text(str(card["until"]).strip())] if card.get("until") else []
     yield from _section("Climbed until", until)
     yield from _section("Kept as evidence", _evidence(card))
     yield from _section("Inputs", _inputs(card))
     yield from _section("For people, afterwards", _texts(card, "checklist"))
-    limits = " ".join(str(card.get("limits") or "").split())
+    limits = _line(card.get("limits") or "")
     yield from _section("Limits", [Text(limits)] if limits else [])
 
 
@@ -88,7 +95,7 @@ def _explains(card: Mapping[str, Any]) -> list[Text]:
 
 
 def _entry(name: object, title: object, note: str) -> Text:
-    under = ("\n  " + " ".join(note.split()), "dim") if note else ""
+    under = ("\n  " + _line(note), "dim") if note else ""
     return Text.assemble((str(name), "cyan"), f": {title}" if title != "" else "", under)
 
 

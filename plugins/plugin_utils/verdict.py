@@ -91,7 +91,8 @@ def judge(
             "reason": error or _unknown(card, findings) if confirmed is None else "",
         }
     for name, incident in incidents.items():
-        if incident["confirmed"]:
+        independent = holds(cards[name].get("independent_when", "false"), findings, evaluate)[0]
+        if incident["confirmed"] and not independent:
             incident["explained_by"] = [
                 other
                 for other, card in cards.items()

@@ -1,9 +1,57 @@
 """Faults, pairs of faults, and what only looks like one, each on a practice host."""
 
 import pytest
-from drill import FAULTS, NEAR_MISSES, walk_through
+from drill import FAULTS, NEAR_MISSES, together, walk_through
 
-PAIRS = []
+# Two troubles, two root causes, whatever one of them could have explained.
+PAIRS = [
+    together(
+        "database_stopped+blockchain_paused",
+        ["database_connection_failures", "blockchain_service_unavailable"],
+        ["start_database", "start_blockchain"],
+    ),
+    together(
+        "database_paused+frontend_stopped",
+        ["database_connection_failures", "application_not_responding"],
+        ["start_database", "start_application"],
+    ),
+    together(
+        "frontend_stopped+lock_held_idle_in_transaction",
+        ["application_not_responding", "high_response_times"],
+        ["start_application", "end_blocking_sessions"],
+    ),
+    together(
+        "cache_full+backend_stopped",
+        ["application_not_responding", "high_response_times"],
+        ["start_application", "drop_cache_keys"],
+    ),
+    together(
+        "cache_hung+blockchain_client_lost",
+        ["blockchain_service_unavailable", "high_response_times"],
+        ["restart_backend", "resume_cache"],
+    ),
+    together(
+        "disk_full_deleted_file+frontend_stopped",
+        ["disk_space_full", "application_not_responding"],
+        ["restart_holder", "start_application"],
+    ),
+    together(
+        "disk_full_images+blockchain_client_lost",
+        ["disk_space_full", "blockchain_service_unavailable"],
+        ["remove_unused_images", "restart_backend"],
+    ),
+    # One step cures both: the process that leaks is the one that lost its client.
+    together(
+        "memory_leak_backend+blockchain_client_lost",
+        ["memory_leak", "blockchain_service_unavailable"],
+        ["restart_service"],
+    ),
+    together(
+        "bad_deployment_rolled_back+blockchain_paused",
+        ["blockchain_service_unavailable", "high_error_rate"],
+        ["start_blockchain", "roll_back_image"],
+    ),
+]
 
 
 def by_name(drills):

@@ -44,7 +44,7 @@ def conditions_of(card):
     """Every expression of a card over findings."""
     yield card["confirmed"]
     yield card.get("until", "true")
-    yield from card.get("explains_when", {}).values()
+    yield card.get("independent_when", "true")
     yield from (rung["when"] for rung in card["ladder"])
 
 
@@ -121,6 +121,9 @@ def test_conditions_only_use_what_the_card_asks(name):
     for condition in conditions_of(card):
         used = {word for word in names_in(condition) if not word.startswith((f"{name}_", "stack_"))}
         assert used <= asked_by(card), condition
+    for other, condition in card.get("explains_when", {}).items():
+        used = {word for word in names_in(condition) if not word.startswith((f"{name}_", "stack_"))}
+        assert used <= asked_by(card) | asked_by(CARDS[other]), condition
 
 
 @every_card

@@ -71,6 +71,14 @@ def test_a_cause_may_explain_under_a_condition_only():
         assert verdict.root_causes(verdict.judge(cards, findings, evaluate)) == causes
 
 
+def test_what_has_its_own_cause_is_explained_by_nothing_else():
+    alone, both = ["database"], ["database", "application"]
+    for condition, causes in [("spool.healthy", alone), ("not spool.healthy", both)]:
+        cards = {**CARDS, "application": {**CARDS["application"], "independent_when": condition}}
+        findings = seen(db="unhealthy", api="unhealthy", memory="healthy", spool="unhealthy")
+        assert verdict.root_causes(verdict.judge(cards, findings, evaluate)) == causes
+
+
 @pytest.mark.parametrize(
     ("before", "now", "target", "expected"),
     [
