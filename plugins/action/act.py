@@ -74,6 +74,7 @@ class ActionModule(HostAction):
         names = {"rc": answer.rc, "output": answer.output, "stderr": answer.stderr}
         told = {
             **names,
+            "failed": False,  # else Ansible makes rc decide
             "seconds": round(answer.ms / 1000, 2),
             "command": arguments["run"],
             "changed": bool(self.evaluate(arguments["changes"], names)),

@@ -20,6 +20,7 @@ class Drill:
     title: str
     inject: str
     root_causes: list = field(default_factory=list)
+    explained: list = field(default_factory=list)  # incidents that must be, by the root causes
     ends: str = "healthy"
     rungs: list = field(default_factory=list)
     allow: str = "restart"
@@ -87,6 +88,8 @@ def walk_through(drill, practice, runbook):
     found = runbook("triage", *drill.options)
     assert found.host()["root_causes"] == drill.root_causes, found.host()
     assert (found.code, found.host()["verdict"]) == (3, "incident")
+    for name in drill.explained:
+        assert found.host()["incidents"][name]["explained_by"], found.host()["incidents"]
 
     broken = practice.identities()
     planned = runbook("plan", *drill.options)

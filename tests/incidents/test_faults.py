@@ -26,9 +26,9 @@ PAIRS = [
         ["start_application", "drop_cache_keys"],
     ),
     together(
-        "cache_hung+blockchain_client_lost",
-        ["blockchain_service_unavailable", "high_response_times"],
-        ["restart_backend", "resume_cache"],
+        "cache_hung+frontend_stopped",
+        ["application_not_responding", "high_response_times"],
+        ["start_application", "resume_cache"],
     ),
     together(
         "disk_full_deleted_file+frontend_stopped",

@@ -134,6 +134,16 @@ def test_act_refuses_without_the_allowance(practice_hosts, play):
     assert practice_hosts[0].shell.run("test -e /tmp/ran").rc != 0
 
 
+@pytest.mark.parametrize("run", ["exit 3", "sleep 9"])
+def test_a_step_that_fails_fails_no_task(practice_hosts, play, run):
+    act = {"title": "Fail", "risk": "restart", "run": run, "timeout": 1}
+    tasks = [{"name": "do", "oncall.runbook.act": act}, {"name": "next", "assert": {"that": True}}]
+    told = play(tasks, options=["-v"])
+    assert told["do"]["rc"] != 0
+    assert told["do"]["reason"]
+    assert "next" in told
+
+
 def test_the_daemon_is_stopped(practice, runbook):
     """Every question to Docker is unknown; what answers without it is judged all the same."""
     practice.run("sudo pkill -STOP -x dockerd")
