@@ -38,7 +38,7 @@ class ActionModule(HostAction):
     ) -> dict[str, Any]:
         """Return changed, rc, seconds and output; a failing step fails no task, probes judge."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, arguments = self.validate_argument_spec(_ARGUMENTS)
+        arguments = self.arguments(_ARGUMENTS)
         told = {key: arguments[key] for key in ("title", "risk", "incident", "rung")}
         result |= {"changed": False, **told}
         if not verdict.allows(arguments["allow"], arguments["risk"]):

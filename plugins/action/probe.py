@@ -47,9 +47,7 @@ class ActionModule(HostAction):
     ) -> dict[str, Any]:
         """Return findings, and with cards the verdict as well; ``changed`` is always false."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, arguments = self.validate_argument_spec(
-            _ARGUMENTS, required_one_of=[["probes", "cards"]]
-        )
+        arguments = self.arguments(_ARGUMENTS, required_one_of=[["probes", "cards"]])
         result |= {"changed": False, "phase": arguments["phase"]}
         self._known = self.known_secrets(task_vars or {})
         self._check_inputs(arguments["check_inputs"], task_vars or {})

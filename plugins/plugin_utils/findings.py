@@ -85,7 +85,8 @@ def derived(probe: Mapping[str, Any], source: Finding, evaluate: Evaluate) -> Fi
     or one that does not have the value, leaves it unknown.
     """
     told = {"title": str(probe.get("title", probe["id"])), "unit": str(probe.get("unit", ""))}
-    result: Finding = {**source, **told, "status": "unknown", "value": None, "output": ""}
+    asked = {"command": "", "output": "", "stderr": ""}
+    result: Finding = {**source, **told, **asked, "status": "unknown", "value": None}
     if source["status"] != "unknown":
         try:
             result["value"] = evaluate(str(probe["value"]), source)

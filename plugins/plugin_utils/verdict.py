@@ -91,8 +91,8 @@ def judge(
             "reason": error or _unknown(card, findings) if confirmed is None else "",
         }
     for name, incident in incidents.items():
-        independent = holds(cards[name].get("independent_when", "false"), findings, evaluate)[0]
-        if incident["confirmed"] and not independent:
+        own_cause = cards[name].get("independent_when", "false")
+        if incident["confirmed"] and not holds(own_cause, findings, evaluate)[0]:
             incident["explained_by"] = [
                 other
                 for other, card in cards.items()

@@ -195,7 +195,10 @@ memory_state() {
             # A person who started it anew after the kill has dealt with it.
             if (up && cgroup_kills == 0 && restarts == 0) recent = 0
             if (!up && flagged[$2] && recent == 0) recent = 1
+            if (limit && 100 * held / limit > fullest) fullest = 100 * held / limit
+            kills += recent
             minutes = growth == "-" ? "null" : sprintf("%.1f", ((limit ? limit - held : available) / growth))
+            if (growth != "-" && (soonest == "" || minutes + 0 < soonest)) soonest = minutes + 0
             trouble = ""
             if (limit && 100 * held / limit >= full) trouble = add(trouble, "full")
             if (growth != "-" && minutes + 0 <= soon) trouble = add(trouble, "growing")
@@ -221,8 +224,8 @@ memory_state() {
             if (wanted && (trouble ~ /full|growing/ || recent && sources[$2] != "heap") && (!limit || limit < wanted)) widen = add(widen, $1)
         }
         END {
-            printf "},\"affected\":%s,\"restart\":%s,\"chain\":%s,\"widen\":%s", names(affected), names(restart),
-                names(chain), names(widen)
+            printf "},\"fullest\":%.1f,\"soonest\":%s,\"kills\":%d,\"affected\":%s,\"restart\":%s,\"chain\":%s,\"widen\":%s",
+                fullest, soonest == "" ? "null" : soonest, kills, names(affected), names(restart), names(chain), names(widen)
         }') || exit
     widen=${state##*\"widen\":[}
     widen=$(echo "${widen%]*}" | tr -d '"' | tr , ' ')

@@ -106,14 +106,15 @@ container() {
 
 # Prints the stack as one JSON object, part by part: what decides, and no environment, which
 # holds passwords. A service of the compose file without a container is "absent". Containers
-# that are not well are named on standard error.
+# that are not well are named on standard error. stopped_on_purpose: a command stopped it (asked to
+# end, or ended, a process exits with 143 or 137), paused it, or took it off its network.
 container_states() {
     found=$(containers) || exit
     ids=$(printf '%s\n' "$found" | cut -d ' ' -f 1)
     printf '%s\n' "$found" | cut -f 1 | awk 'NF && ($4 != "Up" || /unhealthy|Paused/) {
         printf "%s%s:", separator, $2; for (i = 4; i <= NF; i++) printf " %s", $i; separator = ", "
     }' >&2
-    format='{{index .Config.Labels "com.docker.compose.service"}} {"name":{{json .Name}},"id":{{json .ID}},"image":{{json .Image}},"state":{{json .State.Status}},"exit_code":{{.State.ExitCode}},"oom_killed":{{.State.OOMKilled}},"started":{{json .State.StartedAt}},"restarts":{{.RestartCount}},"health":{{with .State.Health}}{{json .Status}}{{else}}null{{end}},"networks":{{len .NetworkSettings.Networks}}}'
+    format='{{index .Config.Labels "com.docker.compose.service"}} {"name":{{json .Name}},"id":{{json .ID}},"image":{{json .Image}},"state":{{json .State.Status}},"exit_code":{{.State.ExitCode}},"oom_killed":{{.State.OOMKilled}},"started":{{json .State.StartedAt}},"restarts":{{.RestartCount}},"health":{{with .State.Health}}{{json .Status}}{{else}}null{{end}},"networks":{{len .NetworkSettings.Networks}},"stopped_on_purpose":{{or .State.Paused (eq .State.Status "created") (and .State.Running (eq (len .NetworkSettings.Networks) 0)) (and (eq .State.Status "exited") (not .State.OOMKilled) (or (eq .State.ExitCode 0) (eq .State.ExitCode 137) (eq .State.ExitCode 143)))}}}'
     # shellcheck disable=SC2086  # one word an id
     states=$([ -z "$ids" ] || docker container inspect --format "$format" $ids) || exit
     for service in "$STACK_BACKEND" "$STACK_FRONTEND" "$STACK_DATABASE" "$STACK_BLOCKCHAIN" "$STACK_CACHE"; do
@@ -122,7 +123,7 @@ $states" in
         *"
 $service {"*) ;;
         *) ! defined "$service" || states="$states
-$service {\"state\":\"absent\",\"networks\":0}" ;;
+$service {\"state\":\"absent\",\"networks\":0,\"stopped_on_purpose\":true}" ;;
         esac
     done
     printf '%s\n' "$states" | awk '
@@ -164,7 +165,8 @@ inside() {
     docker exec "$id" timeout "$seconds" "$@"
 }
 
-# Prints the status code of a request, 000 without an answer; the body goes to standard error.
+# Prints the status code of a request, 000 without an answer; the body of an error goes to standard
+# error.
 # Usage: http SECONDS URL [JSON]
 http() {
     if command -v curl >/dev/null; then
@@ -172,10 +174,11 @@ http() {
         seconds=$1 url=$2
         shift 2
         answer=$(curl -sS --noproxy '*' -m "$seconds" -w '\n%{http_code}' "$@" "$url")
-        printf '%s' "${answer%
+        code=${answer##*
+}
+        [ "${code#[123]}" != "$code" ] || printf '%s' "${answer%
 *}" | head -c 500 >&2
-        printf '%s\n' "${answer##*
-}"
+        echo "$code"
     elif command -v wget >/dev/null; then
         [ $# -lt 3 ] || set -- "$1" "$2" --header 'Content-Type: application/json' --post-data "$3"
         seconds=$1 url=$2
