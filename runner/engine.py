@@ -36,6 +36,7 @@ class Request:
     playbook: str
     inventory: tuple[str, ...]
     run_vars: Mapping[str, Any]
+    inventory_plugins: str = ""
     extra_vars: tuple[ExtraVars, ...] = ()
     limit: str | None = None
     forks: int | None = None
@@ -152,6 +153,8 @@ def _environment(request: Request, private: Path) -> dict[str, str]:
         "ANSIBLE_NOCOLOR": "True",
         "ANSIBLE_FORCE_COLOR": "False",
     }
+    if request.inventory_plugins:
+        settings["ANSIBLE_INVENTORY_ENABLED"] = request.inventory_plugins
     if request.collections:
         settings["ANSIBLE_COLLECTIONS_PATH"] = _linked(request.collections, private)
     return settings

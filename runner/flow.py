@@ -144,6 +144,7 @@ def _open(order: Order) -> Session:
         run=run,
         playbook=order.playbook,
         inventory=where.sources,
+        inventory_plugins=inventory.plugins(where.sources, os.environ),
         run_vars=_run_vars(order, run),
         extra_vars=extra,
         limit=options.limit,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import configparser
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,9 +35,26 @@ def resolve(option: str | None, origin: str, environ: Mapping[str, str], local: 
     if listed := environ.get("ANSIBLE_INVENTORY"):
         return _listed(listed, Path.cwd(), "ANSIBLE_INVENTORY")
     config = _config_in_force(environ)
-    if config and (listed := _inventory_setting(config)):
+    if config and (listed := _setting(config, "defaults", "inventory")):
         return _listed(listed, config.parent, str(config))
     return Inventory((str(local),), "this machine")
+
+
+def plugins(sources: Sequence[str], environ: Mapping[str, str]) -> str:
+    """Return which of ansible's inventory plugins `sources` need; empty where it must find out.
+
+    Files of YAML, which are the rule, need two of the six that it would load and try in turn.
+    """
+    paths = [Path(source) for source in sources]
+    data = all(
+        path.suffix in (".yml", ".yaml") and path.is_file() and not os.access(path, os.X_OK)
+        for path in paths
+    )
+    config = _config_in_force(environ)
+    chosen = "ANSIBLE_INVENTORY_ENABLED" in environ or (
+        config and _setting(config, "inventory", "enable_plugins")
+    )
+    return "auto,yaml" if data and not chosen else ""
 
 
 def _listed(text: str, base: Path, origin: str) -> Inventory:
@@ -69,11 +86,11 @@ def _config_in_force(environ: Mapping[str, str]) -> Path | None:
     return next((path.absolute() for path in paths if path.is_file()), None)
 
 
-def _inventory_setting(config: Path) -> str:
+def _setting(config: Path, section: str, name: str) -> str:
     parser = configparser.RawConfigParser(inline_comment_prefixes=(";",))
     try:
         parser.read(config, encoding="utf-8")
     except (configparser.Error, OSError, UnicodeError) as error:
         detail = str(error).splitlines()[0]
         raise BadInputError(f"{config} cannot be read: {detail}") from error
-    return parser.get("defaults", "inventory", fallback="").strip()
+    return parser.get(section, name, fallback="").strip()

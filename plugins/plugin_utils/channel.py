@@ -18,12 +18,16 @@ _KILLED = 137  # what a shell reports for SIGKILL
 
 @dataclass(frozen=True)
 class Question:
-    """One shell command with its deadline in seconds and the bytes kept of each of its streams."""
+    """One shell command with its deadline in seconds and the bytes kept of each of its streams.
+
+    An ``early`` one does not wait for what is learnt before the others.
+    """
 
     id: str
     command: str
     timeout: float = 5
     limit: int = 32768
+    early: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Answer:
 class Shell:
     """What commands run in: exported variables, and shell text whose functions they may call.
 
-    ``learn`` is asked once, before all of them; its id is the name of a variable for them.
+    ``learn`` is asked once, before all but the early; its id is the name of a variable for them.
     """
 
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -63,7 +67,14 @@ def script(questions: Sequence[Question], token: str, shell: Shell) -> str:
     quote = shlex.quote
     first = shell.learn
     learn = [f"learn {first.id} {first.timeout:g} {quote(first.command)}"] if first else []
-    asks = [f"ask {quote(q.id)} {q.timeout:g} {q.limit:d} {quote(q.command)}" for q in questions]
+    early, asks = (
+        [
+            f"ask {quote(q.id)} {q.timeout:g} {q.limit:d} {quote(q.command)}"
+            for q in questions
+            if q.early == when
+        ]
+        for when in (True, False)
+    )
     longest = max((q.timeout for q in questions), default=0) + (first.timeout if first else 0)
     return "\n".join(
         [
@@ -74,6 +85,7 @@ def script(questions: Sequence[Question], token: str, shell: Shell) -> str:
             f"library={quote(shell.library)}",
             "questions() {",
             ":",
+            *early,
             *learn,
             *asks,
             "}",

@@ -191,6 +191,14 @@ def test_what_all_want_to_know_is_asked_once(tmp_path):
     assert (tmp_path / "asked").read_text() == "x\n"
 
 
+def test_an_early_question_does_not_wait_for_it():
+    early = Question("early", 'echo "${SEEN-nothing} yet"', early=True)
+    found = ask(
+        Question("late", 'echo "$SEEN"'), early, learn=Question("SEEN", "sleep 0.2; echo x")
+    )
+    assert [found[id].output for id in ("early", "late")] == ["nothing yet\n", "x\n"]
+
+
 def test_what_all_want_to_know_has_a_deadline_too():
     found = ask_one('echo "$SEEN_STATUS"', learn=Question("SEEN", "sleep 61.6", 1))
     assert found.output == "137\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runner.errors import BadInputError
-from runner.inventory import Inventory, resolve
+from runner.inventory import Inventory, plugins, resolve
 
 LOCAL = Path("/collection/inventory/local.yml")
 
@@ -60,3 +60,16 @@ def test_a_broken_config_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "ansible.cfg").write_text("inventory = x\n")
     with pytest.raises(BadInputError, match=r"ansible\.cfg cannot be read"):
         resolve(None, "", {}, LOCAL)
+
+
+def test_files_of_yaml_need_two_plugins_unless_somebody_chose_others(tmp_path: Path) -> None:
+    fleet, script, other = (tmp_path / name for name in ("a.yml", "b.yml", "c.ini"))
+    for path in (fleet, script, other):
+        path.touch()
+    script.chmod(0o755)
+    assert plugins([str(fleet)], {}) == "auto,yaml"
+    for sources in ([str(fleet), str(other)], [str(script)], ["web1,"], [str(tmp_path)]):
+        assert plugins(sources, {}) == ""
+    assert plugins([str(fleet)], {"ANSIBLE_INVENTORY_ENABLED": "ini"}) == ""
+    (tmp_path / "ansible.cfg").write_text("[inventory]\nenable_plugins = my.own.plugin\n")
+    assert plugins([str(fleet)], {}) == ""
