@@ -52,13 +52,14 @@ _KINDS = {"int": int, "float": float}
 def plain(expression: str, names: Mapping[str, Any], variable: Callable[[str], Any]) -> Any:
     """Evaluate the simplest of expressions as Jinja would, without the millisecond it takes.
 
-    Most expressions of a card are a path into ``names``, or its comparison with a number, a text
-    or an input, which ``variable`` returns by its name. Raises LookupError for any other.
+    Most expressions of a card are a path into ``names`` or a ``variable``, or its comparison with a
+    number, a text or a variable. Raises LookupError for any other.
     """
     if not (found := _PLAIN.fullmatch(expression)):
         raise LookupError(expression)
-    value: Any = names
-    for key in found["path"].split("."):
+    first, *rest = found["path"].split(".")
+    value = names[first] if first in names else variable(first)
+    for key in rest:
         if not isinstance(value, Mapping):
             raise LookupError(expression)
         value = value[key]

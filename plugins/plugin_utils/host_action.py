@@ -30,12 +30,12 @@ class HostAction(ActionBase):
     def ask(self, questions: Sequence[Question], shell: Mapping[str, Any]) -> dict[str, Answer]:
         """Ask ``questions`` in one round trip and return an answer for each.
 
-        ``shell`` holds ``environment`` (name to value), ``libraries`` (shell files below the
-        collection's roles whose functions the commands use), and perhaps ``learn`` (id, run and
-        timeout of what is asked once, before all of them).
+        ``shell`` holds ``environment`` (name to an expression over the host's variables),
+        ``libraries`` (shell files below the collection's roles whose functions the commands use),
+        and perhaps ``learn`` (id, run and timeout of what is asked once, before the others).
         """
         token = new_token()
-        text = script(questions, token, _shell(shell))
+        text = script(questions, token, self._shell(shell))
         with self._unseen():
             result = self._low_level_execute_command(
                 "sh", in_data=text.encode(), executable="/bin/sh"
@@ -54,8 +54,19 @@ class HostAction(ActionBase):
         asked = question(probe)
         if not (own := probe.get("shell")):
             return asked
-        shell = _shell(own)
+        shell = self._shell(own)
         return replace(asked, command="\n".join([*shell.exports, shell.library, asked.command]))
+
+    def _shell(self, given: Mapping[str, Any]) -> Shell:
+        learn = given.get("learn")
+        environment = given.get("environment", {})
+        return Shell(
+            environment={name: str(self.evaluate(text, {})) for name, text in environment.items()},
+            library="\n".join(
+                (_ROLES / name).read_text(encoding="utf-8") for name in given.get("libraries", [])
+            ),
+            learn=question(learn) if learn else None,
+        )
 
     @contextmanager
     def _unseen(self) -> Iterator[None]:
@@ -99,14 +110,3 @@ class HostAction(ActionBase):
         return self._templar.evaluate_expression(
             trust_as_template(expression), local_variables=dict(names)
         )
-
-
-def _shell(given: Mapping[str, Any]) -> Shell:
-    learn = given.get("learn")
-    return Shell(
-        environment={name: str(value) for name, value in given.get("environment", {}).items()},
-        library="\n".join(
-            (_ROLES / name).read_text(encoding="utf-8") for name in given.get("libraries", [])
-        ),
-        learn=question(learn) if learn else None,
-    )

@@ -107,7 +107,7 @@ def test_values_never_run_as_code(practice_hosts, play, tmp_path, value):
         "name": "ask",
         "oncall.runbook.probe": {
             "probes": [{"id": "it", "run": 'printf %s "$GIVEN"'}],
-            "shell": {"environment": {"GIVEN": "{{ given }}"}},
+            "shell": {"environment": {"GIVEN": "given"}},
         },
     }
     found = play([task], options=["-v", "-e", f"@{variables}"])["ask"]["findings"]["it"]

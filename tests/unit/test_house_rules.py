@@ -41,7 +41,8 @@ def asked_by(card):
 
 
 def conditions_of(card):
-    """Every expression of a card over findings."""
+    """Every expression of a card over findings and inputs."""
+    yield from card.get("shell", {}).get("environment", {}).values()
     yield card["confirmed"]
     yield card.get("until", "true")
     yield card.get("independent_when", "true")

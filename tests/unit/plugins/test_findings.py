@@ -142,7 +142,7 @@ def test_a_probe_may_read_what_another_asked(answer, expected):
     [
         *("value", "value.deep.er", "ms"),
         *("value.deep.er == 5", "ms > 2.5", "value.text != ''", "value.text == 'fine'"),
-        *("value.deep.er < limit | int", "value.deep.er >= limit | float"),
+        *("value.deep.er < limit | int", "value.deep.er >= limit | float", "limit"),
     ],
 )
 def test_a_plain_expression_means_what_it_means_to_jinja(expression):
