@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.oncall.runbook.plugins.plugin_utils import lock, verdict
-from ansible_collections.oncall.runbook.plugins.plugin_utils.channel import Answer, Question
+from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, lock, verdict
+from ansible_collections.oncall.runbook.plugins.plugin_utils.channel import Answer
 from ansible_collections.oncall.runbook.plugins.plugin_utils.findings import last_line
 from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import HostAction
 from ansible_collections.oncall.runbook.plugins.plugin_utils.redact import clean
@@ -18,9 +18,8 @@ _ARGUMENTS = {
     "run": {"type": "str", "required": True},
     "timeout": {"type": "float", "default": 60},
     "changes": {"type": "str", "default": "true"},
-    "shell": {"type": "dict", "default": {}},
     "allow": {"type": "str", "choices": list(verdict.RISKS), "default": "restart"},
-    "lock": {"type": "str", "default": ""},
+    "lease": {"type": "bool", "default": False},
     "release": {"type": "bool", "default": False},
     "incident": {"type": "str", "default": ""},
     "rung": {"type": "str", "default": ""},
@@ -46,6 +45,7 @@ class ActionModule(HostAction):
             return result | {"failed": True, "verdict": "refused", "reason": reason, "msg": reason}
         if self._task.check_mode:
             return result | {"skipped": True, "msg": f"would run: {arguments['run']}"}
+        self.use_collection(task_vars or {})
         return result | clean(self._act(arguments), self.known_secrets(task_vars or {}))
 
     def _act(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,15 +60,18 @@ class ActionModule(HostAction):
 
     def _run(self, arguments: Mapping[str, Any], broken: str = "") -> Answer:
         command = str(arguments["run"])
-        if arguments["lock"]:
+        if arguments["lease"]:
             seconds = arguments["timeout"] + _LEASE_MARGIN_SECONDS
-            lease = lock.shell(arguments["lock"], arguments["run_id"], seconds, broken)
+            stack = str(self.evaluate("stack_dir", {}))
+            lease = lock.shell(stack, arguments["run_id"], seconds, broken)
             note = "note_change\n" if arguments["rung"] else ""
             command = f"{lease}\ntake_lock || exit\n{note}{command}"
             if arguments["release"]:
                 command += "\nrelease_lock"
-        step = Question("step", command, arguments["timeout"])
-        return self.ask([step], arguments["shell"])["step"]
+        step = {"id": "step", "run": command, "timeout": arguments["timeout"]}
+        shell = cards.own()["stack_shell"] if arguments["incident"] else {}
+        asked = self.question({**step, "shell": arguments["incident"]})
+        return self.ask([asked], shell)["step"]
 
     def _outcome(self, answer: Answer, arguments: Mapping[str, Any]) -> dict[str, Any]:
         names = {"rc": answer.rc, "output": answer.output, "stderr": answer.stderr}

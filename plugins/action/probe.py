@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.oncall.runbook.plugins.plugin_utils import evidence, inputs, verdict
+from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, evidence, inputs, verdict
 from ansible_collections.oncall.runbook.plugins.plugin_utils.findings import (
     Finding,
     ProbeError,
@@ -20,10 +20,9 @@ from ansible_collections.oncall.runbook.plugins.plugin_utils.redact import clean
 
 _ARGUMENTS = {
     "probes": {"type": "list", "elements": "raw"},
-    "cards": {"type": "dict"},
-    "shared": {"type": "dict", "default": {}},
+    "judge": {"type": "str"},
+    "keep": {"type": "list", "elements": "str"},
     "shell": {"type": "dict", "default": {}},
-    "incident": {"type": "str"},
     "allow": {"type": "str", "choices": list(verdict.RISKS), "default": "restart"},
     "phase": {"type": "str", "default": "diagnose"},
     "before": {"type": "dict"},
@@ -35,39 +34,42 @@ _ARGUMENTS = {
     "samples": {"type": "int", "default": 1},
     "pause_seconds": {"type": "float", "default": 1},
     "keep_in": {"type": "path"},
-    "check_inputs": {"type": "list", "elements": "str", "default": []},
 }
 
 
 class ActionModule(HostAction):
-    """Asks probes; with cards, judges what the answers mean."""
+    """Asks probes; or those of the cards, and judges what the answers mean."""
 
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Return findings, and with cards the verdict as well; ``changed`` is always false."""
+        """Return findings, and where it judges a verdict as well; ``changed`` is always false."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        arguments = self.arguments(_ARGUMENTS, required_one_of=[["probes", "cards"]])
+        arguments = self.arguments(_ARGUMENTS, required_one_of=[["probes", "judge", "keep"]])
         result |= {"changed": False, "phase": arguments["phase"]}
-        self._known = self.known_secrets(task_vars or {})
-        self._check_inputs(arguments["check_inputs"], task_vars or {})
+        variables = task_vars or {}
+        self._known = self.known_secrets(variables)
+        if arguments["probes"] is None:
+            self.use_collection(variables)
+        if arguments["phase"] == "diagnose" and arguments["judge"] is not None:
+            self._check_inputs()
         try:
-            result |= self._answer(arguments, (task_vars or {}).get("inventory_hostname", ""))
+            result |= self._answer(arguments, variables.get("inventory_hostname", ""))
         except (ProbeError, KeyError, ValueError) as error:
             raise AnsibleActionFail(f"a probe or card is wrong: {error}") from error
         return result
 
-    def _check_inputs(self, roles: list[str], variables: Mapping[str, Any]) -> None:
-        spec = inputs.options(roles)
-        if wrong := inputs.errors(spec, variables, self._templar.template):
+    def _check_inputs(self) -> None:
+        spec = inputs.options(("stack", "incident", *cards.names()))
+        if wrong := inputs.errors(spec, self._templar.available_variables, self._templar.template):
             raise AnsibleActionFail(f"wrong input: {'; '.join(wrong)}")
 
     def _answer(self, arguments: dict[str, Any], host: str) -> dict[str, Any]:
-        if arguments["keep_in"]:
-            kept = self._ask_all(_evidence(arguments), arguments)
+        if arguments["probes"] is not None:
+            return {"findings": self._ask_all([arguments], arguments["shell"])}
+        if arguments["keep"] is not None:
+            kept = self._ask_all(_evidence(arguments["keep"]), cards.own()["stack_shell"])
             return {"evidence": evidence.keep(arguments["keep_in"], host, kept)}
-        if arguments["cards"] is None:
-            return {"findings": self._ask_all([arguments], arguments)}
         return self._settle(arguments)
 
     def _settle(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -98,21 +100,22 @@ class ActionModule(HostAction):
             before = arguments["before"]["incidents"]
             subjects = [climbed, *(n for n in now if climbed in before[n]["explained_by"])]
         else:
-            subjects = [arguments["incident"]] if arguments["incident"] else [*now]
+            subjects = [arguments["judge"]] if arguments["judge"] else [*now]
         return all(now[name]["confirmed"] is False for name in subjects)
 
     def _judge(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        name = arguments["incident"] or None
-        cards = verdict.concerned(arguments["cards"], name)
-        findings = self._ask_all(cards.values(), arguments)
-        incidents = verdict.judge(cards, findings, self.evaluate)
+        name = arguments["judge"] or None
+        asked = verdict.concerned(cards.all_cards(), name)
+        shell = {**cards.own()["stack_shell"], **cards.own()["stack_look"]}
+        findings = self._ask_all(asked.values(), shell)
+        incidents = verdict.judge(asked, findings, self.evaluate)
         causes = verdict.root_causes(incidents)
         before = (arguments["before"] or {}).get("incidents")
-        rest = verdict.unfinished(cards, incidents, before or incidents, findings, self.evaluate)
+        rest = verdict.unfinished(asked, incidents, before or incidents, findings, self.evaluate)
         climbed = [n for n in (*causes, *rest) if name in (None, n)]
-        steps = verdict.plan(climbed, cards, findings, self.evaluate, arguments["allow"])
+        steps = verdict.plan(climbed, asked, findings, self.evaluate, arguments["allow"])
         word, reason = verdict.verdict(
-            [name] if name else list(cards), incidents, steps, before, bool(arguments["acted"])
+            [name] if name else list(asked), incidents, steps, before, bool(arguments["acted"])
         )
         return {
             "findings": findings,
@@ -121,17 +124,18 @@ class ActionModule(HostAction):
             "root_causes": causes,
             "unfinished": rest,
             "plan": steps,
+            "ladder": cards.ladder(asked) if steps else [],
             "verdict": word,
             "reason": reason,
         }
 
     def _ask_all(
-        self, askers: Iterable[Mapping[str, Any]], arguments: Mapping[str, Any]
+        self, askers: Iterable[Mapping[str, Any]], shell: Mapping[str, Any]
     ) -> dict[str, Finding]:
         """Ask what ``askers`` (cards, or whatever has a list of probes) want to know."""
-        probes = verdict.probes_of(askers, arguments["shared"])
+        probes = verdict.probes_of(askers, cards.own()["stack_probes"])
         asked = [self.question(probe) for probe in probes if "of" not in probe]
-        found = self.ask(asked, arguments["shell"])
+        found = self.ask(asked, shell)
         findings: dict[str, Finding] = {}
         for probe in probes:
             id = probe["id"]
@@ -143,8 +147,8 @@ class ActionModule(HostAction):
         return clean(findings, self._known)
 
 
-def _evidence(arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return who asks for evidence: the stack, and each of the cards for what is its own."""
-    cards = (arguments["cards"] or {}).values()
-    own = [{"probes": card.get("evidence", []), "shell": card.get("shell")} for card in cards]
-    return [{"probes": arguments["probes"]}, *own]
+def _evidence(names: Iterable[str]) -> list[dict[str, Any]]:
+    """Return who asks for evidence: the stack, and the card of each incident for its own."""
+    known = cards.all_cards()
+    own = [{"probes": known[n].get("evidence", []), "shell": cards.shell_of(n)} for n in names]
+    return [{"probes": cards.own()["stack_evidence"]}, *own]

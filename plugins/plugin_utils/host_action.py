@@ -6,18 +6,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
+from . import cards
 from .channel import Answer, Question, Shell, answers, new_token, script
 from .findings import plain, question
 from .redact import is_secret, named_secrets
-
-_ROLES = Path(__file__).parents[2] / "roles"
 
 
 class HostAction(ActionBase):
@@ -50,11 +48,14 @@ class HostAction(ActionBase):
         return found
 
     def question(self, probe: Mapping[str, Any]) -> Question:
-        """Return the channel question of ``probe``, after the words of its card's ``shell``."""
-        asked = question(probe)
+        """Return the channel question of ``probe``, after the words of its card's ``shell``.
+
+        A shared probe names the incident whose words it uses.
+        """
+        asked = question({key: self._rendered(value) for key, value in probe.items()})
         if not (own := probe.get("shell")):
             return asked
-        shell = self._shell(own)
+        shell = self._shell(cards.shell_of(own) if isinstance(own, str) else own)
         return replace(asked, command="\n".join([*shell.exports, shell.library, asked.command]))
 
     def _shell(self, given: Mapping[str, Any]) -> Shell:
@@ -63,7 +64,8 @@ class HostAction(ActionBase):
         return Shell(
             environment={name: str(self.evaluate(text, {})) for name, text in environment.items()},
             library="\n".join(
-                (_ROLES / name).read_text(encoding="utf-8") for name in given.get("libraries", [])
+                (cards.ROLES / name).read_text(encoding="utf-8")
+                for name in given.get("libraries", [])
             ),
             learn=question(learn) if learn else None,
         )
@@ -99,6 +101,17 @@ class HostAction(ActionBase):
         finally:
             self._task.args = given
         return {**checked, **whole}
+
+    def use_collection(self, variables: Mapping[str, Any]) -> None:
+        """Let templates and expressions see what the collection's roles define.
+
+        ``variables`` are the host's: they outweigh the roles' defaults, not their own.
+        """
+        self._templar.available_variables = {**cards.defaults(), **variables, **cards.own()}
+
+    def _rendered(self, value: Any) -> Any:
+        templated = isinstance(value, str) and "{{" in value
+        return self._templar.template(value) if templated else value
 
     def _variable(self, name: str) -> Any:
         return self._templar.template(self._templar.available_variables[name])

@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.module_utils.common.yaml import yaml_load
 
-_ROLES = Path(__file__).parents[2] / "roles"
+from .cards import load
+
 # The entry point whose options are a role's inputs.
 _ENTRY_POINT = "diagnose"
 
@@ -19,8 +18,7 @@ def options(roles: Iterable[str]) -> dict[str, Any]:
     """Return the options of ``roles`` (names of this collection) from their argument specs."""
     found: dict[str, Any] = {}
     for role in roles:
-        path = _ROLES / role / "meta" / "argument_specs.yml"
-        specs = yaml_load(path.read_text(encoding="utf-8"))
+        specs = load(role, "meta", "argument_specs.yml")
         found |= specs["argument_specs"][_ENTRY_POINT]["options"]
     return found
 
