@@ -45,7 +45,11 @@ class ActionModule(HostAction):
     ) -> dict[str, Any]:
         """Return findings, and where it judges a verdict as well; ``changed`` is always false."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        arguments = self.arguments(_ARGUMENTS, required_one_of=[["probes", "judge", "keep"]])
+        arguments = self.arguments(
+            _ARGUMENTS,
+            required_one_of=[["probes", "judge", "keep"]],
+            required_together=[["keep", "keep_in"]],
+        )
         result |= {"changed": False, "phase": arguments["phase"]}
         variables = task_vars or {}
         self._known = self.known_secrets(variables)
