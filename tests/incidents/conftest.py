@@ -10,7 +10,7 @@ HEAD = """\
 What the drills on a practice host showed: every fault, pair of faults and near miss, what triage
 said, the rungs that were climbed, and how it ended. The last rung of a cure is the one that held.
 Seconds are those of the `runbook` commands on a machine with two cores that carries the practice
-hosts as well. Made by `make matrix`.
+hosts as well. Made by `make matrix`; a drill that failed keeps the row of its last success.
 
 | drill | what is broken | triage says | rungs | ends | seconds to verdict | to cure |
 |---|---|---|---|---|---|---|
@@ -43,9 +43,17 @@ def pytest_testnodedown(node):
     node.config.stash[ROWS] += node.workeroutput["matrix"]
 
 
-def pytest_sessionfinish(session, exitstatus):
+def pytest_sessionfinish(session):
     rows = session.config.stash[ROWS]
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["matrix"] = rows
-    elif (path := session.config.getoption("--matrix")) and exitstatus == 0:
-        Path(path).write_text(HEAD + "".join(sorted(rows)))
+    elif path := session.config.getoption("--matrix"):
+        write(Path(path), rows)
+
+
+def write(path, rows):
+    """Put the rows into the table, in place of those that its drills had before."""
+    old = path.read_text().splitlines(keepends=True) if path.exists() else []
+    body = [row for row in old if row.startswith("| ") and not row.startswith("| drill |")]
+    table = {row.split(" | ")[0]: row for row in [*body, *rows]}
+    path.write_text(HEAD + "".join(table[name] for name in sorted(table)))
