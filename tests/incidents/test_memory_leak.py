@@ -13,7 +13,7 @@ sleep 10  # until what its start left is collected
 
 @pytest.fixture
 def leaking(practice):
-    practice.inject({"inject": LEAK})
+    practice.inject(LEAK)
     return practice
 
 

@@ -91,11 +91,12 @@ class Practice:
             """-d '{"email": "nobody@example.invalid", "password": "-"}' """,
         )
 
-    def containers(self):
-        """Id and start time of every container: any touch changes one of them."""
+    def containers(self, project="school_mgmt"):
+        """Id and start time of a project's containers: any touch changes one of them."""
         return self.run(
             "docker inspect --format '{{.Name}} {{.Id}} {{.State.Status}} {{.State.StartedAt}}"
-            " {{len .NetworkSettings.Networks}}' $(docker ps -aq) | sort"
+            " {{len .NetworkSettings.Networks}}'"
+            f" $(docker ps -aq --filter label=com.docker.compose.project={project}) | sort"
         )
 
     def identities(self):
