@@ -50,11 +50,10 @@ def plugins(sources: Sequence[str], environ: Mapping[str, str]) -> str:
         path.suffix in (".yml", ".yaml") and path.is_file() and not os.access(path, os.X_OK)
         for path in paths
     )
+    if not data or "ANSIBLE_INVENTORY_ENABLED" in environ:
+        return ""
     config = _config_in_force(environ)
-    chosen = "ANSIBLE_INVENTORY_ENABLED" in environ or (
-        config and _setting(config, "inventory", "enable_plugins")
-    )
-    return "auto,yaml" if data and not chosen else ""
+    return "" if config and _setting(config, "inventory", "enable_plugins") else "auto,yaml"
 
 
 def _listed(text: str, base: Path, origin: str) -> Inventory:

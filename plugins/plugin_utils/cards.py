@@ -34,19 +34,13 @@ def names() -> tuple[str, ...]:
 @functools.cache
 def own() -> Mapping[str, Any]:
     """Return the variables of the roles, those of inventories have no power over."""
-    found: dict[str, Any] = {}
-    for role in ("stack", *names()):
-        found |= load(role, "vars", "main.yml")
-    return MappingProxyType({name: _trusted(value) for name, value in found.items()})
+    return _collected("vars")
 
 
 @functools.cache
 def defaults() -> Mapping[str, Any]:
     """Return the inputs of the roles with their defaults."""
-    found: dict[str, Any] = {}
-    for role in ("stack", *names()):
-        found |= load(role, "defaults", "main.yml")
-    return MappingProxyType({name: _trusted(value) for name, value in found.items()})
+    return _collected("defaults")
 
 
 def all_cards() -> dict[str, dict[str, Any]]:
@@ -68,6 +62,13 @@ def ladder(cards: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
         for name, card in cards.items()
         for rung in card["ladder"]
     ]
+
+
+def _collected(kind: str) -> Mapping[str, Any]:
+    found: dict[str, Any] = {}
+    for role in ("stack", *names()):
+        found |= load(role, kind, "main.yml")
+    return MappingProxyType(_trusted(found))
 
 
 def _trusted(value: Any) -> Any:

@@ -194,7 +194,7 @@ count_errors() {
         classify(text)
         if (kind == "" || (status >= 400 && status < 500)) return
         # A failing query is logged twice: where it fails, and with its stack by who answers 500.
-        if (part == "database" && stack == "" && text ~ /query error/) { told++; told_at = moment; told_key = "" }
+        if (part == "database" && stack == "" && text ~ /query error/) { told++; told_at = moment }
         else if (part == "database" && stack != "" && told > 0 && moment - told_at <= 2) {
             told--
             if (where != "" && last_database in count) site[last_database] = where
@@ -310,7 +310,7 @@ count_errors() {
         print out "}"
     }
 
-    function more(    begin, start, fresh, n, key, onset, summary, sign, list, list_routes) {
+    function more(    begin, start, fresh, n, key, onset, summary, list, list_routes) {
         begin = first[series]; start = series in after ? after[series] - started : -1
         fresh = ENVIRON["ERRORS_FRESH_SECONDS"] + 0
         onset = "for " ago(now - begin)
