@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import operator
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -30,47 +29,6 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
 }
 # These cannot say "nothing": an empty answer to them is no answer.
 _NEVER_EMPTY = ("int", "float", "json", "json_lines")
-
-
-# A path to a value, perhaps compared with a number, a text, or a variable.
-_PLAIN = re.compile(
-    r"(?P<path>[a-z_][\w.]*)"
-    r"(?: (?P<sign><=?|>=?|[=!]=) (?:(?P<number>\d+(?:\.\d+)?)|'(?P<text>[^'\\]*)'"
-    r"|(?P<name>[a-z_]\w*) \| (?P<kind>int|float)))?"
-)
-_SIGNS = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
-_KINDS = {"int": int, "float": float}
-
-
-def plain(expression: str, names: Mapping[str, Any], variable: Callable[[str], Any]) -> Any:
-    """Evaluate the simplest of expressions as Jinja would, without the millisecond it takes.
-
-    Most expressions of a card are a path into ``names`` or a ``variable``, or its comparison with a
-    number, a text or a variable. Raises LookupError for any other.
-    """
-    if not (found := _PLAIN.fullmatch(expression)):
-        raise LookupError(expression)
-    first, *rest = found["path"].split(".")
-    value = names[first] if first in names else variable(first)
-    for key in rest:
-        if not isinstance(value, Mapping):
-            raise LookupError(expression)
-        value = value[key]
-    if not (sign := found["sign"]):
-        return value
-    other: Any = found["text"]
-    if found["name"]:
-        other = _KINDS[found["kind"]](variable(found["name"]))
-    elif found["number"]:
-        other = json.loads(found["number"])
-    return _SIGNS[sign](value, other)
 
 
 class ProbeError(ValueError):

@@ -6,15 +6,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
-from . import cards
+from . import cards, expressions
 from .channel import Answer, Question, Shell, answers, new_token, script
-from .findings import plain, question
+from .findings import question
 from .redact import is_secret, named_secrets
 
 
@@ -110,16 +111,25 @@ class HostAction(ActionBase):
         self._templar.available_variables = {**cards.defaults(), **variables, **cards.own()}
 
     def _rendered(self, value: Any) -> Any:
-        templated = isinstance(value, str) and "{{" in value
-        return self._templar.template(value) if templated else value
+        if not isinstance(value, str) or "{{" not in value:
+            return value
+        with suppress(LookupError, TypeError, ValueError):
+            return expressions.render(value, self._variable)
+        return self._templar.template(value)
+
+    @cached_property
+    def _templated(self) -> dict[str, Any]:
+        return {}
 
     def _variable(self, name: str) -> Any:
-        return self._templar.template(self._templar.available_variables[name])
+        if name not in self._templated:
+            self._templated[name] = self._templar.template(self._templar.available_variables[name])
+        return self._templated[name]
 
     def evaluate(self, expression: str, names: Mapping[str, Any]) -> Any:
         """Evaluate a Jinja ``expression`` of a card with ``names`` and the host's variables."""
         with suppress(LookupError, TypeError, ValueError):
-            return plain(expression, names, self._variable)
+            return expressions.evaluate(expression, names, self._variable)
         return self._templar.evaluate_expression(
             trust_as_template(expression), local_variables=dict(names)
         )

@@ -6,7 +6,6 @@ from ansible_collections.oncall.runbook.plugins.plugin_utils.findings import (
     ProbeError,
     derived,
     finding,
-    plain,
     question,
 )
 from hypothesis import given
@@ -135,32 +134,3 @@ def test_a_probe_may_read_what_another_asked(answer, expected):
     assert result["reason"].startswith(reason)
     assert result["healthy"] == (status == "healthy")
     assert result["ms"] == source["ms"]
-
-
-@pytest.mark.parametrize(
-    "expression",
-    [
-        *("value", "value.deep.er", "ms"),
-        *("value.deep.er == 5", "ms > 2.5", "value.text != ''", "value.text == 'fine'"),
-        *("value.deep.er < limit | int", "value.deep.er >= limit | float", "limit"),
-    ],
-)
-def test_a_plain_expression_means_what_it_means_to_jinja(expression):
-    names = {"value": {"deep": {"er": 5}, "text": "fine"}, "ms": 20}
-    variables = {"limit": "7.0" if "float" in expression else 7}
-    assert plain(expression, names, variables.__getitem__) == evaluate(
-        expression, {**names, **variables}
-    )
-
-
-@pytest.mark.parametrize(
-    "expression",
-    [
-        *("value.other", "unheard", "ms.real"),
-        *("value | length", "value.text.upper()", "value.text is string", "not value"),
-        *("1 < ms < 3", "ms == limit", "value.text == 'it\\'s'"),
-    ],
-)
-def test_any_other_expression_is_left_to_jinja(expression):
-    with pytest.raises(LookupError):
-        plain(expression, {"value": {"text": "fine"}, "ms": 20}, {"limit": 7}.__getitem__)

@@ -1,0 +1,97 @@
+"""What is evaluated without a template means what it means to Jinja."""
+
+import shlex
+
+import pytest
+from ansible_collections.oncall.runbook.plugins.plugin_utils.expressions import evaluate, render
+from hypothesis import given
+from hypothesis import strategies as st
+from test_findings import JINJA
+from test_findings import evaluate as as_jinja_does
+
+NAMES = {"value": {"deep": {"er": 5}, "text": "fine", "none": None, "list": [1, 2]}, "ms": 20}
+VARIABLES = {"limit": 7, "limit_text": "7.5"}
+UNKNOWN = (LookupError, TypeError, ValueError)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        *("value", "value.deep.er", "ms", "limit", "true", "'it'", "2.5"),
+        *("value.deep.er == 5", "ms > 2.5", "value.text != ''", "1 < ms < 30", "30 > ms > 20"),
+        *("value.deep.er < limit | int", "value.deep.er >= limit_text | float", "ms == limit"),
+        *("not value", "value.none or ms", "ms and value.text", "not (ms and value.none)"),
+        *("value.list | length > 0", "value.text | length", "not value.list | length == 2"),
+        *("value.text is string", "value.none is none", "ms is not none", "not ms is string"),
+        *("value.other is defined", "value.text is not defined", "value.other is not defined"),
+        *("value.other | default(3)", "value.text | default(3)", "value.none | default(3)"),
+        *("value.text in ['fine', 'bad']", "ms not in [1, 2]", "1 in value.list"),
+        *("value.text if ms == 20 else value.unheard.of", "1 if value.none else 2"),
+    ],
+)
+def test_it_means_what_it_means_to_jinja(expression):
+    expected = as_jinja_does(expression, {**NAMES, **VARIABLES})
+    assert evaluate(expression, NAMES, VARIABLES.__getitem__) == expected
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        *("value.other", "unheard", "ms.real", "value.items", "value.list.append"),
+        *("value.text.upper()", "value.list | map('int')", "ms | int(3)", "value.deep['er']"),
+        *("value.text == 'it\\'s'", "'a' ~ ms", "ms + 1 | int", "-ms", "ms is odd", "value +"),
+        *("value.text < 3", "value.text | int", "ms | length", "unheard | default(3)", "ms = 3"),
+    ],
+)
+def test_any_other_is_left_to_jinja(expression):
+    with pytest.raises(UNKNOWN):
+        evaluate(expression, NAMES, VARIABLES.__getitem__)
+
+
+ATOMS = st.sampled_from(
+    [
+        *("ms", "value.deep.er", "value.none", "value.text", "value.list", "limit", "true", "3"),
+        *("'fine'", "limit | int", "value.list | length", "value.gone | default(1)"),
+        *("(value.none is none)", "(value.gone is defined)"),
+    ]
+)
+JOINTS = st.sampled_from(
+    [
+        *("{} and {}", "{} or {}", "{} == {}", "{} < {}", "{} in {}"),
+        *("not {}", "({})", "{} if {} else 0"),
+    ]
+)
+EXPRESSIONS = st.recursive(
+    ATOMS,
+    lambda inner: st.tuples(JOINTS, inner, inner).map(lambda said: said[0].format(*said[1:])),
+    max_leaves=6,
+)
+
+
+@given(expression=EXPRESSIONS)
+def test_whatever_it_evaluates_jinja_evaluates_alike(expression):
+    try:
+        value = evaluate(expression, NAMES, VARIABLES.__getitem__)
+    except UNKNOWN:
+        return
+    assert value == as_jinja_does(expression, {**NAMES, **VARIABLES})
+
+
+@pytest.mark.parametrize(
+    "template", ["at {{ limit | int }} of {{ text | quote }}", "{{ limit }}{{ limit }}", "no {{"]
+)
+def test_a_text_is_rendered_as_jinja_does(template):
+    variables = {"limit": 7, "text": "it's"}
+    JINJA.filters["quote"] = shlex.quote
+    try:
+        rendered = render(template, variables.__getitem__)
+    except LookupError:
+        assert template == "no {{"
+    else:
+        assert rendered == JINJA.from_string(template).render(**variables)
+
+
+@pytest.mark.parametrize("template", ["{% if x %}", "{{ x | map('int') }}", "{{ '{{ x }}' }}"])
+def test_any_other_text_is_left_to_jinja(template):
+    with pytest.raises(UNKNOWN):
+        render(template, {"x": 1}.__getitem__)
