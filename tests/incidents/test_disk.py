@@ -1,11 +1,8 @@
 """A full disk: what must survive its cure, and what must work on it and afterwards."""
 
-from pathlib import Path
-
 import pytest
-import yaml
+from drill import FAULTS
 
-FAULTS = Path(__file__).parents[1] / "faults"
 INSERT = "BEGIN; INSERT INTO roles (name) VALUES ('written'); ROLLBACK"
 # Everything that is another's: a stopped container with data in it and a large log, its volume,
 # an image that its project built and one that has a name.
@@ -22,11 +19,9 @@ FOREIGN = """
 
 
 def inject(practice, name):
-    fault = yaml.safe_load((FAULTS / f"{name}.yml").read_text())
-    practice.run(fault["inject"])
-    extra = [f"-e{key}={value}" for key, value in fault.get("extra_vars", {}).items()]
-    allow = ["--allow", fault["allow"]] if "allow" in fault else []
-    return [*allow, *extra, "--format", "json"]
+    fault = FAULTS[name]
+    practice.inject(fault.inject)
+    return ["--allow", fault.allow, *fault.options]
 
 
 def foreign(practice):

@@ -33,3 +33,30 @@ hold_in_backend() {
 limit_backend() {
     docker update --memory "$1" --memory-swap "$1" school_mgmt_backend
 }
+
+# Asks for an address five times a second, as somebody who has signed in. Usage: keep_asking URL
+keep_asking() {
+    token=$(docker exec school_mgmt_backend node -e '
+        console.log(require("jsonwebtoken").sign({ id: 1, role: 1 }, process.env.JWT_SECRET, { expiresIn: "1h" }))')
+    setsid sh -c "while :; do curl -s -m 5 -H 'Authorization: Bearer $token' $1; sleep 0.2; done" </dev/null >/dev/null 2>&1 &
+}
+
+# Deploys an API whose code throws on every list; the image before it stays, without its name.
+deploy_bad_release() {
+    docker create --name next school_mgmt/backend
+    docker cp next:/app/server.js /tmp/server.js
+    sed -i 's/cache.through/cache.thru/' /tmp/server.js
+    docker cp /tmp/server.js next:/app/server.js
+    docker commit next school_mgmt/backend
+    docker rm next
+    docker compose -f /srv/school_mgmt/docker-compose.yml up -d --no-deps backend 2>&1
+    until curl -sf http://localhost:5007/health; do sleep 0.5; done
+}
+
+# Takes every byte that is left, those reserved for root too, with data that is nobody's to remove.
+# A checkpoint on a disk that full ends the database: the next one shall be minutes away.
+fill_disk() {
+    docker exec school_mgmt_db psql -q -U postgres -c CHECKPOINT
+    sudo mkdir -p /srv/archive
+    sudo sh -c 'fallocate -l $(($(stat -f -c "%a * %S" /srv) - 4000000)) /srv/archive/2019; cat /dev/zero >/srv/archive/2020' 2>/dev/null || true
+}
