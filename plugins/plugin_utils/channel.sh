@@ -29,13 +29,16 @@ watch() {
     done
 }
 
-# Sends standard input; one byte more than the cap tells that it was cut. Only then is there
-# more to read, and whoever writes it must not meet a closed pipe.
+# Sends what is left of standard input, somewhat more than the cap at most: that tells that it was
+# cut. Whoever writes it must not meet a closed pipe. Usage: … | base64 -w 3000 | send STREAM
 send() {
-    chunks=$(head -c "$((cap + 1))" | base64 -w 3000)
-    [ "${#chunks}" -lt "$cap" ] || cat >/dev/null
-    for chunk in $chunks; do echo "$token $id $1 $chunk"; done
-}
+    sent=0
+    while [ "$sent" -le "$cap" ] && IFS= read -r chunk; do
+        echo "$token $id $1 $chunk"
+        sent=$((sent + 2250))
+    done
+    [ "$sent" -le "$cap" ] || cat >/dev/null
+} >&4
 
 # Sets now, in milliseconds since boot (/proc/uptime counts hundredths; no process needed).
 clock() {
@@ -46,7 +49,7 @@ clock() {
 # Most commands say nothing there, which needs no process to say.
 send_errors() {
     IFS= read -r first || [ -n "$first" ] || return
-    { printf '%s\n' "$first"; cat; } | send err
+    { printf '%s\n' "$first"; cat; } | base64 -w 3000 | send err
 }
 
 # A session of its own lets the deadline end the command with all its children.
@@ -65,19 +68,20 @@ $command" </dev/null 3>&- 4>&- &
 # Asks once what every command may want to know: NAME holds it, NAME_STATUS the exit status.
 learn() {
     answer=$(RUNBOOK_CHANNEL=$token setsid timeout -s KILL "$2" sh -c "$library
-$3" </dev/null 2>/dev/null)
+$3" </dev/null 2>/dev/null 4>&-)
     export "$1_STATUS=$?" "$1=$answer"
 }
 
 ask() {
     id=$1 limit=$2 cap=$3 command=$4
-    { { { run 2>&3 | send out >&4; } 3>&1 | send_errors; } 4>&1; } &
+    { run 2>&3 | base64 -w 3000 | send out; } 3>&1 | send_errors &
     asked="$asked $!"
 }
 
 main() {
+    exec 4>&1
     asked=
-    watch "$1" &
+    watch "$1" 4>&- &
     watcher=$!
     questions
     for pid in $asked; do wait "$pid"; done

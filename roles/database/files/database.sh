@@ -44,10 +44,11 @@ restart_database() {
 database_activity() {
     masked="left(regexp_replace(query, '''[^'']*(''|$)', '''?''', 'g'), 100)"
     said=$(inside "$STACK_DATABASE" 5 env PGCONNECT_TIMEOUT=2 PGOPTIONS='-c statement_timeout=3s' sh -c '
-        ready=$(pg_isready -t 2 -U "$1")
-        status=$?
-        echo "$status $ready"
-        [ "$status" -ne 0 ] || psql -X -q -A -t -v ON_ERROR_STOP=1 -U "$1" -d "$2" -c "$3" 2>&1
+        said=$(psql -X -q -A -t -v ON_ERROR_STOP=1 -U "$1" -d "$2" -c "$3" 2>&1)
+        status=$? ready="accepting connections"
+        [ "$status" -ne 2 ] || ready=$(pg_isready -t 1 -U "$1")
+        printf "%s\n" "$? $ready" "$said"
+        exit "$status"
         ' sh "$DATABASE_USER" "$DATABASE_NAME" "
         WITH client AS (
             SELECT *, extract(epoch FROM now() - query_start) AS seconds, $masked AS statement

@@ -107,13 +107,11 @@ container() {
 # Prints the stack as one JSON object, part by part: what decides, and no environment, which
 # holds passwords. A service of the compose file without a container is "absent". Containers
 # that are not well are named on standard error. stopped_on_purpose: a command stopped it (asked to
-# end, or ended, a process exits with 143 or 137), paused it, or took it off its network.
+# end, or ended, a process exits with 143 or 137), paused it, or took it off its network. steady: up,
+# and not just restarted by its policy once more; Docker itself takes for stable what ran ten seconds.
 container_states() {
     found=$(containers) || exit
     ids=$(printf '%s\n' "$found" | cut -d ' ' -f 1)
-    printf '%s\n' "$found" | cut -f 1 | awk 'NF && ($4 != "Up" || /unhealthy|Paused/) {
-        printf "%s%s:", separator, $2; for (i = 4; i <= NF; i++) printf " %s", $i; separator = ", "
-    }' >&2
     format='{{index .Config.Labels "com.docker.compose.service"}} {"name":{{json .Name}},"id":{{json .ID}},"image":{{json .Image}},"state":{{json .State.Status}},"exit_code":{{.State.ExitCode}},"oom_killed":{{.State.OOMKilled}},"started":{{json .State.StartedAt}},"restarts":{{.RestartCount}},"health":{{with .State.Health}}{{json .Status}}{{else}}null{{end}},"networks":{{len .NetworkSettings.Networks}},"stopped_on_purpose":{{or .State.Paused (eq .State.Status "created") (and .State.Running (eq (len .NetworkSettings.Networks) 0)) (and (eq .State.Status "exited") (not .State.OOMKilled) (or (eq .State.ExitCode 0) (eq .State.ExitCode 137) (eq .State.ExitCode 143)))}}}'
     # shellcheck disable=SC2086  # one word an id
     states=$([ -z "$ids" ] || docker container inspect --format "$format" $ids) || exit
@@ -126,34 +124,29 @@ $service {"*) ;;
 $service {\"state\":\"absent\",\"networks\":0,\"stopped_on_purpose\":true}" ;;
         esac
     done
-    printf '%s\n' "$states" | awk '
+    printf '%s\n' "$found" "" "$states" | awk '
         BEGIN {
             part[ENVIRON["STACK_BACKEND"]] = "backend"; part[ENVIRON["STACK_FRONTEND"]] = "frontend"
             part[ENVIRON["STACK_DATABASE"]] = "database"; part[ENVIRON["STACK_CACHE"]] = "cache"
             part[ENVIRON["STACK_BLOCKCHAIN"]] = "blockchain"
             printf "{"
         }
-        NF {
+        !NF { told = 1; next }
+        !told { id = $1; sub(/\t.*/, ""); sub(/^[^ ]+ [^ ]+ [^ ]+ /, ""); statuses[id] = $0; next }
+        {
             name = $1 in part ? part[$1] : $1
-            printf "%s\"%s\":%s", separator, name, substr($0, length($1) + 2); separator = ","
+            status = "no container"
+            if (match($0, /"id":"[^"]+"/)) status = statuses[substr($0, RSTART + 6, RLENGTH - 7)]
+            steady = status ~ /^Up/ && (/"restarts":0,/ || status !~ /^Up (Less|[0-9]+) .*second/)
+            if (!steady || status ~ /unhealthy|Paused/) {
+                trouble = trouble (trouble == "" ? "" : ", ") $1 ": " status
+                if (match($0, /"restarts":[1-9][0-9]*/))
+                    trouble = trouble ", restarts: " substr($0, RSTART + 11, RLENGTH - 11)
+            }
+            printf "%s\"%s\":{\"steady\":%s,%s", separator, name, steady ? "true" : "false", substr($0, length($1) + 3)
+            separator = ","
         }
-        END { print "}" }'
-}
-
-# Fails for a service that is down or has just been restarted by its policy once more. Docker
-# itself takes a container for stable that ran for ten seconds.
-steady() {
-    id=$(container "$1") || exit
-    status=$(containers | cut -f 1 | sed -n "s/^$id [^ ]* [^ ]* //p")
-    echo "$status"
-    case $status in
-    "Up Less than a second"* | "Up "[0-9]" second"*)
-        restarts=$(docker inspect --format '{{.RestartCount}}' "$id") || exit
-        [ "$restarts" -eq 0 ] || { echo "restarted $restarts times, now $status" >&2; exit 1; }
-        ;;
-    Up*) ;;
-    *) echo "$status" >&2; exit 1 ;;
-    esac
+        END { print "}"; if (trouble != "") print trouble >"/dev/stderr" }'
 }
 
 # Runs a command in the container of a service; the deadline also holds in there.
@@ -237,6 +230,8 @@ as_root() {
 # Prints when a run of ours last changed this host, in seconds since the epoch; 0 for never. What
 # a log said before that is about a state that is gone.
 last_change() {
+    set -- /dev/shm/runbook-*.change
+    [ -e "$1" ] || { echo 0; return; }
     stat -c %Y "/dev/shm/runbook-$(printf '%s' "$STACK_DIR" | cksum | cut -d ' ' -f 1).change" 2>/dev/null || echo 0
 }
 
