@@ -24,6 +24,7 @@ from runner.events import Event, Translator
 from runner.variables import ExtraVars
 
 PRIVATE_PREFIX = "runbook-"
+_PLAYBOOK = Path(__file__).with_name("ansible_playbook.py")
 _POLL_SECONDS = 0.2
 
 Status = Literal["finished", "cancelled", "timeout"]
@@ -137,8 +138,8 @@ def _play(request: Request, private: Path, translator: Translator, stop: _Stop) 
 
 def _adapt(config: Any, request: Request, private: Path) -> None:
     """Undo what ansible-runner would overrule, and set what a run of ours needs."""
-    ansible = Path(sys.executable).with_name("ansible-playbook")
-    config.command[0] = str(ansible) if ansible.exists() else "ansible-playbook"
+    # -P keeps what lies in the user's directory from being imported in place of ansible's modules.
+    config.command[:1] = [sys.executable, "-P", str(_PLAYBOOK)]
     config.pexpect_timeout = _POLL_SECONDS
     config.suppress_output_file = True
     config.env.pop("ORIGINAL_STDOUT_CALLBACK", None)
