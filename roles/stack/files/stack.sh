@@ -137,7 +137,7 @@ $service {\"state\":\"absent\",\"networks\":0,\"stopped_on_purpose\":true}" ;;
             name = $1 in part ? part[$1] : $1
             status = "no container"
             if (match($0, /"id":"[^"]+"/)) status = statuses[substr($0, RSTART + 6, RLENGTH - 7)]
-            steady = status ~ /^Up/ && (/"restarts":0,/ || status !~ /^Up (Less|[0-9]+) .*second/)
+            steady = status ~ /^Up/ && (/"restarts":0,/ || status !~ /^Up (Less than a|[0-9]) second/)
             if (!steady || status ~ /unhealthy|Paused/) {
                 trouble = trouble (trouble == "" ? "" : ", ") $1 ": " status
                 if (match($0, /"restarts":[1-9][0-9]*/))
