@@ -368,7 +368,7 @@ serves() {
 # by a restart keeps running: its log keeps its length, and becomes a hole up to the tail.
 cut_large_logs() {
     # A disk without room tears lines, and a torn one ends every reading of the log.
-    whole_line='^\{"log":"([^"\]|\\.)*",.*"time":"[^"]*"\}$'
+    whole_line='^\{"log":"([^"\]|\\.)*","stream":"[a-z]*"(,"attrs":\{[^}]*\})?,"time":"[^"{]*"\}$'
     large_logs | while IFS='	' read -r bytes service id path; do
         crowded "$STACK_DOCKER_DIR" || break
         if [ "$service" = "$STACK_BLOCKCHAIN" ]; then
