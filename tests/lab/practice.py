@@ -6,6 +6,7 @@ import subprocess
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 
 import jsonschema
 import testinfra
@@ -61,8 +62,9 @@ class Practice:
         return done.stdout
 
     def inject(self, commands):
-        """Break what a fault or near miss breaks, with the words of words.sh."""
-        self.run(f"{WORDS.read_text()}\n{commands}")
+        """Break what a fault or near miss breaks, in words of words.sh, within five minutes."""
+        script = quote(f"{WORDS.read_text()}\n{commands}")
+        self.run(f"timeout -k 5 300 bash -c {script}")
 
     def ssh_command(self):
         """The ssh command that runs a shell script from its standard input on the host."""

@@ -148,6 +148,9 @@ dirty() {
     case $service in postgres) policy=no ;; *) policy=unless-stopped ;; esac
     have=$(docker inspect --format '{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.RestartPolicy.Name}}{{range $name, $net := .NetworkSettings.Networks}} {{$name}}{{range $net.Aliases}}{{if eq . "'"$service"'"}}/{{.}}{{end}}{{end}}{{end}}' "$name" 2> /dev/null) || return 0
     [ "$have" = "0 0 $policy $network/$service" ] || { echo "limits, policy or networks: $have"; return 0; }
+    # A full disk tears lines of the engine's logs, and whoever reads past a torn one gets an error.
+    whole='^\{"log":"([^"\]|\\.)*","stream":"[a-z]*","time":"[^"{]*"\}$'
+    ! grep -Eqv "$whole" "$(docker inspect --format '{{.LogPath}}' "$name")" || { echo "a torn log"; return 0; }
     # Additions a service makes by itself do not count; the bind mount points are the engine's.
     docker diff "$name" | grep -vE '^[AC] (/run|/var/run|/tmp|/var/lib/(nginx|postgresql)|/app/(deployments|cache|artifacts|logs)|/root|/var/cache)(/|$)' \
         | grep -vE '^C (/app|/var|/var/lib|/var/log|/etc|/etc/nginx|/etc/nginx/conf.d)$|^[AC] /(docker-entrypoint-initdb.d|etc/nginx/conf.d/default.conf)$' \
