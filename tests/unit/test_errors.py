@@ -255,6 +255,46 @@ def test_frames_of_the_engine_do_not_matter():
     assert counted(b"".join(framed))[1]["errors"] == 5
 
 
+# An engine whose log has a torn line: whoever asks for more than its last 500 lines gets an error.
+TORN = """
+container() { echo id; }
+last_change() { echo 0; }
+without_secrets() { cat; }
+docker() {
+    case $* in
+    logs*) [ "$6" -le "$readable" ] && cat "$log" || { echo "error from daemon"; return 1; } ;;
+    *) echo 2026-01-19T15:00:00Z 2026-01-19T15:00:00Z image ;;
+    esac
+}
+"""
+
+
+@pytest.mark.parametrize("readable", [50000, 5000, 500, 50, 5, 4])
+def test_a_torn_line_costs_no_details(tmp_path, readable):
+    log = tmp_path / "log"
+    now = datetime.now(UTC).isoformat()[:19]
+    log.write_text(error("TypeError: x is not a function", f"{now}.123456789Z ", FRAMES) * 6)
+    done = subprocess.run(
+        ["dash", "-c", f". {LIBRARY}\n{TORN}\nbackend_errors"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={
+            **os.environ,
+            "log": str(log),
+            "readable": str(readable),
+            "ERRORS_WINDOW_SECONDS": "300",
+            "ERRORS_MINIMUM": "5",
+        },
+    )
+    if readable < 5:
+        assert done.returncode == 69
+        assert "cannot be read" in done.stderr
+    else:
+        found = json.loads(done.stdout)
+        assert (found["faults"], found["kinds"][0]["where"]) == (6, "lib/cache.js:40")
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(

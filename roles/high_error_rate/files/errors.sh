@@ -25,25 +25,33 @@ backend_errors() {
     change=$(last_change)
     [ "$change" -le "$SINCE" ] || SINCE=$change
     export NOW SINCE LINES
-    # A line that was torn by a full disk ends every reading that meets it.
-    for LINES in 5000 500 50 5; do
-        ! found=$(logs "$SINCE" | count_errors) || break
-    done
-    [ -n "$found" ] || exit 69
+    found=$(count_since "$SINCE" 5000 500 50 5) || exit 69
     case $found in
     0*) printf '%s\n' "${found#*
 }"; return ;;
     esac
     # shellcheck disable=SC2046  # words
     set -- $(docker inspect --format '{{.Created}} {{.State.StartedAt}} {{.Image}}' "$id")
-    export DETAILS=1 LINES=50000 CREATED="$1" STARTED="$2" IMAGE PREVIOUS=
+    export DETAILS=1 CREATED="$1" STARTED="$2" IMAGE PREVIOUS=
     IMAGE=$(docker image inspect --format '{{.Created}}' "$3")
     [ -z "$ERRORS_ROLL_BACK_TO" ] || PREVIOUS=$(previous_image "$id" "$ERRORS_ROLL_BACK_TO")
-    logs "$((NOW - 86400))" | count_errors | without_secrets "$id" | {
+    found=$(count_since "$((NOW - 86400))" 50000 5000 500 50 5) || exit 69
+    printf '%s\n' "$found" | without_secrets "$id" | {
         read -r summary
         echo "$summary" >&2
         cat
     }
+}
+
+# Counts what was logged since then, in the first of these numbers of lines that can be read: one torn by
+# a full disk ends every reading that meets it. Usage: count_since SINCE LINES…
+count_since() {
+    begin=$1
+    shift
+    for LINES; do
+        ! logs "$begin" | count_errors || return 0
+    done
+    return 69
 }
 
 # Both streams of a container's log, each line with its time. Usage: log_of ID SINCE
