@@ -62,6 +62,13 @@ wait_healthy() {
     rm -f /run/lab-complaints
 }
 
+# A node deploys five seconds after its first start; one that was started again may have forgotten the contract.
+need_contract() {
+    contract_there && return
+    sleep 6
+    contract_there || { did "no contract: blockchain is made anew"; compose up -d --force-recreate --no-deps blockchain; }
+}
+
 # --- undoing ----------------------------------------------------------------------------------
 
 thaw() {
@@ -249,10 +256,7 @@ reset() {
     reset_database &
     docker exec school_mgmt_redis sh -c 'redis-cli client unpause; redis-cli flushall; redis-cli config set maxmemory 256mb; redis-cli config set maxmemory-policy allkeys-lru' > /dev/null || docker restart -t 3 school_mgmt_redis > /dev/null
     wait
-    if ! contract_there; then
-        sleep 6  # the node deploys five seconds after its start
-        contract_there || { did "no contract: blockchain is made anew"; compose up -d --force-recreate --no-deps blockchain; }
-    fi
+    need_contract
     wait_healthy
     # A backend that has given Redis up goes on without: it has no established connection to port 6379 (18EB).
     if ! docker exec school_mgmt_backend grep -q ':18EB 01 ' /proc/net/tcp; then
@@ -265,7 +269,7 @@ reset() {
 
 case ${1:-} in
     thaw) thaw ;;
-    up) compose up -d && wait_healthy ;;
+    up) compose up -d && need_contract && wait_healthy ;;
     reset) reset "${2:-}" ;;
     check) check ;;
     *) echo "usage: stack.sh thaw | up | reset [hard] | check" >&2; exit 2 ;;
