@@ -63,10 +63,11 @@ def _lines(card: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield from _section("Asked of the host", _probes(card))
     yield from _section("Confirmed when", [Text(str(card.get("confirmed")).strip())])
     yield from _section("Ladder, least invasive first", _ladder(card))
-    alone = [Text(str(card["independent_when"]).strip())] if card.get("independent_when") else []
-    yield from _section("Explained by nothing else when", alone)
-    until = [Text(str(card["until"]).strip())] if card.get("until") else []
-    yield from _section("Climbed until", until)
+    yield from _section("Explained by nothing else when", _condition(card, "independent_when"))
+    yield from _section(
+        "Gone after so many seconds of silence", _condition(card, "silence_seconds")
+    )
+    yield from _section("Climbed until", _condition(card, "until"))
     yield from _section("Kept as evidence", _evidence(card))
     yield from _section("Inputs", _inputs(card))
     yield from _section("For people, afterwards", _texts(card, "checklist"))
@@ -84,6 +85,10 @@ def _section(title: str, items: list[Text]) -> Iterator[RenderableType]:
 
 def _texts(card: Mapping[str, Any], key: str) -> list[Text]:
     return [Text(str(item)) for item in card.get(key) or []]
+
+
+def _condition(card: Mapping[str, Any], key: str) -> list[Text]:
+    return [Text(_line(card[key]))] if card.get(key) else []
 
 
 def _explains(card: Mapping[str, Any]) -> list[Text]:

@@ -26,6 +26,7 @@ _ARGUMENTS = {
     "allow": {"type": "str", "choices": list(verdict.RISKS), "default": "restart"},
     "phase": {"type": "str", "default": "diagnose"},
     "before": {"type": "dict"},
+    "last": {"type": "dict"},
     "acted": {"type": "list", "elements": "raw", "default": []},
     "rung": {"type": "str"},
     "climbed": {"type": "str"},
@@ -79,9 +80,10 @@ class ActionModule(HostAction):
     def _settle(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Judge until all is well for ``samples`` in a row, or the time to settle is over.
 
-        Once the climbed incident is gone, what it explained has ``recover_seconds`` as well.
+        Once the climbed incident is gone, what it explained has ``recover_seconds`` as well. What
+        was a root cause and seems gone must stay so for the ``silence_seconds`` of its card.
         """
-        start = time.monotonic()
+        start = since = time.monotonic()
         well = 0
         while True:
             judged = self._judge(arguments)
@@ -89,13 +91,28 @@ class ActionModule(HostAction):
             gone = bool(climbed) and judged["incidents"][climbed]["confirmed"] is False
             patience = max(arguments["settle_seconds"], arguments["recover_seconds"] * gone)
             well = well + 1 if self._is_well(judged["incidents"], arguments) else 0
-            if well >= arguments["samples"] or (not well and time.monotonic() >= start + patience):
+            now = time.monotonic()
+            since = now if well <= 1 else since
+            if not well and now >= start + patience:
+                break
+            silence = self._silence_seconds(judged["incidents"], arguments["last"] or {})
+            if well >= arguments["samples"] and now >= since + silence:
                 break
             time.sleep(arguments["pause_seconds"])
         if climbed:
             held = gone and climbed not in judged["unfinished"]
             judged |= {"rung": arguments["rung"], "incident": climbed, "held": held}
         return judged
+
+    def _silence_seconds(self, now: Mapping[str, Any], last: Mapping[str, Any]) -> float:
+        """Return how long what was a root cause in the ``last`` judgement, and is gone, may return.
+
+        A rung that restarts a part silences its errors for a while, whether it cures them or not.
+        """
+        known = cards.all_cards()
+        gone = [n for n in last.get("root_causes", []) if now[n]["confirmed"] is False]
+        asked = [known[n]["silence_seconds"] for n in gone if "silence_seconds" in known[n]]
+        return max((float(self.evaluate(text, last["findings"])) for text in asked), default=0)
 
     @staticmethod
     def _is_well(now: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:

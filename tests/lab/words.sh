@@ -34,11 +34,12 @@ limit_backend() {
     docker update --memory "$1" --memory-swap "$1" school_mgmt_backend
 }
 
-# Asks for an address five times a second, as somebody who has signed in. Usage: keep_asking URL
+# Asks for an address five times a second, or every so many seconds, as somebody who has signed in.
+# Usage: keep_asking URL [SECONDS]
 keep_asking() {
     token=$(docker exec school_mgmt_backend node -e '
         console.log(require("jsonwebtoken").sign({ id: 1, role: 1 }, process.env.JWT_SECRET, { expiresIn: "1h" }))')
-    setsid sh -c "while :; do curl -s -m 5 -H 'Authorization: Bearer $token' $1; sleep 0.2; done" </dev/null >/dev/null 2>&1 &
+    setsid sh -c "while :; do curl -s -m 5 -H 'Authorization: Bearer $token' $1; sleep ${2:-0.2}; done" </dev/null >/dev/null 2>&1 &
 }
 
 # Deploys an API whose code throws on every list; the image before it stays, without its name.

@@ -46,6 +46,7 @@ def conditions_of(card):
     yield card["confirmed"]
     yield card.get("until", "true")
     yield card.get("independent_when", "true")
+    yield card.get("silence_seconds", "0")
     yield from (rung["when"] for rung in card["ladder"])
 
 
