@@ -56,7 +56,7 @@ class Lease:
 
     def __str__(self) -> str:
         until = datetime.fromtimestamp(self.expires, UTC).strftime("%H:%M:%SZ")
-        return f"held by {self.note or self.owner} until {until} at the latest"
+        return f"held by {self.note or self.owner}; free at {until} unless that goes on"
 
 
 def shell(name: str, run: str, seconds: float, broken: str = "") -> str:

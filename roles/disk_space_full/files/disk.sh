@@ -1,4 +1,4 @@
-# Shell words about disk space, on top of stack.sh and database.sh.
+# Shell words about disk space, on top of stack.sh, database.sh and backups.sh.
 #
 # In: DISK_LIMIT, DISK_TARGET (percent), DISK_WAL_MIB, DISK_INODES (below them nothing can be written),
 #     DISK_LOG_MIB, DISK_LOG_KEEP_KIB, DISK_OLD_LOG_DAYS, DISK_JOURNAL_MIB, DISK_UNUSED_HOURS,
@@ -315,37 +315,19 @@ deleted_files() {
 old_backups() {
     [ -d "$STACK_BACKUP_DIR" ] && crowded "$STACK_BACKUP_DIR" || return 0
     proven=0
-    as_root find "$STACK_BACKUP_DIR/" -xdev -type f \( -name '*.sql.gz' -o -name '*.sql' -o -name '*.dump' \) \
-        -exec stat -c '%Y %b %n' {} + | sort -rn | while read -r time blocks path; do
+    routine_backups | while IFS='	' read -r time bytes path; do
         if [ "$proven" -lt "$DISK_BACKUPS_KEPT" ]; then
-            as_root timeout "$1" sh -c "$backup_is_whole" sh "$path"
+            as_root timeout "$1" sh -c "$backup_is_whole" sh "$path" 2>/dev/null
             case $? in
             0) proven=$((proven + 1)) && echo "keeps $path: whole" >&2 ;;
             124) [ "$1" -gt 2 ] || proven=$((proven + 1)) ;;
             *) echo "keeps $path, but not for a good one" >&2 ;;
             esac
         elif [ "$time" -lt "$(($(date +%s) - DISK_BACKUP_DAYS * 86400))" ]; then
-            printf '%s\t%s\t%s\n' "$time" "$((blocks * 512))" "$path"
+            printf '%s\t%s\t%s\n' "$time" "$bytes" "$path"
         fi
     done | sort -n | cut -f 2-
 }
-
-# A manifest beside it, or sha256sum's own file, decides; else a dump in SQL is whole if it can be
-# unpacked, is of some size, and ends as pg_dump ends one.
-backup_is_whole='
-    for told in "$1.manifest.json" "$1.json" "$1.sha256"; do
-        [ -f "$told" ] || continue
-        sum=$(sha256sum "$1")
-        grep -qF "${sum%% *}" "$told"
-        exit
-    done
-    case $1 in
-    *.sql.gz) gzip -dc "$1" 2>/dev/null || echo broken ;;
-    *.sql) cat "$1" ;;
-    esac | tail -c 1000 | awk "{ size += length + 1; last = \$0 }
-        /PostgreSQL database (cluster )?dump complete/ { found = 1 }
-        END { exit !(found && size > 500 && last != \"broken\") }"
-'
 
 # --- making it go -----------------------------------------------------------------------------
 
@@ -353,14 +335,6 @@ backup_is_whole='
 start_again() {
     docker start "$(container "$1")" >/dev/null || return
     wait_until 60 serves "$1"
-}
-
-serves() {
-    case $1 in
-    "$STACK_DATABASE") database_accepts ;;
-    "$STACK_BACKEND") [ "$(http 2 "$STACK_BACKEND_URL/health")" = 200 ] ;;
-    *) [ "$(docker inspect --format '{{with .State.Health}}{{.Status}}{{else}}healthy{{end}}' "$(container "$1")")" = healthy ] ;;
-    esac
 }
 
 # The engine remembers how long the log of a running container is: once that is shorter, whoever

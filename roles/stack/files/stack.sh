@@ -28,11 +28,14 @@ override_file() {
 }
 
 # Compose v2, else v1, for the project that runs here: its name and directory, as its containers
-# bear them, decide which containers are its own.
+# bear them, decide which containers are its own. Whoever takes them all down says both before, as
+# compose_project and compose_directory.
 compose() {
-    project=$(project) || exit
-    directory=$STACK_DIR
-    if [ -n "$project" ]; then
+    project=${compose_project:-$(project)} || exit
+    directory=${compose_directory:-$STACK_DIR}
+    if [ -n "${compose_project:-}" ]; then
+        set -- -p "$project" "$@"
+    elif [ -n "$project" ]; then
         directory=$(docker inspect --format '{{index .Config.Labels "com.docker.compose.project.working_dir"}}' \
             "$(containers | awk 'NR == 1 {print $1}')") || exit
         set -- -p "$project" "$@"
@@ -238,6 +241,15 @@ last_change() {
 # Prints text so that it can stand in a string of JSON; control codes become blanks.
 json_text() {
     printf '%s' "$1" | tr '[:cntrl:]' ' ' | sed 's/[\\"]/\\&/g'
+}
+
+# Whether a service serves, as far as its container can tell.
+serves() {
+    case $1 in
+    "$STACK_DATABASE") database_accepts ;;
+    "$STACK_BACKEND") [ "$(http 2 "$STACK_BACKEND_URL/health")" = 200 ] ;;
+    *) [ "$(docker inspect --format '{{with .State.Health}}{{.Status}}{{else}}{{$.State.Status}}{{end}}' "$(container "$1")" | sed 's/running/healthy/')" = healthy ] ;;
+    esac
 }
 
 # Waits until a command succeeds, asking twice a second. Usage: wait_until SECONDS COMMAND…
