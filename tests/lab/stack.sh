@@ -187,7 +187,7 @@ settle_health() {
 }
 
 reset_database() {
-    # Settings and leftovers; the rows stay. A lost schema is seeded again.
+    # Settings and leftovers; the rows stay. A lost or damaged schema is seeded again.
     docker exec -i school_mgmt_db sh -s << 'IN' || { did "database: restarted"; docker restart -t 5 school_mgmt_db > /dev/null; }
 set -u
 export PGUSER=postgres PGOPTIONS='-c default_transaction_read_only=off -c statement_timeout=0 -c client_min_messages=warning' PGCONNECT_TIMEOUT=5
@@ -198,7 +198,8 @@ SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_p
 ALTER ROLE postgres PASSWORD '$POSTGRES_PASSWORD';
 ALTER ROLE postgres RESET ALL;
 SQL
-complete() { [ "$(ask -d "$POSTGRES_DB" -c "SELECT count(*) >= 16 FROM pg_tables WHERE schemaname = 'public'" 2> /dev/null)" = t ]; }
+readable() { pg_dump -f /dev/null "$POSTGRES_DB" 2> /dev/null; }
+complete() { readable && [ "$(ask -d "$POSTGRES_DB" -c "SELECT count(*) >= 16 FROM pg_tables WHERE schemaname = 'public'" 2> /dev/null)" = t ]; }
 strangers=$(ask -d template1 -c "SELECT datname FROM pg_database WHERE datname NOT IN ('postgres', 'template0', 'template1', '$POSTGRES_DB')")
 for name in $strangers; do dropdb --force "$name"; done
 if ! complete; then

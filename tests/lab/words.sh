@@ -61,3 +61,22 @@ fill_disk() {
     sudo mkdir -p /srv/archive
     sudo sh -c 'fallocate -l $(($(stat -f -c "%a * %S" /srv) - 4000000)) /srv/archive/2019; cat /dev/zero >/srv/archive/2020' 2>/dev/null || true
 }
+
+# Takes a backup as sites do it themselves.
+back_up_database() {
+    docker exec school_mgmt_db pg_dump -U postgres school_mgmt | gzip >/srv/school_mgmt/backups/nightly.sql.gz
+}
+
+# Overwrites the first page of a table on the disk, as a broken one would, and lets somebody read it.
+# Usage: damage_table TABLE
+damage_table() {
+    file=$(docker exec school_mgmt_db psql -XAtq -U postgres -d school_mgmt -c CHECKPOINT -c "SELECT pg_relation_filepath('$1')")
+    docker stop school_mgmt_db
+    sudo sh -c 'printf "%2000s" "" | dd of="$1" bs=1 seek=3000 conv=notrunc status=none' sh \
+        "$(docker volume inspect --format '{{.Mountpoint}}' school_mgmt_postgres_data)/$file"
+    docker start school_mgmt_db
+    until docker exec school_mgmt_db pg_isready -q -U postgres; do sleep 0.3; done
+    sleep 2
+    ! docker exec school_mgmt_db psql -U postgres -d school_mgmt -c "SELECT * FROM $1" >/dev/null
+    until [ "$(docker exec school_mgmt_db psql -XAtq -U postgres -c "SELECT checksum_failures > 0 FROM pg_stat_database WHERE datname = 'school_mgmt'")" = t ]; do sleep 0.2; done
+}

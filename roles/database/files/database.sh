@@ -38,6 +38,8 @@ restart_database() {
 #   running              the oldest statements that run for a second or more: pid, seconds, waits
 #                        (for what), statement; longest_seconds of those that wait for no lock
 #   hit_percent          buffers found in memory, of those read; null before the first
+#   checksum_failures    pages of it that were read and are damaged (PostgreSQL 12 and later)
+#   damage               what is lost or cannot be read any more, proven by reading it; empty for nothing
 #   statements           whether pg_stat_statements is there; when sessions wait or statements run
 #                        long, costliest says what it knows
 # Texts in statements are masked: they may be anybody's data.
@@ -79,6 +81,8 @@ database_activity() {
                 WHERE state = 'active' AND wait_event_type IS DISTINCT FROM 'Lock'),
             'hit_percent', (SELECT round(100.0 * blks_hit / nullif(blks_hit + blks_read, 0), 2)
                 FROM pg_stat_database WHERE datname = current_database()),
+            'checksum_failures', (SELECT coalesce((to_jsonb(d) ->> 'checksum_failures')::int, 0)
+                FROM pg_stat_database AS d WHERE datname = current_database()),
             'statements', to_regclass('pg_stat_statements') IS NOT NULL)")
     status=$?
     ready=${said%%"$newline"*} answer=${said#*"$newline"}
@@ -89,13 +93,40 @@ database_activity() {
         *'"running" : []'*'"statements" : true'* | *'"statements" : false'*) ;;
         *) answer="${answer%\}}, \"costliest\": $(database_statements json)}" ;;
         esac
+        case $DATABASE_READ_ALL$answer in
+        0*'"checksum_failures" : 0'*) ;;
+        *) answer="${answer%\}}, \"damage\": \"$(json_text "$(unreadable)")\"}" ;;
+        esac
         ;;
     0*"too many clients"* | 0*"remaining connection slots"*) answer='{"sessions_percent": 100, "blocked": null, "blockers": []}' ;;
+    0*FATAL*database*"does not exist"*)
+        restore_hint
+        answer="{\"error\": \"$(json_text "$answer")\", \"damage\": \"there is no database $(json_text "$DATABASE_NAME")\"}"
+        ;;
     0*FATAL*"does not exist"*) answer="{\"error\": \"$(json_text "$answer")\"}" ;;
     [123]*) answer='{"blockers": []}' ;;
     *) echo "$answer" >&2; [ "$status" -ne 0 ] || exit 69; [ "$accepts" != 0 ] || exit 69; exit "$status" ;;
     esac
     printf '{"accepts": %s, "ready": "%s", %s\n' "$accepts" "$(json_text "${ready#* }")" "${answer#?}"
+}
+
+# Reads every table, as a backup would, and prints why one cannot be read; a few seconds unless a restore
+# was asked for, which wants it proven.
+unreadable() {
+    seconds=4
+    [ "$DATABASE_READ_ALL" -eq 0 ] || seconds=600
+    said=$(inside "$STACK_DATABASE" "$seconds" pg_dump -U "$DATABASE_USER" -d "$DATABASE_NAME" --lock-wait-timeout=2s -f /dev/null 2>&1)
+    case $?$said in
+    0* | *"lock timeout"*) return ;;
+    124*) [ "$seconds" -eq 4 ] && echo "pages failed their checksums, and not all could be read within 4 s" ;;
+    *) printf '%s\n' "$said" | grep -m 1 'ERROR' || return 0 ;;
+    esac
+    restore_hint
+}
+
+restore_hint() {
+    [ "$DATABASE_READ_ALL" -ne 0 ] ||
+        echo "to restore the newest proven backup: -e database_connection_failures_restore_from=newest --allow data" >&2
 }
 
 # Ends sessions of the application that stayed idle in transaction too long, the oldest first;
