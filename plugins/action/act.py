@@ -21,12 +21,14 @@ _ARGUMENTS = {
     "allow": {"type": "str", "choices": list(verdict.RISKS), "default": "restart"},
     "lease": {"type": "bool", "default": False},
     "release": {"type": "bool", "default": False},
+    "operation": {"type": "str", "default": ""},
     "incident": {"type": "str", "default": ""},
     "rung": {"type": "str", "default": ""},
     "run_id": {"type": "str", "default": ""},
 }
-# A lease outlives its step by the time that probing again and deciding may take.
-_LEASE_MARGIN_SECONDS = 120
+# A lease is renewed while its step goes on, and outlives it by the time that probing again and
+# deciding may take.
+_LEASE_SECONDS = 300
 
 
 class ActionModule(HostAction):
@@ -45,7 +47,11 @@ class ActionModule(HostAction):
             return result | {"failed": True, "verdict": "refused", "reason": reason, "msg": reason}
         if self._task.check_mode:
             return result | {"skipped": True, "msg": f"would run: {arguments['run']}"}
-        self.use_collection(task_vars or {})
+        if arguments["operation"]:
+            self._shell_of_step = self.use_operations(task_vars or {})
+        else:
+            self.use_collection(task_vars or {})
+            self._shell_of_step = cards.own()["stack_shell"] if arguments["incident"] else {}
         return result | clean(self._act(arguments), self.known_secrets(task_vars or {}))
 
     def _act(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,17 +67,15 @@ class ActionModule(HostAction):
     def _run(self, arguments: Mapping[str, Any], broken: str = "") -> Answer:
         command = str(arguments["run"])
         if arguments["lease"]:
-            seconds = arguments["timeout"] + _LEASE_MARGIN_SECONDS
             stack = str(self.evaluate("stack_dir", {}))
-            lease = lock.shell(stack, arguments["run_id"], seconds, broken)
+            lease = lock.shell(stack, arguments["run_id"], _LEASE_SECONDS, broken)
             note = "note_change\n" if arguments["rung"] else ""
-            command = f"{lease}\ntake_lock || exit\n{note}{command}"
             if arguments["release"]:
-                command += "\nrelease_lock"
+                command = f"(\n{command}\n)\nstatus=$?\nrelease_lock\nexit $status"
+            command = f"{lease}\ntake_lock || exit\n( keep_lock & )\n{note}{command}"
         step = {"id": "step", "run": command, "timeout": arguments["timeout"]}
-        shell = cards.own()["stack_shell"] if arguments["incident"] else {}
         asked = self.question({**step, "shell": arguments["incident"]})
-        return self.ask([asked], shell)["step"]
+        return self.ask([asked], self._shell_of_step)["step"]
 
     def _outcome(self, answer: Answer, arguments: Mapping[str, Any]) -> dict[str, Any]:
         names = {"rc": answer.rc, "output": answer.output, "stderr": answer.stderr}
@@ -85,7 +89,8 @@ class ActionModule(HostAction):
         if answer.timed_out:
             told["reason"] = f"ended at its deadline of {arguments['timeout']:g} s"
         elif answer.rc != 0:
-            told["reason"] = last_line(answer.stderr) or f"exit status {answer.rc}"
+            said = last_line(answer.stderr) or last_line(answer.output)
+            told["reason"] = said or f"exit status {answer.rc}"
         if "reason" in told:
             self._display.warning(f"{arguments['title']}: {told['reason']}")
         return told

@@ -35,7 +35,11 @@ _ARGUMENTS = {
     "samples": {"type": "int", "default": 1},
     "pause_seconds": {"type": "float", "default": 1},
     "keep_in": {"type": "path"},
+    "operation": {"type": "str"},
+    "did": {"type": "dict"},
 }
+# From when on a host's log is to be read further, by host; a loop's items share one process.
+_next: dict[str, str] = {}
 
 
 class ActionModule(HostAction):
@@ -48,24 +52,27 @@ class ActionModule(HostAction):
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = self.arguments(
             _ARGUMENTS,
-            required_one_of=[["probes", "judge", "keep"]],
+            required_one_of=[["probes", "judge", "keep", "operation"]],
             required_together=[["keep", "keep_in"]],
         )
         result |= {"changed": False, "phase": arguments["phase"]}
         variables = task_vars or {}
         self._known = self.known_secrets(variables)
-        if arguments["probes"] is None:
+        if arguments["operation"] is not None:
+            self._operation_shell = self.use_operations(variables)
+            self._check_inputs(("stack", "operation"))
+        elif arguments["probes"] is None:
             self.use_collection(variables)
         if arguments["phase"] == "diagnose" and arguments["judge"] is not None:
-            self._check_inputs()
+            self._check_inputs(("stack", "incident", *cards.names()))
         try:
             result |= self._answer(arguments, variables.get("inventory_hostname", ""))
         except (ProbeError, KeyError, ValueError) as error:
             raise AnsibleActionFail(f"a probe or card is wrong: {error}") from error
         return result
 
-    def _check_inputs(self) -> None:
-        spec = inputs.options(("stack", "incident", *cards.names()))
+    def _check_inputs(self, roles: Iterable[str]) -> None:
+        spec = inputs.options(roles)
         if wrong := inputs.errors(spec, self._templar.available_variables, self._templar.template):
             raise AnsibleActionFail(f"wrong input: {'; '.join(wrong)}")
 
@@ -75,7 +82,75 @@ class ActionModule(HostAction):
         if arguments["keep"] is not None:
             kept = self._ask_all(_evidence(arguments["keep"]), cards.own()["stack_shell"])
             return {"evidence": evidence.keep(arguments["keep_in"], host, kept)}
+        if arguments["operation"] is not None:
+            prove = arguments["phase"] == "settle"
+            return self._prove(arguments) if prove else self._look(arguments, host)
         return self._settle(arguments)
+
+    def _look(self, arguments: dict[str, Any], host: str) -> dict[str, Any]:
+        """Return what an operation sees of the host, what it would do, and what it needs for it."""
+        name = arguments["operation"]
+        operation = cards.operations()["operations"][name]
+        if host in _next:
+            time.sleep(arguments["pause_seconds"])
+            self._templar.available_variables["operation_next"] = _next[host]
+        probe = {"id": name, "title": operation["title"], **operation["look"]}
+        found = self._ask_all(
+            [{"probes": [probe]}], {**self._operation_shell, **cards.own()["stack_look"]}
+        )
+        first, _, rest = str(found[name]["value"] or "").partition("\n")
+        if first.startswith("#next "):
+            _next[host] = first.removeprefix("#next ")
+            found[name] |= {"value": rest, "output": ""}
+        steps, refused = _planned(found[name]["value"])
+        plan = [
+            {
+                "rung": step["step"],
+                "title": step["title"],
+                "risk": step["risk"],
+                "allowed": verdict.allows(arguments["allow"], step["risk"]),
+            }
+            for step in steps
+        ]
+        risks = [step["risk"] for step in plan if step["allowed"]]
+        acts = {
+            key: self._rendered(operation[key]) for key in ("do", "timeout") if key in operation
+        }
+        return {
+            "operation": name,
+            "title": operation["title"],
+            "next": _next.get(host, ""),
+            "findings": found,
+            "plan": plan,
+            "risk": max([operation.get("risk", "restart"), *risks], key=verdict.RISKS.index),
+            **acts,
+            **verdict.looked(found[name], plan, refused),
+        }
+
+    def _prove(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Ask whether an operation is done, for as long as it may take to show."""
+        name = arguments["operation"]
+        operation = cards.operations()["operations"][name]
+        did = arguments["did"] or {}
+        done = did.get("rc") == 0
+        patience = float(operation.get("settle_seconds", 0)) if done else 0
+        start = time.monotonic()
+        probe = {
+            "id": f"{name}_done",
+            "title": "It is done",
+            "run": operation["proof"],
+            "timeout": self._rendered(operation["timeout"]),
+        }
+        while True:
+            found = self._ask_all([{"probes": [probe]}], self._operation_shell)
+            proven = found[probe["id"]]["status"] == "healthy"
+            if proven or time.monotonic() >= start + patience:
+                break
+            time.sleep(arguments["pause_seconds"])
+        word, reason = verdict.done(did, found[probe["id"]])
+        held = word == "fixed"
+        told = {"operation": name, "rung": name, "held": held}
+        return {"findings": found, **told, "verdict": word, "reason": reason}
 
     def _settle(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Judge until all is well for ``samples`` in a row, or the time to settle is over.
@@ -166,6 +241,13 @@ class ActionModule(HostAction):
                 else finding(probe, found[id], self.evaluate)
             )
         return clean(findings, self._known)
+
+
+def _planned(value: Any) -> tuple[list[dict[str, Any]], str]:
+    """Return the steps of a plan, and why none of them may be taken; nothing for other values."""
+    if not isinstance(value, dict):
+        return [], ""
+    return value.get("steps", []), value.get("refused", "")
 
 
 def _evidence(names: Iterable[str]) -> list[dict[str, Any]]:

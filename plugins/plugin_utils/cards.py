@@ -48,6 +48,13 @@ def all_cards() -> dict[str, dict[str, Any]]:
     return {name: own()[f"{name}_card"] for name in names()}
 
 
+@functools.cache
+def operations() -> Mapping[str, Any]:
+    """Return what the role of the routine operations holds: its variables, and its inputs."""
+    found = load("operation", "defaults", "main.yml") | load("operation", "vars", "main.yml")
+    return MappingProxyType(_trusted(found))
+
+
 def shell_of(name: str) -> Mapping[str, Any]:
     """Return the shell words and variables that the card of ``name`` brings."""
     found: Mapping[str, Any] = own()[f"{name}_card"].get("shell", {})

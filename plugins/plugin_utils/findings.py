@@ -69,7 +69,7 @@ def finding(probe: Mapping[str, Any], answer: Answer, evaluate: Evaluate) -> Fin
         "rc": answer.rc,
         "ms": answer.ms,
         "command": str(probe["run"]).strip(),
-        "output": _ANSI.sub("", answer.output),
+        "output": answer.output if probe.get("colours") else _ANSI.sub("", answer.output),
         "stderr": _ANSI.sub("", answer.stderr),
         "cut": answer.cut,
         "reason": "",

@@ -110,6 +110,17 @@ class HostAction(ActionBase):
         """
         self._templar.available_variables = {**cards.defaults(), **variables, **cards.own()}
 
+    def use_operations(self, variables: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Let templates see what routine operations have as well; return what those run in."""
+        known = cards.operations()
+        everything = {**cards.defaults(), **known, **variables, **cards.own()}
+        self._templar.available_variables = everything | {"operations": known["operations"]}
+        stack, own = cards.own()["stack_shell"], known["operation_shell"]
+        return {
+            "environment": {**stack["environment"], **own["environment"]},
+            "libraries": [*stack["libraries"], *own["libraries"]],
+        }
+
     def _rendered(self, value: Any) -> Any:
         if not isinstance(value, str) or "{{" not in value:
             return value

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .findings import Evaluate, Finding
+from .findings import UNAVAILABLE, Evaluate, Finding
 
 Card = Mapping[str, Any]
 Incident = dict[str, Any]
@@ -220,6 +220,29 @@ def verdict(
         was = any(before[name]["confirmed"] for name in subjects)
         return ("fixed" if was and acted else "healthy"), ""
     return _remaining(present, incidents, steps, acted)
+
+
+def looked(seen: Finding, steps: Sequence[Mapping[str, Any]], refused: str) -> dict[str, str]:
+    """Return verdict and reason of an operation that has only looked yet."""
+    if seen["status"] != "healthy":
+        word = "unknown" if seen["status"] == "unknown" else "incident"
+        return {"verdict": word, "reason": seen["reason"]}
+    if refused:
+        return {"verdict": "refused", "reason": refused}
+    if steps and not any(step["allowed"] for step in steps):
+        return {"verdict": "refused", "reason": f"needs --allow {steps[0]['risk']}"}
+    return {"verdict": "healthy", "reason": ""}
+
+
+def done(did: Mapping[str, Any], proof: Finding) -> tuple[str, str]:
+    """Return verdict and reason of an operation from what its step said, and its proof."""
+    if did.get("rc") == UNAVAILABLE:
+        return "refused", str(did.get("reason", ""))
+    if did.get("rc") != 0:
+        return "not_fixed", str(did.get("reason", ""))
+    if proof["status"] != "healthy":
+        return "not_fixed", str(proof["reason"])
+    return "fixed", ""
 
 
 def _remaining(

@@ -22,6 +22,7 @@ def load(*parts):
 VARS = {role: load("roles", role, "vars", "main.yml") for role in ROLES if role != "database"}
 CARDS = {role: VARS[role][f"{role}_card"] for role in VARS if f"{role}_card" in VARS[role]}
 SHARED = VARS["stack"]["stack_probes"]
+OPERATIONS = VARS["operation"]["operations"]
 RUNGS = sorted((ROOT / "roles").glob("*/tasks/rungs/*.yml"))
 SHELL = sorted([*ROOT.glob("roles/*/files/*.sh"), *ROOT.glob("plugins/**/*.sh")])
 PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))
@@ -63,6 +64,10 @@ def commands():
             yield f"stack: {id}", probe["run"]
     for probe in VARS["stack"]["stack_evidence"]:
         yield f"evidence: {probe['id']}", probe["run"]
+    for name, operation in OPERATIONS.items():
+        for what in ("look", "do", "proof"):
+            text = operation.get(what, {})
+            yield f"{name}: {what}", text if isinstance(text, str) else text.get("run", "")
     for path in RUNGS:
         for task in yaml.safe_load(path.read_text()):
             yield f"rung: {path.stem}", task["oncall.runbook.act"]["run"]
@@ -178,7 +183,8 @@ NEVER = [
     r"FLUSHDB",
     r"\bpg_wal\b",
     # What CREATE INDEX CONCURRENTLY leaves INVALID holds no data, and blocks its next try.
-    r"\bDROP\b(?! INDEX CONCURRENTLY\b)",
+    # Of databases those that bear our own comment (scratch, replaced), by a name asked for by it.
+    r"\bDROP\b(?! INDEX CONCURRENTLY\b| DATABASE (IF EXISTS )?\$\(quoted_name|\|ALTER\|CREATE)",
     r"\brm -[a-z]*r",
     r"kill (-s )?-?(9|KILL)",
 ]
@@ -201,23 +207,44 @@ def test_a_playbook_is_a_table_of_contents(path):
     (play,) = yaml.safe_load(path.read_text())
     assert set(play) == {"name", "hosts", "gather_facts", "vars", "roles"}
     assert play["gather_facts"] is False
-    assert play["roles"] == ["oncall.runbook.incident"]
+    role = "operation" if path.stem.startswith("ops_") else "incident"
+    assert play["roles"] == [f"oncall.runbook.{role}"]
 
 
 def test_looking_is_the_default_and_acting_waits_for_its_tag():
     tags = {
         task["ansible.builtin.import_tasks"]: task["tags"]
-        for task in load("roles", "incident", "tasks", "main.yml")
+        for role in ("incident", "operation")
+        for task in load("roles", role, "tasks", "main.yml")
     }
     acting = ["never", "remediate"]
-    assert tags == {"diagnose.yml": ["always"], "remediate.yml": acting, "verify.yml": acting}
+    assert tags == {
+        "diagnose.yml": ["always"],
+        "remediate.yml": acting,
+        "verify.yml": acting,
+        "look.yml": ["always"],
+        "do.yml": acting,
+    }
 
 
-def test_every_incident_has_its_playbook():
-    assert {path.stem for path in PLAYBOOKS} == {*CARDS, "triage"}
+def test_every_incident_and_every_operation_has_its_playbook():
+    operations = {f"ops_{name}" for name in OPERATIONS}
+    assert {path.stem for path in PLAYBOOKS} == {*CARDS, "triage", *operations}
     for path in PLAYBOOKS:
         (play,) = yaml.safe_load(path.read_text())
-        assert play["vars"]["incident_name"] == ("" if path.stem == "triage" else path.stem)
+        if path.stem in operations:
+            assert play["vars"] == {"operation_name": path.stem.removeprefix("ops_")}
+            assert play["name"] == OPERATIONS[play["vars"]["operation_name"]]["title"]
+        else:
+            name = "" if path.stem == "triage" else path.stem
+            assert play["vars"] == {"incident_name": name}
+
+
+def test_an_operation_that_acts_says_its_risk_and_how_it_is_proven():
+    for name, operation in OPERATIONS.items():
+        assert {"title", "look"} <= set(operation), name
+        acting = {"risk", "do", "timeout", "proof"}
+        assert set(operation) & acting in (set(), acting), name
 
 
 def test_entry_points_are_named_without_extension():
