@@ -10,7 +10,16 @@ import click
 
 from runner import __version__
 from runner.errors import BadInputError, NothingMatchedError, RunbookError
-from runner.options import Options, card_format_option, format_option, run_options
+from runner.ops import ops
+from runner.options import (
+    Options,
+    allow_option,
+    card_format_option,
+    example,
+    format_option,
+    run_options,
+    yes_option,
+)
 
 _CANCELLED = 130
 
@@ -35,11 +44,6 @@ class Runbook(click.Group):
 def _exit_code(error: Exception) -> int:
     codes = {BadInputError: 2, NothingMatchedError: 8}
     return next((code for kind, code in codes.items() if isinstance(error, kind)), 1)
-
-
-def example(*lines: str) -> str:
-    """Return the end of a command's help, whose lines click must not join."""
-    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 
 
 @click.group(
@@ -121,22 +125,8 @@ def plan(incident: str | None, options: Options) -> int:
     )
 )
 @click.argument("incident", required=False)
-@click.option(
-    "--yes",
-    is_flag=True,
-    envvar="RUNBOOK_YES",
-    show_envvar=True,
-    help="Do not ask; for use without a terminal.",
-)
-@click.option(
-    "--allow",
-    type=click.Choice(["restart", "outage", "data"]),
-    default="restart",
-    show_default=True,
-    envvar="RUNBOOK_ALLOW",
-    show_envvar=True,
-    help="The riskiest rungs it may climb.",
-)
+@yes_option
+@allow_option("rungs it may climb")
 @run_options
 def remediate(incident: str | None, yes: bool, allow: str, options: Options) -> int:
     """Cure what is wrong: show the plan, ask once, climb the ladder, verify."""
@@ -170,12 +160,15 @@ def runs_show(run: str, format: str) -> int:
     return _tell(store.find(run), format, "report", "show")
 
 
+cli.add_command(ops)
+
+
 def _carry_out(command: str, incident: str | None, options: Options, **how: Any) -> int:
     from runner import catalog
     from runner.flow import Order, carry_out
 
     name = catalog.resolve(incident) if incident is not None else None
-    return carry_out(Order(command, name, options, **how))
+    return carry_out(Order(command, name, options, acts=command == "remediate", **how))
 
 
 def _tell(facts: object, form: str, module: str, function: str) -> int:

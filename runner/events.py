@@ -10,11 +10,12 @@ from typing import Any, Literal
 
 from runner.variables import redact
 
-Kind = Literal["start", "ok", "failed", "unreachable"]
+Kind = Literal["start", "item", "ok", "failed", "unreachable"]
 Action = Literal["probe", "act", ""]
 
 _KINDS: dict[str, Kind] = {
     "runner_on_start": "start",
+    "runner_item_on_ok": "item",
     "runner_on_ok": "ok",
     "runner_on_failed": "failed",
     "runner_on_unreachable": "unreachable",

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
@@ -35,11 +35,15 @@ class Order:
     options: Options
     allow: str = "restart"
     yes: bool = False
+    operation: str | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)  # of the operation
+    acts: bool = False
 
     @property
     def playbook(self) -> str:
         """The playbook by its full name."""
-        return f"oncall.runbook.{self.incident or 'triage'}"
+        name = f"ops_{self.operation}" if self.operation else self.incident or "triage"
+        return f"oncall.runbook.{name}"
 
 
 @dataclass
@@ -51,6 +55,7 @@ class Session:
     request: Request
     record: store.Record | None
     states: dict[str, HostState] = field(default_factory=dict)
+    on_event: Callable[[Event], None] = lambda _: None
 
     def play(self, *, remediate: bool) -> Outcome:
         """Run the playbook once, from the beginning, and conclude every host's verdict."""
@@ -68,6 +73,7 @@ class Session:
     def _take(self, event: Event, shown: progress.Progress) -> None:
         state = advance(self.states.get(event.host, HostState()), event)
         self.states[event.host] = state
+        self.on_event(event)
         shown.tell(event, state)
         if self.record and worth_keeping(event):
             try:
@@ -81,35 +87,44 @@ class Session:
         return document(self.job, self.states, outcome, time.time())
 
 
-def carry_out(order: Order) -> int:
-    """Do what was ordered, tell it on stdout, and return the exit code."""
+def carry_out(
+    order: Order,
+    show: Callable[[Mapping[str, Any]], None] | None = None,
+    on_event: Callable[[Event], None] = lambda _: None,
+) -> int:
+    """Do what was ordered, tell it on stdout, and return the exit code.
+
+    `show` prints a document for people in its own way; `on_event` gets every event as it comes.
+    """
     session = _open(order)
+    session.on_event = on_event
     if order.options.format == "text" or sys.stderr.isatty():
         threading.Thread(target=_preload, daemon=True).start()
-    if order.command == "remediate" and not order.yes:
-        outcome = _ask_then_remediate(session)
+    if order.acts and not order.yes:
+        outcome = _ask_then_act(session)
     else:
-        outcome = session.play(remediate=order.command == "remediate")
+        outcome = session.play(remediate=order.acts)
     final = session.document(outcome)
     _save(session, final)
-    _print(final, order.options.format)
+    _print(final, order.options.format, show)
     return int(final["exit_code"])
 
 
-def _ask_then_remediate(session: Session) -> Outcome:
+def _ask_then_act(session: Session) -> Outcome:
     """Show the plan first; act only after a yes."""
     outcome = session.play(remediate=False)
-    if outcome.status != "finished" or not _troubled(session):
+    if outcome.status != "finished" or not any(map(session.job.waits, session.states.values())):
         return outcome
     if not at_terminal():
         return _refused(session, outcome, NOT_CONFIRMED)
-    if not actionable(session.states):
+    if not actionable(session.job, session.states):
         return _refused(session, outcome, "")
     from runner import report
 
     report.show(session.document(outcome), sys.stderr, final=False)
     try:
-        agreed = click.confirm("Climb these rungs now?", default=False, err=True)
+        what = "Do this now?" if session.order.operation else "Climb these rungs now?"
+        agreed = click.confirm(what, default=False, err=True)
     except click.Abort:
         return _refused(session, replace(outcome, status="cancelled"), DECLINED)
     return session.play(remediate=True) if agreed else _refused(session, outcome, DECLINED)
@@ -120,12 +135,8 @@ def at_terminal() -> bool:
     return sys.stdin.isatty()
 
 
-def _troubled(session: Session) -> bool:
-    return any(s.verdict and s.verdict.value == "incident" for s in session.states.values())
-
-
 def _refused(session: Session, outcome: Outcome, missing: str) -> Outcome:
-    session.states = refuse(session.states, missing)
+    session.states = refuse(session.job, session.states, missing)
     return outcome
 
 
@@ -157,7 +168,9 @@ def _open(order: Order) -> Session:
     return Session(order, job, request, record)
 
 
-def _run_vars(order: Order, run: str) -> dict[str, str]:
+def _run_vars(order: Order, run: str) -> dict[str, Any]:
+    if order.operation:
+        return {"operation_run": run, "operation_allow": order.allow, **order.inputs}
     return {
         "incident_run": run,
         "incident_allow": order.allow,
@@ -172,7 +185,7 @@ def _record(order: Order, job: Job) -> store.Record | None:
         record.save(opening(job))
     except OSError as error:
         where = f"{store.runs_directory()} cannot be written: {error.strerror}"
-        if order.command == "remediate":
+        if order.acts:
             raise RunbookError(f"{where}; nothing was done, evidence needs it") from error
         _warn(f"{where}; this run is not recorded")
         return None
@@ -196,7 +209,9 @@ def _preload() -> None:
     import_module("runner.report")
 
 
-def _print(final: Mapping[str, Any], form: str) -> None:
+def _print(
+    final: Mapping[str, Any], form: str, show: Callable[[Mapping[str, Any]], None] | None
+) -> None:
     if form == "json":
         import json
 
@@ -207,7 +222,7 @@ def _print(final: Mapping[str, Any], form: str) -> None:
         return
     from runner import report
 
-    report.show(final)
+    (show or report.show)(final)
 
 
 def _warn(text: str) -> None:

@@ -51,12 +51,13 @@ class HostState:
     plan: tuple[Mapping[str, Any], ...] = ()
     actions: tuple[Action, ...] = ()
     evidence: Mapping[str, Any] | None = None
+    fetched: Mapping[str, Any] | None = None  # a backup, to the control host
     diagnosis: Mapping[str, Any] | None = None  # the first judgement, when a later one replaced it
 
 
 def advance(state: HostState, event: Event) -> HostState:
     """Return the state of a host after an event of it."""
-    if event.kind == "start":
+    if event.kind in ("start", "item"):
         return state
     if event.kind == "unreachable":
         cause, line = unreachable(str(event.result.get("msg", "")))
@@ -67,6 +68,8 @@ def advance(state: HostState, event: Event) -> HostState:
         state = _probed(state, event.result)
     elif verdict := _verdict(event.result):
         return replace(state, verdict=verdict, reason=_line(event.result.get("reason")))
+    if isinstance(fetched := event.result.get("fetched"), dict):
+        return replace(state, fetched=fetched)
     if event.kind == "failed" and not event.ignored and _verdict(event.result) is None:
         reason = f"{event.task}: {_line(event.result.get('msg')) or 'failed without a message'}"
         return replace(state, verdict=Verdict.ERROR, reason=reason)
@@ -97,8 +100,12 @@ def _judged(state: HostState, result: Mapping[str, Any], findings: Mapping[str, 
         cause="",
         root_causes=tuple(str(name) for name in as_list(result.get("root_causes"))),
         incidents=_records(result.get("incidents"), {"confirmed": None}),
-        findings=findings or state.findings,
-        plan=tuple(_STEP | step for step in as_list(result.get("plan")) if isinstance(step, dict)),
+        findings={**state.findings, **findings}
+        if result.get("operation")
+        else findings or state.findings,
+        plan=tuple(_STEP | step for step in as_list(result.get("plan")) if isinstance(step, dict))
+        if "plan" in result or not result.get("operation")
+        else state.plan,
         diagnosis=diagnosis,
     )
 

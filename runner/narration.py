@@ -13,7 +13,7 @@ from runner.run import timestamp
 def decided(event: Event, state: HostState) -> str:
     """Say what an event decided and why, given the host's state after it; else nothing."""
     result = event.result
-    if event.kind == "start":
+    if event.kind in ("start", "item"):
         return ""
     if event.action == "act" and not result.get("verdict") and result.get("rung"):
         return _act(result)
@@ -71,5 +71,5 @@ def entry(event: Event) -> dict[str, Any]:
 
 def worth_keeping(event: Event) -> bool:
     """Tell whether the journal wants the event: probes, acts, and whatever went wrong."""
-    ended = event.kind != "start"
+    ended = event.kind not in ("start", "item")
     return ended and (bool(event.action) or event.kind in ("failed", "unreachable"))

@@ -118,6 +118,31 @@ _OPTIONS = (
 )
 
 
+def example(*lines: str) -> str:
+    """Return the end of a command's help, whose lines click must not join."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def option(name: str, **how: Any) -> Callable[[Command], Command]:
+    """Return a click option that has an environment variable of its own name."""
+    variable = f"RUNBOOK_{name.strip('-').replace('-', '_').upper()}"
+    return click.option(name, envvar=variable, show_envvar=True, **how)
+
+
+yes_option = option("--yes", is_flag=True, help="Do not ask; for use without a terminal.")
+
+
+def allow_option(what: str) -> Callable[[Command], Command]:
+    """Return the option `allow: str`, the riskiest of `what` a command may do."""
+    return option(
+        "--allow",
+        type=click.Choice(["restart", "outage", "data"]),
+        default="restart",
+        show_default=True,
+        help=f"The riskiest {what}.",
+    )
+
+
 def run_options(command: Command) -> Command:
     """Give a command the shared options; it gets them as one `options: Options`."""
 

@@ -141,7 +141,7 @@ def _plan(plan: list[Mapping[str, Any]]) -> Iterator[Text]:
         title = clean(step.get("title")) or str(step.get("rung"))
         yield Text.assemble(f"  rung {number}  {title} [{risk}] ", gate, why)
         for line in str(step.get("shows") or "").splitlines():
-            yield Text(f"       {_harmless(line)}", "dim")
+            yield Text(f"       {harmless(line)}", "dim")
 
 
 def _actions(state: Mapping[str, Any]) -> Iterator[Text]:
@@ -161,11 +161,11 @@ def clean(value: object, limit: int = 200) -> str:
     """Return a value of a host as one harmless line: no control codes, no more than `limit`."""
     if value is None:
         return ""
-    text = " ".join(_harmless(str(value)).split())
+    text = " ".join(harmless(str(value)).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def _harmless(line: str) -> str:
+def harmless(line: str) -> str:
     """Return text of a host without control codes; spaces stay as they are."""
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line)
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", text)

@@ -26,6 +26,17 @@ class Job:
     limit: str | None = None
     timeout: float | None = None
 
+    @property
+    def is_operation(self) -> bool:
+        """Tell whether it is a routine operation, which has a plan but no incident."""
+        return self.command.startswith("ops ")
+
+    def waits(self, state: HostState) -> bool:
+        """Tell whether something on a host waits for somebody to agree to it."""
+        if self.is_operation:
+            return state.verdict is Verdict.HEALTHY and bool(state.plan)
+        return state.verdict is Verdict.INCIDENT
+
 
 def conclude(job: Job, states: Mapping[str, HostState], outcome: Outcome) -> dict[str, HostState]:
     """Give every host its final verdict, also where the run ended before it had one."""
@@ -53,11 +64,11 @@ def _explained(job: Job, state: HostState) -> HostState:
     return replace(state, verdict=Verdict.REFUSED, reason=reason)
 
 
-def refuse(states: Mapping[str, HostState], missing: str) -> dict[str, HostState]:
-    """Return the states with every incident refused: because of the allowance, or `missing`."""
+def refuse(job: Job, states: Mapping[str, HostState], missing: str) -> dict[str, HostState]:
+    """Return the states with all that waits refused: because of the allowance, or `missing`."""
     return {
         host: replace(state, verdict=Verdict.REFUSED, reason=allowance(state) or missing)
-        if state.verdict is Verdict.INCIDENT
+        if job.waits(state)
         else state
         for host, state in states.items()
     }
@@ -72,10 +83,9 @@ def allowance(state: HostState) -> str:
     return f"the plan needs --allow {needed}" if needed else "no rung of the ladder applies now"
 
 
-def actionable(states: Mapping[str, HostState]) -> bool:
-    """Tell whether a remediation could do something on some host."""
-    troubled = [state for state in states.values() if state.verdict is Verdict.INCIDENT]
-    return any(not allowance(state) for state in troubled)
+def actionable(job: Job, states: Mapping[str, HostState]) -> bool:
+    """Tell whether something could be done on some host."""
+    return any(not allowance(state) for state in states.values() if job.waits(state))
 
 
 def exit_code(states: Iterable[HostState], outcome: Outcome) -> int:
@@ -155,6 +165,10 @@ def _host(job: Job, state: HostState) -> dict[str, Any]:
     }
     if state.cause:
         found["unreachable"] = state.cause
+    if job.is_operation:
+        found["plan"] = [dict(step) for step in state.plan]
+        found["actions"] = [asdict(action) for action in state.actions]
+        found["fetched"] = dict(state.fetched) if state.fetched else None
     if job.command == "plan" or (job.command == "remediate" and not state.actions):
         found["plan"] = [dict(step) for step in state.plan]
     if job.command == "remediate":

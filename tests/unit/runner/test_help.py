@@ -34,8 +34,13 @@ ALL = list(commands(cli))
 
 
 def test_the_commands_are_those_of_the_design() -> None:
-    names = "list show triage diagnose plan remediate runs"
-    assert {" ".join(path) for path in ALL} == {"", *names.split(), "runs list", "runs show"}
+    names = "list show triage diagnose plan remediate runs ops"
+    operations = "status logs stats restart reboot backup backups restore clean"
+    assert {" ".join(path) for path in ALL} == {
+        *("", *names.split(), "runs list", "runs show"),
+        *(f"ops {name}" for name in operations.split()),
+        *(f"ops backups {name}" for name in ("list", "verify", "prune")),
+    }
 
 
 @pytest.mark.parametrize("path", ALL, ids=" ".join)
