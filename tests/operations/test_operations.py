@@ -1,0 +1,318 @@
+"""Routine operations, on two practice hosts at once and where something makes them hard."""
+
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+from practice import FIRST, INVENTORY
+
+SERVICES = ["postgres", "redis", "blockchain", "backend", "frontend"]
+
+
+@pytest.fixture
+def two(practice_hosts, monkeypatch):
+    """Two practice hosts in good order, and the command goes to both."""
+    for host in practice_hosts:
+        host.reset()
+    both = f"runbook-lab-{FIRST},runbook-lab-{FIRST + 1}"
+    monkeypatch.setenv("RUNBOOK_LIMIT", both)
+    return practice_hosts, {"RUNBOOK_LIMIT": both}
+
+
+def value(ran, name, operation):
+    return ran.host(name)["findings"][operation]["value"]
+
+
+def test_status_of_two_hosts_is_one_table(two, runbook):
+    hosts, env = two
+    hosts[0].run("docker stop school_mgmt_redis; docker rm school_mgmt_frontend -f")
+    ran = runbook("ops", "status", "--format", "json", env=env)
+    assert ran.code == 0
+    for host in hosts:
+        seen = {s["service"]: s["state"] for s in value(ran, host.name, "status")}
+        expected = dict.fromkeys(SERVICES, "running")
+        if host is hosts[0]:
+            expected |= {"redis": "exited", "frontend": "absent"}
+        assert seen == expected
+    lines = runbook("ops", "status", env=env).stdout.splitlines()
+    assert lines[0].split()[:4] == ["host", "service", "state", "health"]
+    assert len([line for line in lines if line.startswith("runbook-lab-")]) == 10
+    backend = next(s for s in value(ran, hosts[1].name, "status") if s["service"] == "backend")
+    assert (backend["image"], backend["ports"].strip()) == ("school_mgmt/backend", "5007->5007/tcp")
+
+
+def test_a_hung_engine_costs_its_deadline_and_no_more(practice, runbook):
+    practice.run("sudo pkill -STOP dockerd")
+    try:
+        for operation in ("status", "stats", "logs"):
+            ran = runbook("ops", operation, "--format", "json")
+            assert (ran.code, ran.host()["verdict"]) == (4, "unknown"), ran.host()["reason"]
+            assert ran.host()["reason"]
+    finally:
+        practice.run("sudo pkill -CONT dockerd")
+
+
+def test_logs_of_two_hosts_by_time_and_without_secrets(two, runbook):
+    hosts, env = two
+    for host in hosts:
+        host.run("docker exec school_mgmt_backend sh -c 'echo lab-database-password >/proc/1/fd/2'")
+        host.run("curl -s localhost/from-here")
+    hosts[1].run("docker stop school_mgmt_redis")
+    ran = runbook("ops", "logs", "backend", "frontend", "--since", "5m", env=env)
+    assert ran.code == 0
+    assert "lab-database-password" not in ran.stdout + ran.stderr
+    assert "\x1b" not in ran.stdout
+    for host in hosts:
+        mine = [line for line in ran.stdout.splitlines() if line.startswith(f"{host.name} ")]
+        assert any(f"{host.name} backend | " in line and "********" in line for line in mine)
+        assert any("frontend | " in line and "/from-here" in line for line in mine)
+        times = [line.split(" | ")[1].split()[0] for line in mine]
+        assert times == sorted(times)
+    found = runbook("ops", "logs", "--grep", "/from-here", "--tail", "5", env=env).stdout
+    assert len(found.splitlines()) == 2
+    # A service that is stopped has a log, too.
+    stopped = runbook("ops", "logs", "redis", "--tail", "3", env=env).stdout.splitlines()
+    assert len([line for line in stopped if line.startswith(hosts[1].name)]) == 3
+
+
+def lines_of(process, wanted, seconds=40):
+    """Read the output until it has had all that is wanted."""
+    text, end = "", time.monotonic() + seconds
+    while not all(word in text for word in wanted):
+        assert time.monotonic() < end, text
+        text += process.stdout.readline()
+    return text
+
+
+def test_following_two_hosts_until_ctrl_c_leaves_nothing_there(two, start):
+    hosts, _ = two
+    process = start("ops", "logs", "frontend", "--tail", "1", "--follow")
+    for turn in ("first", "second"):
+        time.sleep(3)
+        for host in hosts:
+            host.run(f"curl -s localhost/{turn}-{host.name}")
+        seen = lines_of(process, [f"/{turn}-{host.name}" for host in hosts])
+        assert all(f"{host.name} frontend | " in seen for host in hosts)
+        assert seen.count(f"/{turn}-{hosts[0].name}") == 1
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=30)
+    assert "first-" not in rest
+    assert process.returncode == 0
+    time.sleep(3)
+    for host in hosts:
+        assert host.shell.run("pgrep -f 'docker log[s]|RUNBOOK_CHANNE[L]'").stdout == ""
+
+
+def test_stats_of_two_hosts(two, runbook):
+    hosts, env = two
+    hosts[0].run("docker update --memory 300m --memory-swap 300m school_mgmt_backend")
+    hosts[0].run("docker pause school_mgmt_redis")
+    ran = runbook("ops", "stats", "--format", "json", env=env)
+    assert ran.code == 0
+    for host in hosts:
+        used = value(ran, host.name, "stats")
+        assert {s["service"] for s in used["services"]} == set(SERVICES)
+        backend = next(s for s in used["services"] if s["service"] == "backend")
+        assert (backend["limit"] == "300MiB") == (host is hosts[0])
+        assert backend["memory"].endswith("MiB")
+        assert any(disk["bytes_percent"] > 0 for disk in used["disks"])
+
+
+def test_stats_are_watched_until_ctrl_c(practice, start):
+    process = start("ops", "stats", "backend", "--watch")
+    seen = lines_of(process, [" cpu "])
+    for _ in range(2):
+        seen = lines_of(process, [" cpu ", " backend "])
+    assert seen
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def started(practice):
+    said = practice.run("docker inspect --format '{{.Name}} {{.State.StartedAt}}' $(docker ps -aq)")
+    return {
+        line.split()[0][1:].removeprefix("school_mgmt_"): line.split()[1]
+        for line in said.splitlines()
+    }
+
+
+def test_a_restart_goes_in_order_and_waits_on_two_hosts(two, runbook):
+    hosts, env = two
+    before = [started(host) for host in hosts]
+    data = [host.data() for host in hosts]
+    assert runbook("ops", "restart", "--format", "json", env=env).code == 6  # nobody agreed
+    assert [started(host) for host in hosts] == before
+    ran = runbook("ops", "restart", "--yes", "--format", "json", env=env)
+    assert ran.code == 0
+    for number, host in enumerate(hosts):
+        assert ran.host(host.name)["verdict"] == "fixed"
+        now = started(host)
+        assert now["blockchain"] == before[number]["blockchain"]  # it would forget its chain
+        assert now["db"] < now["redis"] < now["backend"] < now["frontend"]
+        assert all(now[name] > before[number][name] for name in ("db", "redis", "backend"))
+        assert host.data() == data[number]
+        assert host.login() == 401
+
+
+def test_a_part_is_restarted_by_its_name_and_what_is_stopped_is_started(practice, runbook):
+    practice.run("docker stop school_mgmt_redis")
+    before = started(practice)
+    ran = runbook("ops", "restart", "cache", "frontend", "--yes", "--format", "json")
+    assert ran.code == 0
+    assert "started redis, which was exited" in ran.host()["actions"][0]["output"]
+    now = started(practice)
+    assert {name for name in now if now[name] != before[name]} == {"redis", "frontend"}
+    wrong = runbook("ops", "restart", "nginx", "--yes", "--format", "json")
+    assert (wrong.code, wrong.host()["verdict"]) == (6, "refused")
+    assert "there is no service nginx here: postgres redis" in wrong.host()["reason"]
+
+
+def test_a_restart_stops_at_the_service_that_does_not_come_back(practice, runbook):
+    practice.run("sed -i 's/listen/lissen/' /srv/school_mgmt/frontend/nginx.conf")
+    ran = runbook(
+        *("ops", "restart", "redis", "frontend", "--yes", "--format", "json"),
+        *("-e", "operation_serve_seconds=15"),
+    )
+    assert (ran.code, ran.host()["verdict"]) == (5, "not_fixed")
+    assert "frontend does not serve within 15 s" in ran.host()["reason"]
+
+
+def test_a_database_in_recovery_is_left_alone(practice, runbook):
+    data = "/var/lib/postgresql/data"
+    practice.run(
+        "docker exec school_mgmt_db psql -U postgres -c 'ALTER SYSTEM SET hot_standby = off';"
+        f"docker exec -u postgres school_mgmt_db touch {data}/standby.signal;"
+        "docker restart school_mgmt_db"
+    )
+    try:
+        time.sleep(3)
+        before = started(practice)
+        planned = runbook("ops", "restart", "--check", "--format", "json").host()["plan"]
+        assert "postgres" not in [step["rung"] for step in planned]
+        refused = runbook("ops", "reboot", "--yes", "--allow", "data", "--format", "json")
+        assert (refused.code, refused.host()["verdict"]) == (6, "refused")
+        assert "recovering" in refused.host()["reason"]
+        for command in (["backup"], ["restore", "newest", "--yes", "--allow", "data"]):
+            ran = runbook("ops", *command, "--format", "json")
+            assert (ran.code, ran.host()["verdict"]) == (6, "refused"), ran.host()
+        assert started(practice) == before
+    finally:
+        practice.run(
+            f"docker exec school_mgmt_db rm {data}/standby.signal;"
+            f"docker exec school_mgmt_db sed -i /hot_standby/d {data}/postgresql.auto.conf;"
+            "docker restart school_mgmt_db"
+        )
+
+
+def test_a_reboot_takes_two_stacks_down_and_up(two, runbook):
+    hosts, env = two
+    before = [(host.identities(), host.data()) for host in hosts]
+    ran = runbook("ops", "reboot", "--yes", "--allow", "outage", "--format", "json", env=env)
+    assert (ran.code, [host.identities() for host in hosts]) == (6, [ids for ids, _ in before])
+    assert "needs --allow data" in ran.host(hosts[0].name)["reason"]  # the chain is in memory
+    ran = runbook("ops", "reboot", "--yes", "--allow", "data", "--format", "json", env=env)
+    assert ran.code == 0
+    for host, (ids, data) in zip(hosts, before, strict=True):
+        assert ran.host(host.name)["verdict"] == "fixed"
+        assert not set(re.findall(r"[0-9a-f]{64}", ids)) & set(
+            re.findall(r"[0-9a-f]{64}", host.identities())
+        )
+        now = host.data()
+        assert (now["rows"], now["volumes"]) == (data["rows"], data["volumes"])
+        assert host.login() == 401
+
+
+def test_a_reboot_that_would_orphan_a_volume_is_refused(practice, runbook):
+    practice.run(
+        "cd /srv/school_mgmt && printf 'services:\\n  redis:\\n    volumes: [/extra]\\n'"
+        " >docker-compose.override.yml && docker compose --progress quiet up -d --no-deps redis"
+    )
+    before = practice.containers()
+    ran = runbook("ops", "reboot", "--yes", "--allow", "data", "--format", "json")
+    assert (ran.code, ran.host()["verdict"]) == (6, "refused")
+    assert "/extra of redis" in ran.host()["reason"]
+    assert practice.containers() == before
+    practice.run("rm /srv/school_mgmt/docker-compose.override.yml")
+
+
+def test_backup_list_verify_and_prune_on_two_hosts(two, runbook, tmp_path):
+    hosts, env = two
+    as_json = ["--format", "json"]
+    made = runbook("ops", "backup", "--fetch", tmp_path, *as_json, env=env)
+    assert made.code == 0
+    listed = runbook("ops", "backups", "list", *as_json, env=env)
+    for host in hosts:
+        (backup,) = value(listed, host.name, "backups_list")
+        assert backup["whole"]
+        assert (tmp_path / host.name / backup["file"]).stat().st_size == backup["bytes"]
+    assert runbook("ops", "backups", "verify", "--deep", *as_json, env=env).code == 0
+    pruned = runbook("ops", "backups", "prune", "--yes", "--allow", "data", *as_json, env=env)
+    assert (pruned.code, {h["verdict"] for h in pruned.document["hosts"].values()}) == (
+        0,
+        {"healthy"},
+    )
+    restored = runbook("ops", "restore", "newest", "--yes", "--allow", "data", *as_json, env=env)
+    assert restored.code == 0
+    hosts[0].run("docker stop school_mgmt_db")
+    again = runbook("ops", "backup", *as_json, env=env)
+    assert again.code == 6
+    assert again.host(hosts[0].name)["verdict"] == "refused"
+    assert again.host(hosts[1].name)["verdict"] == "fixed"
+
+
+def test_clean_frees_what_nobody_needs_on_two_hosts(two, runbook):
+    hosts, env = two
+    for host in hosts:
+        host.run(
+            "mkdir -p /srv/school_mgmt/backend/logs && cd /srv/school_mgmt/backend/logs &&"
+            " head -c 30000000 /dev/zero >combined-old.log && touch -d '60 days ago' combined-old.log"
+        )
+    before = [(host.data(), host.containers()) for host in hosts]
+    planned = runbook("ops", "clean", "--check", "--format", "json", env=env)
+    assert planned.code == 0
+    for host in hosts:
+        assert "remove_old_logs" in [s["rung"] for s in planned.host(host.name)["plan"]]
+        host.run("test -e /srv/school_mgmt/backend/logs/combined-old.log")
+    cleaned = runbook("ops", "clean", "--yes", "--format", "json", env=env)
+    assert cleaned.code == 0
+    for host, (data, containers) in zip(hosts, before, strict=True):
+        host.run("test ! -e /srv/school_mgmt/backend/logs/combined-old.log")
+        assert host.data() == data
+        assert host.containers() == containers
+        assert re.search(
+            r"removed 1 log files, 28 MiB", cleaned.host(host.name)["actions"][0]["output"]
+        )
+
+
+def test_clean_works_on_a_full_disk(practice, runbook):
+    practice.inject(
+        "head -c 30000000 /dev/zero >/srv/school_mgmt/backend/logs/combined-old.log;"
+        " touch -d '60 days ago' /srv/school_mgmt/backend/logs/combined-old.log; fill_disk"
+    )
+    ran = runbook("ops", "clean", "--yes", "--format", "json")
+    assert (ran.code, ran.host()["verdict"]) == (0, "fixed"), ran.host()
+    assert "freed" in ran.host()["actions"][0]["output"]
+    practice.query("CREATE TABLE after_clean (n int); DROP TABLE after_clean")
+
+
+def test_the_same_operations_by_plain_ansible(practice):
+    done = subprocess.run(
+        [
+            "ansible-playbook",
+            "oncall.runbook.ops_restart",
+            "-l",
+            practice.name,
+            "-i",
+            INVENTORY,
+            "-e",
+            "operation_services=redis",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "changed=0" in done.stdout
