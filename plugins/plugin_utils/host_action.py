@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 
@@ -41,6 +41,8 @@ class HostAction(ActionBase):
             )
         found = answers(result["stdout"], questions, token)
         if result["rc"] != 0 and all(answer.rc is None for answer in found.values()):
+            if result["rc"] < 0:  # a signal ended ssh, or whatever connects
+                raise AnsibleConnectionFailure("the connection to the host broke off")
             said = (result["stderr"] or result["stdout"]).strip().splitlines()
             raise AnsibleActionFail(
                 f"the host's shell gave no answer (exit status {result['rc']}): "

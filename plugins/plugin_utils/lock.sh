@@ -20,9 +20,11 @@ take_lock() {
     ) 9>>"$lock_file"
 }
 
-# Renews the lease until the process that started this one is gone; in the background.
+# Renews the lease until the process that started this one is gone; for the background, where it holds
+# nobody's pipe.
 keep_lock() {
-    while sleep $((lock_seconds / 5)) && kill -0 "$$"; do take_lock || return; done </dev/null >/dev/null 2>&1 3>&- 4>&-
+    exec </dev/null >/dev/null 2>&1 3>&- 4>&-
+    while sleep $((lock_seconds / 5)) && kill -0 "$$"; do take_lock || return; done
 }
 
 release_lock() {

@@ -428,15 +428,43 @@ application_reads() {
     [ "$code" -ge 200 ] && [ "$code" -lt 500 ]
 }
 
+# A disk that fills up ends the server, which needs some room to come back. So some is held while a new
+# database is being filled; whoever has no root goes without. Usage: hold_room; give_room_back
+hold_room() {
+    (as_root fallocate -l "$held_bytes" "$STACK_DOCKER_DIR/.runbook-ballast") >/dev/null 2>&1 || true
+}
+give_room_back() {
+    (as_root rm -f "$STACK_DOCKER_DIR/.runbook-ballast") >/dev/null 2>&1 || true
+}
+held_bytes=67108864
+
+# After a new database could not be filled: lets the server come back, and removes what was begun.
+give_up() {
+    give_room_back
+    database_accepts >/dev/null 2>&1 || {
+        wait_until 20 database_accepts || docker start "$(container "$STACK_DATABASE")" >/dev/null
+        wait_until 120 database_accepts || echo "the database server does not come back: free disk space, and start it" >&2
+    }
+    drop_scratch
+}
+
+# Bytes that a restore needs beside the present database. Usage: restore_estimate FILE
+restore_estimate() {
+    bytes=$(told "$1" database_bytes)
+    # What is packed is some times as large when it is not.
+    [ -n "$bytes" ] || bytes=$(($(in_backups stat -c %s "$1") * 8))
+    echo "$((bytes + held_bytes))"
+}
+
 # Restores a backup into a new database and puts it in the place of the present one, which is backed up
 # first and kept beside it. Before the switch nothing of the present database changes; a failure
 # after it switches back. Usage: restore_backup newest|FILE
 restore_backup() {
     chosen=$(choose_backup "$1") || exit
     echo "restoring $chosen"
+    give_room_back
     drop_scratch
-    size=$(told "$chosen" database_bytes)
-    need_room "${size:-$(in_backups stat -c %s "$chosen" | awk '{ printf "%.0f\n", $1 * 8 }')}" "$STACK_DOCKER_DIR"
+    need_room "$(restore_estimate "$chosen")" "$STACK_DOCKER_DIR"
     was=
     if database_exists "$DATABASE_NAME"; then
         if kept=$(back_up -before-restore 2>&1) || [ $? -eq 5 ]; then
@@ -451,7 +479,9 @@ restore_backup() {
     fi
     stamp=$(date -u +%Y%m%dT%H%M%SZ)
     scratch=${DATABASE_NAME}_restore_$stamp aside=${DATABASE_NAME}_before_$stamp
-    seen=$(rebuild "$scratch" "$chosen") || { drop_scratch; return 1; }
+    hold_room
+    seen=$(rebuild "$scratch" "$chosen") || { give_up; return 1; }
+    give_room_back
     echo "restored $(rows_of "$seen" | awk '{ n += $NF } END { printf "%d tables, %.0f rows", NR, n }') into $scratch"
     server_statement "COMMENT ON DATABASE $(quoted_name "$scratch") IS NULL" &&
         settings_of "$DATABASE_NAME" "$scratch" && switch "$scratch" "$aside" || {

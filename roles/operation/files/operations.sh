@@ -304,8 +304,7 @@ backup_is_left() {
 # Tells whether a backup could be restored now, and prints which.
 could_restore() {
     chosen=$(choose_backup "$1") || exit
-    size=$(told "$chosen" database_bytes)
-    need_room "${size:-$(in_backups stat -c %s "$chosen" | awk '{ printf "%.0f\n", $1 * 8 }')}" "$STACK_DOCKER_DIR"
+    need_room "$(restore_estimate "$chosen")" "$STACK_DOCKER_DIR"
     ! database_exists "$DATABASE_NAME" || need_room "$(backup_estimate)" "$STACK_BACKUP_DIR"
     echo "$chosen"
 }

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 import uuid
 from pathlib import Path
 
@@ -85,3 +86,12 @@ def test_a_change_leaves_its_mark_and_a_mere_lease_does_not(name):
     look = 'take_lock; release_lock; [ -e "${lock_file%.lock}.change" ]'
     assert held(name, look).returncode == 1
     assert held(name, f"note_change; {look}").returncode == 0
+
+
+def test_a_lease_is_renewed_while_its_step_goes_on_and_no_longer(name):
+    look = 'cut -d " " -f 2 "$lock_file"'
+    step = f"take_lock; ( keep_lock & ); {look}; sleep 4.5; {look}"
+    first, second = map(int, held(name, step, seconds=5).stdout.split())
+    assert second >= first + 3
+    time.sleep(3)
+    assert int(held(name, look).stdout) == second

@@ -204,3 +204,22 @@ def test_the_ladder_of_an_explained_incident_is_refused():
         "refused",
         "explained by database: remediate that",
     )
+
+
+def test_an_operation_that_looked_is_healthy_unless_it_may_not_be_done():
+    well, step = seen(it="healthy")["it"], {"risk": "data", "allowed": False}
+    assert verdict.looked(well, [], "")["verdict"] == "healthy"
+    assert verdict.looked(well, [{**step, "allowed": True}, step], "")["verdict"] == "healthy"
+    assert verdict.looked(well, [step], "")["reason"] == "needs --allow data"
+    assert verdict.looked(well, [], "no room") == {"verdict": "refused", "reason": "no room"}
+    assert verdict.looked(seen(it="unknown")["it"], [], "")["verdict"] == "unknown"
+    assert verdict.looked(seen(it="unhealthy")["it"], [], "")["verdict"] == "incident"
+
+
+def test_an_operation_is_done_when_it_said_so_and_the_host_proves_it():
+    well, ill = seen(it="healthy")["it"], {**seen(it="unhealthy")["it"], "reason": "not there"}
+    assert verdict.done({"rc": 0}, well) == ("fixed", "")
+    assert verdict.done({"rc": 0}, ill) == ("not_fixed", "not there")
+    assert verdict.done({"rc": 5, "reason": "small"}, well) == ("not_fixed", "small")
+    assert verdict.done({"rc": 69, "reason": "no room"}, well) == ("refused", "no room")
+    assert verdict.done({}, well)[0] == "not_fixed"

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from recorded import FakeEngine
 
-from runner import catalog
+from runner import catalog, engine
 
 CHECKOUT = Path(__file__).parents[3]
 CARD = """
@@ -126,3 +127,10 @@ def runbook(collection: Path) -> Callable[..., subprocess.CompletedProcess[str]]
         )
 
     return run
+
+
+@pytest.fixture
+def fake(collection: Path, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    fake = FakeEngine()
+    monkeypatch.setattr(engine, "run", fake.run)
+    return fake
