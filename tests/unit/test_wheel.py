@@ -176,7 +176,8 @@ def inventory(tmp_path):
 
 def test_the_command_knows_its_version_and_its_incidents(use):
     assert VERSION in use("runbook", "--version").stdout
-    incidents = {path.stem for path in (ROOT / "playbooks").glob("*.yml")} - {"triage"}
+    playbooks = {path.stem for path in (ROOT / "playbooks").glob("*.yml")} - {"triage"}
+    incidents = {name for name in playbooks if not name.startswith("ops_")}
     told = json.loads(use("runbook", "list", "--format", "json").stdout)
     assert {entry["incident"] for entry in told} == incidents
     listing = use("runbook", "list").stdout
@@ -198,6 +199,12 @@ def test_a_host_without_the_stack_cannot_be_judged_and_says_why_in_one_line(use,
     assert why in first
     assert "Traceback" not in done.stdout + done.stderr
     assert list(inventory.parent.glob("state/runbook/runs/*/run.json"))
+
+
+def test_an_operation_finds_its_playbook(use, inventory):
+    done = use("runbook", "ops", "status", "-i", inventory, check=False)
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert f"no directory {inventory.parent}/none on this host" in done.stdout
 
 
 def test_ansible_finds_the_playbooks_by_name(use, inventory):
