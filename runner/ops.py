@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ from runner.options import (
     yes_option,
 )
 
+# What docker takes: a span, a time with or without zone, or seconds since the epoch.
+_SINCE = re.compile(
+    r"(\d+(\.\d+)?(ms|s|m|h))+|\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?|\d{9,}"
+)
 _FOLLOWING = 100_000  # looks, about two seconds each
 
 
@@ -55,6 +60,8 @@ def logs(
 ) -> int:
     """Show what the services log, both streams, by time."""
     _only_text(options, follow, "--follow")
+    if since and not _SINCE.fullmatch(since):
+        raise BadInputError(f"--since {since!r} is neither a span as 10m or 2h30m, nor a time")
     inputs = {
         "operation_services": " ".join(services),
         "operation_tail": tail,

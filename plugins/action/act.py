@@ -22,6 +22,7 @@ _ARGUMENTS = {
     "lease": {"type": "bool", "default": False},
     "release": {"type": "bool", "default": False},
     "operation": {"type": "str", "default": ""},
+    "mark": {"type": "bool", "default": True},
     "incident": {"type": "str", "default": ""},
     "rung": {"type": "str", "default": ""},
     "run_id": {"type": "str", "default": ""},
@@ -69,7 +70,7 @@ class ActionModule(HostAction):
         if arguments["lease"]:
             stack = str(self.evaluate("stack_dir", {}))
             lease = lock.shell(stack, arguments["run_id"], _LEASE_SECONDS, broken)
-            note = "note_change\n" if arguments["rung"] else ""
+            note = "note_change\n" if arguments["rung"] and arguments["mark"] else ""
             if arguments["release"]:
                 command = f"(\n{command}\n)\nstatus=$?\nrelease_lock\nexit $status"
             command = f"{lease}\ntake_lock || exit\n( keep_lock & )\n{note}{command}"

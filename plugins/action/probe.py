@@ -120,6 +120,7 @@ class ActionModule(HostAction):
             "operation": name,
             "title": operation["title"],
             "next": _next.get(host, ""),
+            "touches_services": operation.get("touches_services", True),
             "findings": found,
             "plan": plan,
             "risk": max([operation.get("risk", "restart"), *risks], key=verdict.RISKS.index),

@@ -171,3 +171,16 @@ def test_a_restore_wants_a_name(fake: FakeEngine) -> None:
     result = run("ops", "restore", " ")
     assert (result.exit_code, fake.requests) == (2, [])
     assert result.stderr.strip() == "runbook: the backup is empty; name one, or say newest"
+
+
+@pytest.mark.parametrize("since", ["10m", "2h30m", "2026-01-31", "2026-01-31T10:00:00Z"])
+def test_since_is_a_span_or_a_time(fake: FakeEngine, since: str) -> None:
+    fake.diagnosis = [("db1", "probe", "ok", looked("logs", ""))]
+    assert run("ops", "logs", "--since", since).exit_code == 0
+
+
+@pytest.mark.parametrize("since", ["yesterday", "1d", "10 m", "-5m"])
+def test_since_that_is_neither_is_refused(fake: FakeEngine, since: str) -> None:
+    result = run("ops", "logs", "--since", since)
+    assert (result.exit_code, fake.requests) == (2, [])
+    assert result.stderr.startswith(f"runbook: --since {since!r} is neither")
