@@ -80,6 +80,7 @@ SELECT format('SELECT %L, count(*), %s FROM %I.%I', 'rows=' || nspname || '.' ||
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
 WHERE relkind = 'r' AND relpersistence <> 't' AND nspname <> 'information_schema' AND nspname !~ '^pg_'
 ORDER BY nspname, relname \gexec
+SELECT 'surveyed=yes';
 SQL
     } | docker exec -i -e SURVEYED="$1" -e SURVEYOR="$DATABASE_USER" "$id" \
         psql -X -q -A -t -v ON_ERROR_STOP=1 -U "$DATABASE_USER" -d "$1" -f -
@@ -212,11 +213,16 @@ back_up() {
     path=$STACK_BACKUP_DIR/$name partial=$STACK_BACKUP_DIR/.$name.partial
     in_backups find "$STACK_BACKUP_DIR/" -maxdepth 1 -name '.*.partial' -exec rm -f -- {} +
     before=$(proven_backups 1 2>/dev/null)
-    # What is written counts only once the file system has it.
-    said=$({ survey "$DATABASE_NAME" 'pg_dump -Fc --lock-wait-timeout=60s --snapshot="$SNAPSHOT" -U "$SURVEYOR" -d "$SURVEYED"' |
-        in_backups sh -c 'umask 077; cat >"$1" && sync "$1"' sh "$partial"; } 2>&1)
-    status=$?
-    if [ "$status" -ne 0 ] || [ "$(fact_of "$said" status)" != 0 ] || [ -z "$(fact_of "$said" size)" ]; then
+    # What is written counts only once the file system has it. The sum is of what was sent, so that whoever
+    # reads the file proves the disk as well.
+    said=$({
+        {
+            survey "$DATABASE_NAME" 'pg_dump -Fc --lock-wait-timeout=60s --snapshot="$SNAPSHOT" -U "$SURVEYOR" -d "$SURVEYED"' |
+                tee /dev/fd/3 |
+                in_backups sh -c 'umask 077; cat >"$1" && sync "$1" && echo written=yes >&2' sh "$partial"
+        } 3>&1 >/dev/null | sha256sum | sed 's/ .*//; s/^/sha256=/'
+    } 2>&1)
+    if [ "$(fact_of "$said" status),$(fact_of "$said" surveyed),$(fact_of "$said" written)" != 0,yes,yes ]; then
         in_backups rm -f -- "$partial"
         echo "no backup: $(printf '%s\n' "$said" | grep -v '^[a-z]*=' | tail -n 1)" >&2
         return 1
@@ -238,10 +244,9 @@ back_up() {
 
 # Usage: manifest FILE SURVEY STARTED
 manifest() {
-    sum=$(in_backups sha256sum "$1") || return
     server=$(fact_of "$2" server) newest=$(newest_of "$2")
     rows_of "$2" | awk -v database="$DATABASE_NAME" -v server="$((server / 10000)).$((server % 10000))" \
-        -v time="$(date -u -d "@$3" +%Y-%m-%dT%H:%M:%SZ)" -v seconds="$(($(date +%s) - $3))" -v sha256="${sum%% *}" \
+        -v time="$(date -u -d "@$3" +%Y-%m-%dT%H:%M:%SZ)" -v seconds="$(($(date +%s) - $3))" -v sha256="$(fact_of "$2" sha256)" \
         -v bytes="$(in_backups stat -c %s "$1")" -v size="$(fact_of "$2" size)" \
         -v newest="$([ -z "$newest" ] || date -u -d "@$newest" +%Y-%m-%dT%H:%M:%SZ)" '
         { count = $NF; sub(/ [0-9]+$/, ""); gsub(/[\\"]/, "\\\\&"); rows += count
