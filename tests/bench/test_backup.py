@@ -27,7 +27,8 @@ BARE = (
 def gigabyte(practice):
     """A database of a gigabyte: half of it text that can be packed, half of it noise."""
     practice.query(
-        "DROP TABLE IF EXISTS ballast; CREATE TABLE ballast AS SELECT n, now() AS at, repeat(md5(n::text), 8) AS text,"
+        "DROP TABLE IF EXISTS ballast;"
+        " CREATE TABLE ballast AS SELECT n, now() AS at, repeat(md5(n::text), 8) AS text,"
         " string_agg(md5((n * 16 + m)::text), '') AS noise"
         " FROM generate_series(1, 1700000) AS n, generate_series(1, 8) AS m GROUP BY n"
     )

@@ -90,7 +90,12 @@ def test_a_restore_brings_everything_back(practice, runbook, break_it):
         practice.run(f"tar -tf {kept[1]} | grep -q PG_VERSION")
     if kept:
         assert "the database before is kept as school_mgmt_before_" in said(ran)
-    assert runbook("triage", "--format", "json").host()["verdict"] == "healthy"
+    for _ in range(5):  # the API has been restarted, and sets its clients up
+        triage = runbook("triage", "--format", "json").host()
+        if triage["verdict"] == "healthy":
+            break
+        time.sleep(2)
+    assert (triage["verdict"], triage["root_causes"]) == ("healthy", []), triage["incidents"]
 
 
 def test_a_restore_says_what_is_lost_in_time(practice, runbook):
@@ -126,14 +131,17 @@ def test_a_restore_killed_at_each_of_its_steps(practice, runbook, wrap, lost):
     steps = int(practice.run("cat /tmp/wrapped/count"))
     lose_a_table(practice)
     points = [1 + round(n * (steps - 1) / 11) for n in range(12)]
-    assert len(set(points)) >= 8
+    reached = 0
     for point in points:
         practice.run(f"echo 0 >/tmp/wrapped/count; echo {point} >/tmp/wrapped/at")
         killed = runbook(*RESTORE)
-        assert killed.code in (4, 5), (point, killed.host())
+        # Steps that wait are not always as many.
+        reached += int(practice.run("cat /tmp/wrapped/count")) == point
+        assert (killed.code in (4, 5)) or rows(practice) == whole, (point, killed.host())
         assert settled_rows(practice) in (whole, now), point
         if rows(practice) == whole:
             lose_a_table(practice)
+    assert reached >= 8
     practice.run("rm /tmp/wrapped/at")
     assert runbook(*RESTORE).code == 0
     assert rows(practice) == whole
@@ -186,11 +194,12 @@ def test_of_two_restores_the_second_is_told_who_holds_the_host(
 
 
 def test_a_disk_that_fills_halfway(practice, runbook, wrap, lost):
-    fill = 'sudo sh -c "cat /dev/zero >/srv/filler; true" 2>/dev/null'
+    # As somebody who is not root: what root may take in reserve, nobody could give back.
+    fill = "cat /dev/zero >/tmp/filler 2>/dev/null"
     wrap(f'case "$*" in *--exit-on-error*) {fill} ;; esac')
     ran = runbook(*RESTORE)
     assert (ran.code, ran.host()["verdict"]) == (5, "not_fixed"), ran.host()
-    practice.run("sudo rm -f /srv/filler /usr/local/bin/docker")
+    practice.run("sudo rm -f /tmp/filler /usr/local/bin/docker")
     assert settled_rows(practice) == lost[1]
     assert runbook(*RESTORE).code == 0
     assert rows(practice) == lost[0]
