@@ -497,7 +497,12 @@ restore_backup() {
     }
     ! database_exists "$aside" ||
         server_statement "COMMENT ON DATABASE $(quoted_name "$aside") IS 'runbook: replaced at $(date -u +%Y-%m-%dT%H:%M:%SZ)'"
-    [ "$(state_of "$STACK_BACKEND" 2>/dev/null)" != running ] || restart "$STACK_BACKEND" >/dev/null
+    # One that a restore before this left halfway through its restart is started.
+    if [ "$(state_of "$STACK_BACKEND" 2>/dev/null)" = running ]; then
+        restart "$STACK_BACKEND"
+    else
+        start "$STACK_BACKEND"
+    fi >/dev/null
     if ! wait_until "$BACKUP_API_SECONDS" application_reads; then
         ! database_exists "$aside" || switch "$aside" "$scratch" && restart "$STACK_BACKEND" >/dev/null
         echo "the application does not read the restored database: the one before serves again, the restored one is $scratch" >&2
