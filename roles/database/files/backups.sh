@@ -428,7 +428,7 @@ switch() {
 # Whether the application can work with the database again, as far as it runs.
 application_reads() {
     database_query "SELECT 1" >/dev/null || return
-    [ "$(state_of "$STACK_BACKEND" 2>/dev/null)" = running ] || return 0
+    case $(state_of "$STACK_BACKEND" 2>/dev/null) in running | restarting) ;; *) return 0 ;; esac
     code=$(http 4 "$STACK_BACKEND_URL$STACK_READ_PATH" "$STACK_READ_BODY" 2>/dev/null)
     [ "$code" -ge 200 ] && [ "$code" -lt 500 ]
 }
@@ -497,12 +497,12 @@ restore_backup() {
     }
     ! database_exists "$aside" ||
         server_statement "COMMENT ON DATABASE $(quoted_name "$aside") IS 'runbook: replaced at $(date -u +%Y-%m-%dT%H:%M:%SZ)'"
-    # One that a restore before this left halfway through its restart is started.
-    if [ "$(state_of "$STACK_BACKEND" 2>/dev/null)" = running ]; then
-        restart "$STACK_BACKEND"
-    else
-        start "$STACK_BACKEND"
-    fi >/dev/null
+    # One that a restore before this left halfway through its restart is started; one that crashed when its
+    # sessions were ended waits for the engine, longer each time, and is restarted at once.
+    case $(state_of "$STACK_BACKEND" 2>/dev/null) in
+    running | restarting) restart "$STACK_BACKEND" ;;
+    *) start "$STACK_BACKEND" ;;
+    esac >/dev/null
     if ! wait_until "$BACKUP_API_SECONDS" application_reads; then
         ! database_exists "$aside" || switch "$aside" "$scratch" && restart "$STACK_BACKEND" >/dev/null
         echo "the application does not read the restored database: the one before serves again, the restored one is $scratch" >&2
