@@ -90,7 +90,7 @@ class ActionModule(HostAction):
     def _look(self, arguments: dict[str, Any], host: str) -> dict[str, Any]:
         """Return what an operation sees of the host, what it would do, and what it needs for it."""
         name = arguments["operation"]
-        operation = cards.operations()["operations"][name]
+        operation = cards.operations()["operation_kinds"][name]
         if host in _next:
             time.sleep(arguments["pause_seconds"])
             self._templar.available_variables["operation_next"] = _next[host]
@@ -131,7 +131,7 @@ class ActionModule(HostAction):
     def _prove(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Ask whether an operation is done, for as long as it may take to show."""
         name = arguments["operation"]
-        operation = cards.operations()["operations"][name]
+        operation = cards.operations()["operation_kinds"][name]
         did = arguments["did"] or {}
         done = did.get("rc") == 0
         patience = float(operation.get("settle_seconds", 0)) if done else 0

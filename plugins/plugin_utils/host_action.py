@@ -115,8 +115,8 @@ class HostAction(ActionBase):
     def use_operations(self, variables: Mapping[str, Any]) -> Mapping[str, Any]:
         """Let templates see what routine operations have as well; return what those run in."""
         known = cards.operations()
-        everything = {**cards.defaults(), **known, **variables, **cards.own()}
-        self._templar.available_variables = everything | {"operations": known["operations"]}
+        fixed = {**cards.own(), "operation_kinds": known["operation_kinds"]}
+        self._templar.available_variables = {**cards.defaults(), **known, **variables, **fixed}
         stack, own = cards.own()["stack_shell"], known["operation_shell"]
         return {
             "environment": {**stack["environment"], **own["environment"]},

@@ -22,7 +22,7 @@ def load(*parts):
 VARS = {role: load("roles", role, "vars", "main.yml") for role in ROLES if role != "database"}
 CARDS = {role: VARS[role][f"{role}_card"] for role in VARS if f"{role}_card" in VARS[role]}
 SHARED = VARS["stack"]["stack_probes"]
-OPERATIONS = VARS["operation"]["operations"]
+OPERATIONS = VARS["operation"]["operation_kinds"]
 RUNGS = sorted((ROOT / "roles").glob("*/tasks/rungs/*.yml"))
 SHELL = sorted([*ROOT.glob("roles/*/files/*.sh"), *ROOT.glob("plugins/**/*.sh")])
 PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))
