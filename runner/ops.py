@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -204,8 +204,5 @@ def _act(
     from runner.flow import Order, carry_out
 
     command = f"ops {operation.replace('_', ' ')}"
-    order = Order(
-        command, None, options, allow, yes, operation=operation, inputs=inputs, acts=not check
-    )
-    show: Callable[[Mapping[str, Any]], None] | None = None
-    return carry_out(order, show)
+    order = Order(command, None, options, allow, yes, operation, inputs, acts=not check)
+    return carry_out(order)

@@ -1,11 +1,12 @@
 """Fixtures for routine operations on practice hosts."""
 
+import os
 import subprocess
 import sys
 import textwrap
 
 import pytest
-from practice import HOST, ROOT
+from practice import HOST, INVENTORY, ROOT
 
 WRAPPER = "/usr/local/bin/docker"
 
@@ -13,10 +14,6 @@ WRAPPER = "/usr/local/bin/docker"
 @pytest.fixture
 def start(tmp_path):
     """Start the command in the background; whatever still runs at the end is killed."""
-    import os
-
-    from practice import INVENTORY
-
     started = []
 
     def run(*arguments):
@@ -62,8 +59,3 @@ def wrap(practice):
 
     yield put
     practice.run(f"sudo rm -rf {WRAPPER} /tmp/wrapped")
-
-
-def on_host(practice, command):
-    """The same as a shell command's exit status, without asking for success."""
-    return practice.shell.run(command).rc

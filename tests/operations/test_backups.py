@@ -149,6 +149,14 @@ def test_a_restore_killed_at_each_of_its_steps(practice, runbook, wrap, lost):
     assert practice.login() == 401
 
 
+def wait_until_wrapped(practice):
+    """Wait until a step in the background has come to what a wrapper waits for."""
+    for _ in range(120):
+        if practice.shell.run("test -e /tmp/wrapped").rc == 0:
+            break
+        time.sleep(0.5)
+
+
 def ctrl_c(process):
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130
@@ -164,10 +172,7 @@ def test_a_restore_whose_operator_goes(practice, runbook, start, wrap, lost, end
     whole, now = lost
     wrap('case "$*" in *--exit-on-error*) touch /tmp/wrapped; sleep 4 ;; esac')
     process = start(*RESTORE)
-    for _ in range(120):
-        if practice.shell.run("test -e /tmp/wrapped").rc == 0:
-            break
-        time.sleep(0.5)
+    wait_until_wrapped(practice)
     end(process)
     assert settled_rows(practice) in (whole, now)
     time.sleep(4)
@@ -182,10 +187,7 @@ def test_of_two_restores_the_second_is_told_who_holds_the_host(
 ):
     wrap('case "$*" in *--exit-on-error*) touch /tmp/wrapped; sleep 8 ;; esac')
     first = start(*RESTORE)
-    for _ in range(120):
-        if practice.shell.run("test -e /tmp/wrapped").rc == 0:
-            break
-        time.sleep(0.5)
+    wait_until_wrapped(practice)
     second = runbook(*RESTORE)
     assert (second.code, second.host()["verdict"]) == (7, "locked")
     assert "held by" in second.host()["reason"]

@@ -105,7 +105,7 @@ routine_backups() { backup_files | grep -v -e '-before-restore\.dump$'; }
 
 # Fails when a backup is not proven whole, with the reason on standard error. A manifest beside it, or
 # sha256sum's own file, decides; else a dump in SQL is whole if it can be unpacked, is of some size, and
-# ends as pg_dump ends one. Run as: sh -c "$backup_is_whole" sh FILE
+# ends as pg_dump ends one. Exit status 3: nothing here can tell. Run as: sh -c "$backup_is_whole" sh FILE
 backup_is_whole='
     for told in "$1.manifest.json" "$1.json" "$1.sha256"; do
         [ -f "$told" ] || continue
@@ -113,16 +113,15 @@ backup_is_whole='
         grep -qF "${sum%% *}" "$told" || { echo "its sha256 is not the one in ${told##*/}" >&2; exit 1; }
         exit 0
     done
+    case $1 in *.sql.gz | *.sql) ;; *) exit 3 ;; esac
     case $1 in
-    *.sql.gz) gzip -dc "$1" 2>/dev/null || echo broken ;;
-    *.sql) cat "$1" ;;
-    *) echo "no manifest beside it" >&2; exit 3 ;;
+    *.gz) gzip -dc "$1" 2>/dev/null || echo broken ;;
+    *) cat "$1" ;;
     esac | tail -c 1000 | awk "{ size += length + 1; last = \$0 }
         /PostgreSQL database (cluster )?dump complete/ { found = 1 }
         END { exit !(found && size > 500 && last != \"broken\") }" || {
-        status=$?
-        [ "$status" -eq 3 ] || echo "it is cut short, or no dump of pg_dump" >&2
-        exit "$status"
+        echo "it is cut short, or no dump of pg_dump" >&2
+        exit 1
     }
 '
 
@@ -130,17 +129,11 @@ backup_is_whole='
 # pg_restore. Usage: prove FILE
 prove() {
     [ -s "$1" ] || in_backups test -s "$1" || { echo "it is empty" >&2; return 1; }
-    in_backups timeout 3600 sh -c "$backup_is_whole" sh "$1" 2>/dev/null && return
-    case $1 in
-    *.dump)
-        if in_backups test -f "$1.manifest.json"; then :; else
-            said=$(contents "$1" | docker exec -i "$(container "$STACK_DATABASE")" pg_restore -f /dev/null 2>&1) && return
-            echo "pg_restore cannot read it: $(printf '%s\n' "$said" | tail -n 1)" >&2
-            return 1
-        fi
-        ;;
-    esac
-    in_backups timeout 3600 sh -c "$backup_is_whole" sh "$1"
+    in_backups timeout 3600 sh -c "$backup_is_whole" sh "$1" && return
+    [ $? -eq 3 ] || return 1
+    said=$(contents "$1" | docker exec -i "$(container "$STACK_DATABASE")" pg_restore -f /dev/null 2>&1) && return
+    echo "pg_restore cannot read it: $(printf '%s\n' "$said" | tail -n 1)" >&2
+    return 1
 }
 
 # Lists the backups that are proven whole, the newest first, and says of the others, loudly, why they are
