@@ -59,14 +59,40 @@ def entry(event: Event) -> dict[str, Any]:
         "changed": bool(result.get("changed")),
         "seconds": result.get("seconds"),
     }
-    for key in ("incident", "rung", "risk", "held", "reason", "rc"):
+    for key in ("incident", "rung", "title", "risk", "held", "reason", "rc", "root_causes"):
         if result.get(key) is not None:
             found[key] = result[key]
     if findings := as_mapping(result.get("findings")):
         found["findings"] = {k: as_mapping(f).get("status") for k, f in findings.items()}
+        found["values"] = _values(findings)
+    if incidents := as_mapping(result.get("incidents")):
+        found["incidents"] = _confirmed(incidents)
+    if result.get("phase") == "evidence":
+        found["evidence"] = as_mapping(result.get("evidence"))
     if event.kind in ("failed", "unreachable") and result.get("msg"):
         found["message"] = str(result["msg"]).strip()[:500]
     return found
+
+
+def _values(findings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures among findings, which a chart can show over time."""
+    return {
+        id: {key: finding[key] for key in ("value", "unit", "title") if key in finding}
+        for id, finding in findings.items()
+        if isinstance(finding.get("value"), int | float)
+        and not isinstance(finding["value"], bool)
+        and finding.get("unit")
+    }
+
+
+def _confirmed(incidents: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the confirmed incidents with what a timeline says of them."""
+    facts = ("title", "severity", "explained_by", "evidence")
+    return {
+        name: {fact: incident.get(fact) for fact in facts}
+        for name, incident in incidents.items()
+        if as_mapping(incident).get("confirmed")
+    }
 
 
 def worth_keeping(event: Event) -> bool:

@@ -25,6 +25,7 @@ class Job:
     inventory: str
     limit: str | None = None
     timeout: float | None = None
+    author: str = ""
 
     @property
     def is_operation(self) -> bool:
@@ -126,6 +127,7 @@ def opening(job: Job) -> dict[str, Any]:
         "run": job.run,
         "command": job.command,
         "incident": job.incident,
+        "author": job.author,
         "inventory": job.inventory,
         "started": timestamp(job.started),
         "finished": None,

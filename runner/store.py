@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import json
 import os
+import socket
 import tempfile
 import time
 from collections.abc import Mapping
@@ -15,15 +17,41 @@ from runner import processes
 from runner.errors import BadInputError, NothingMatchedError
 
 
-def runs_directory() -> Path:
-    """Return where runs are kept: $XDG_STATE_HOME/runbook/runs."""
+def state_directory() -> Path:
+    """Return where the command keeps what it must not forget: $XDG_STATE_HOME/runbook."""
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(state).expanduser().absolute() / "runbook" / "runs"
+    return Path(state).expanduser().absolute() / "runbook"
+
+
+def runs_directory() -> Path:
+    """Return where runs are kept."""
+    return state_directory() / "runs"
 
 
 def new_id(now: float) -> str:
     """Return an id for a run: UTC time and four hex digits, so that ids sort by time."""
     return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)) + f"-{os.urandom(2).hex()}"
+
+
+def incidents_path() -> Path:
+    """Return where the user's own incidents are kept; a team's are elsewhere."""
+    return state_directory() / "incidents.db"
+
+
+def incidents_kept(url: str | None) -> bool:
+    """Tell whether there is a store of incidents, without opening it."""
+    return bool(url) or incidents_path().exists()
+
+
+def me() -> str:
+    """Name who is at work here: $RUNBOOK_AUTHOR, else user@machine."""
+    if name := os.environ.get("RUNBOOK_AUTHOR"):
+        return name
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a user that has no name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"
 
 
 class Record:
@@ -78,6 +106,19 @@ def load(directory: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {"run": directory.name, "state": "broken", "hosts": {}}
     return {**document, "state": _state(document)}
+
+
+def events(directory: Path) -> list[dict[str, Any]]:
+    """Read a run's journal; a last line that was cut off when the run was killed is left out."""
+    try:
+        lines = (directory / "events.jsonl").read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeError):
+        return []
+    found = []
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            found.append(json.loads(line))
+    return found
 
 
 def _state(document: Mapping[str, Any]) -> str:

@@ -43,7 +43,7 @@ BROKEN = {
             "output": "\x1b[31mno response\n",
         },
         "redis": {"title": "Redis answers", "status": "unknown", "reason": "timed out", "ms": 5000},
-        "disk": {"title": "Disk", "status": "healthy", "value": 3},
+        "disk": {"title": "Disk", "status": "healthy", "value": 3, "unit": "percent"},
     },
     "plan": [STEP],
 }
@@ -110,7 +110,13 @@ def test_triage_as_json_is_one_document_and_the_record_of_the_run(
         "verdict": "incident",
         "changed": False,
         "seconds": None,
+        "root_causes": ["database_connection_failures"],
         "findings": {"database_accepts": "unhealthy", "redis": "unknown", "disk": "healthy"},
+        "values": {"disk": {"value": 3, "unit": "percent", "title": "Disk"}},
+        "incidents": {
+            "database_connection_failures": {**DATABASE, "explained_by": [], "evidence": None},
+            "high_error_rate": {**ERRORS, "evidence": None},
+        },
     }
 
 
