@@ -1,0 +1,33 @@
+"""The pages that the browser is given, made from sample documents."""
+
+import sample
+
+from runner import pages
+
+HOSTILE = "<script>window.broken = 1</script><img src=x onerror=broken=1>\"'&|\u202e\x1b[31m"
+
+
+FREE = {
+    *("text", "author", "title", "impact", "owner", "note", "subject", "error", "reason", "id"),
+    *("root_cause", "evidence", "output", "unit", "path", "inventory", "host", "resolution"),
+}
+
+
+def hostile(value, key=None):
+    """The same document, but whatever people or hosts may write in it is hostile."""
+    if isinstance(value, dict):
+        return {name: hostile(item, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [hostile(item, key) for item in value]
+    return value + HOSTILE if isinstance(value, str) and key in FREE else value
+
+
+PAGES = {
+    "review": lambda: pages.review_html(sample.incident()),
+    "review-of-nothing": lambda: pages.review_html(sample.nothing()),
+    "review-hostile": lambda: pages.review_html(hostile(sample.incident())),
+    "run": lambda: pages.run_html(sample.run()),
+    "run-hostile": lambda: pages.run_html(hostile(sample.run())),
+    "overview": lambda: pages.overview_html(sample.summaries(), sample.NOW),
+    "overview-of-nothing": lambda: pages.overview_html([], sample.NOW),
+}
