@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
 from runner import __version__
-from runner.errors import BadInputError, NothingMatchedError, RunbookError
+from runner.errors import BadInputError, NothingMatchedError, RefusedError, RunbookError
+from runner.incidents.commands import contacts, incident
 from runner.ops import ops
 from runner.options import (
     Options,
@@ -17,6 +19,8 @@ from runner.options import (
     card_format_option,
     example,
     format_option,
+    html_option,
+    record_option,
     run_options,
     yes_option,
 )
@@ -42,7 +46,7 @@ class Runbook(click.Group):
 
 
 def _exit_code(error: Exception) -> int:
-    codes = {BadInputError: 2, NothingMatchedError: 8}
+    codes = {BadInputError: 2, NothingMatchedError: 8, RefusedError: 6}
     return next((code for kind, code in codes.items() if isinstance(error, kind)), 1)
 
 
@@ -92,18 +96,20 @@ def show(incident: str, format: str) -> int:
 @cli.command(
     epilog=example("runbook triage -i inventory.ini", "runbook triage -i web1, --format json")
 )
+@record_option
 @run_options
-def triage(options: Options) -> int:
+def triage(record: str | None, options: Options) -> int:
     """Find what is wrong, and what causes what; changes nothing."""
-    return _carry_out("triage", None, options)
+    return _carry_out("triage", None, options, record=record)
 
 
 @cli.command(epilog=example("runbook diagnose database_connection_failures -i inventory.ini"))
 @click.argument("incident")
+@record_option
 @run_options
-def diagnose(incident: str, options: Options) -> int:
+def diagnose(incident: str, record: str | None, options: Options) -> int:
     """Find whether one incident is present; changes nothing."""
-    return _carry_out("diagnose", incident, options)
+    return _carry_out("diagnose", incident, options, record=record)
 
 
 @cli.command(
@@ -112,10 +118,11 @@ def diagnose(incident: str, options: Options) -> int:
     )
 )
 @click.argument("incident", required=False)
+@record_option
 @run_options
-def plan(incident: str | None, options: Options) -> int:
+def plan(incident: str | None, record: str | None, options: Options) -> int:
     """Tell what remediate would do now, rung by rung, with risk; changes nothing."""
-    return _carry_out("plan", incident, options)
+    return _carry_out("plan", incident, options, record=record)
 
 
 @cli.command(
@@ -127,10 +134,13 @@ def plan(incident: str | None, options: Options) -> int:
 @click.argument("incident", required=False)
 @yes_option
 @allow_option("rungs it may climb")
+@record_option
 @run_options
-def remediate(incident: str | None, yes: bool, allow: str, options: Options) -> int:
+def remediate(
+    incident: str | None, record: str | None, yes: bool, allow: str, options: Options
+) -> int:
     """Cure what is wrong: show the plan, ask once, climb the ladder, verify."""
-    return _carry_out("remediate", incident, options, yes=yes, allow=allow)
+    return _carry_out("remediate", incident, options, record=record, yes=yes, allow=allow)
 
 
 @cli.group(epilog=example("runbook runs list", "runbook runs show last"))
@@ -152,15 +162,24 @@ def runs_list(format: str) -> int:
     epilog=example("runbook runs show last", "runbook runs show 20261123T0415 --format json"),
 )
 @click.argument("run")
+@html_option
 @format_option
-def runs_show(run: str, format: str) -> int:
+def runs_show(run: str, html: Path | None, format: str) -> int:
     """Show a run by its id, the beginning of its id, or `last`."""
     from runner import store
 
-    return _tell(store.find(run), format, "report", "show")
+    found = store.find(run)
+    if html is None:
+        return _tell(found, format, "report", "show")
+    from runner import pages
+
+    html.write_text(pages.run_html(found), encoding="utf-8")
+    click.echo(str(html))
+    return 0
 
 
-cli.add_command(ops)
+for group in (ops, incident, contacts):
+    cli.add_command(group)
 
 
 def _carry_out(command: str, incident: str | None, options: Options, **how: Any) -> int:

@@ -11,3 +11,7 @@ class BadInputError(RunbookError):
 
 class NothingMatchedError(RunbookError):
     """What was asked for is well-formed, but there is no such host or run."""
+
+
+class RefusedError(RunbookError):
+    """What was asked for is never done, or not any more; nothing has changed."""

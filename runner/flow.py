@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from runner import catalog, engine, inventory, progress, store, variables
+from runner.attendance import Attendance
 from runner.engine import Outcome, Request
 from runner.errors import BadInputError, RunbookError
 from runner.events import Event
@@ -38,6 +39,7 @@ class Order:
     operation: str | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)  # of the operation
     acts: bool = False
+    record: str | None = None  # the incident record to stand in: its number, or `new`
 
     @property
     def playbook(self) -> str:
@@ -54,6 +56,7 @@ class Session:
     job: Job
     request: Request
     record: store.Record | None
+    attendance: Attendance | None = None
     states: dict[str, HostState] = field(default_factory=dict)
     on_event: Callable[[Event], None] = lambda _: None
 
@@ -75,12 +78,23 @@ class Session:
         self.states[event.host] = state
         self.on_event(event)
         shown.tell(event, state)
+        self._attend(event.host, state)
         if self.record and worth_keeping(event):
             try:
                 self.record.event(entry(event))
             except OSError as error:
                 self.record = None
                 _warn(f"the run is no longer recorded: {error.strerror}")
+
+    def _attend(self, host: str, state: HostState) -> None:
+        """Let the incident record know of a judgement; whatever fails there, the run goes on."""
+        if self.attendance is None or not state.root_causes:
+            return
+        try:
+            if number := self.attendance.judged(host, state):
+                click.echo(f"runbook: opened incident {number}", err=True)
+        except (RunbookError, OSError) as error:
+            _warn(f"{error}; the run goes on, and is recorded later")
 
     def document(self, outcome: Outcome) -> dict[str, Any]:
         """Return the run's document as it stands."""
@@ -106,6 +120,7 @@ def carry_out(
         outcome = session.play(remediate=order.acts)
     final = session.document(outcome)
     _save(session, final)
+    _attach(session)
     _print(final, order.options.format, show)
     return int(final["exit_code"])
 
@@ -141,23 +156,51 @@ def _refused(session: Session, outcome: Outcome, missing: str) -> Outcome:
 
 
 def _open(order: Order) -> Session:
-    options = order.options
-    if options.limit is not None and not options.limit.strip():
-        raise BadInputError("--limit is empty; leave it out, or name hosts")
-    extra = variables.parse(options.extra_vars)
-    local = catalog.collection() / "inventory/local.yml"
-    where = inventory.resolve(options.inventory, options.inventory_from, os.environ, local)
     began = time.time()
     run = store.new_id(began)
-    job = Job(run, order.command, order.incident, began, str(where), options.limit, options.timeout)
+    where, request = prepare(order.options, run, order.playbook, _run_vars(order, run))
+    limit, timeout, author = order.options.limit, order.options.timeout, store.me()
+    job = Job(run, order.command, order.incident, began, str(where), limit, timeout, author)
     record = _record(order, job)
-    request = Request(
+    return Session(order, job, request, record, _attendance(order, run) if record else None)
+
+
+def _attendance(order: Order, run: str) -> Attendance | None:
+    """Let the run stand in the incident record, if there is one or one is wanted."""
+    if not order.record and not store.incidents_kept(order.options.store):
+        return None
+    return Attendance(run, order.record, order.options)
+
+
+def _attach(session: Session) -> None:
+    if session.attendance is None:
+        return
+    try:
+        numbers, complaints = session.attendance.finished()
+    except (RunbookError, OSError) as error:
+        _warn(f"{error}; the run is recorded later")
+        return
+    for line in complaints.splitlines():
+        _warn(line.removeprefix("runbook: "))
+    for number in numbers:
+        click.echo(f"runbook: in incident {number}; see: runbook incident show {number}", err=True)
+
+
+def prepare(
+    options: Options, run: str, playbook: str, run_vars: Mapping[str, Any]
+) -> tuple[inventory.Inventory, Request]:
+    """Return the inventory in use, and what the engine needs to play `playbook` there."""
+    if options.limit is not None and not options.limit.strip():
+        raise BadInputError("--limit is empty; leave it out, or name hosts")
+    local = catalog.collection() / "inventory/local.yml"
+    where = inventory.resolve(options.inventory, options.inventory_from, os.environ, local)
+    return where, Request(
         run=run,
-        playbook=order.playbook,
+        playbook=playbook,
         inventory=where.sources,
         inventory_plugins=inventory.plugins(where.sources, os.environ),
-        run_vars=_run_vars(order, run),
-        extra_vars=extra,
+        run_vars=run_vars,
+        extra_vars=variables.parse(options.extra_vars),
         limit=options.limit,
         forks=options.forks,
         timeout=options.timeout,
@@ -165,7 +208,6 @@ def _open(order: Order) -> Session:
         verbose=options.verbose,
         collections=catalog.unlinked(),
     )
-    return Session(order, job, request, record)
 
 
 def _run_vars(order: Order, run: str) -> dict[str, Any]:

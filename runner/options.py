@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +27,7 @@ class Options:
     format: str = "text"
     vault_password_file: Path | None = None
     verbose: int = 0
+    store: str | None = None
 
 
 class ExtraVarsType(click.ParamType[str]):
@@ -56,8 +57,8 @@ card_format_option = _format_option(
     "markdown", help="Text for people, one JSON document on stdout, or a page for a wiki."
 )
 
-_OPTIONS = (
-    click.option(
+_OPTIONS = {
+    "inventory": click.option(
         "-i",
         "--inventory",
         metavar="PATH|HOST,",
@@ -65,7 +66,7 @@ _OPTIONS = (
         show_envvar=True,
         help="Inventory file, directory or `host,`; else ansible.cfg's, else this machine.",
     ),
-    click.option(
+    "limit": click.option(
         "-l",
         "--limit",
         metavar="PATTERN",
@@ -73,7 +74,7 @@ _OPTIONS = (
         show_envvar=True,
         help="Only the hosts of the inventory that match.",
     ),
-    click.option(
+    "extra_vars": click.option(
         "-e",
         "--extra-vars",
         type=ExtraVarsType(),
@@ -83,7 +84,7 @@ _OPTIONS = (
         show_envvar=True,
         help="Variables for the playbook; repeatable, never kept. Secrets belong in a @FILE.",
     ),
-    click.option(
+    "forks": click.option(
         "-f",
         "--forks",
         type=click.IntRange(min=1),
@@ -91,7 +92,7 @@ _OPTIONS = (
         show_envvar=True,
         help="Hosts to work on at the same time.",
     ),
-    click.option(
+    "timeout": click.option(
         "--timeout",
         type=click.IntRange(min=1),
         metavar="SECONDS",
@@ -99,15 +100,15 @@ _OPTIONS = (
         show_envvar=True,
         help="End the run after this time, with exit code 124.",
     ),
-    format_option,
-    click.option(
+    "format": format_option,
+    "vault_password_file": click.option(
         "--vault-password-file",
         type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
         envvar="RUNBOOK_VAULT_PASSWORD_FILE",
         show_envvar=True,
         help="File or program that gives the vault password, as for ansible.",
     ),
-    click.option(
+    "verbose": click.option(
         "-v",
         "--verbose",
         count=True,
@@ -115,7 +116,14 @@ _OPTIONS = (
         show_envvar=True,
         help="Also show ansible's own output, on stderr; -vvv for more.",
     ),
-)
+    "store": click.option(
+        "--store",
+        metavar="URL",
+        envvar="RUNBOOK_STORE",
+        show_envvar=True,
+        help="Where incidents are kept, as postgresql://user@host/name; else a file of your own.",
+    ),
+}
 
 
 def example(*lines: str) -> str:
@@ -123,11 +131,28 @@ def example(*lines: str) -> str:
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-def option(name: str, **how: Any) -> Callable[[Command], Command]:
-    """Return a click option that has an environment variable of its own name."""
-    variable = f"RUNBOOK_{name.strip('-').replace('-', '_').upper()}"
-    return click.option(name, envvar=variable, show_envvar=True, **how)
+def option(name: str, parameter: str = "", **how: Any) -> Callable[[Command], Command]:
+    """Return a click option with an environment variable of its own name.
 
+    `parameter` is what the command calls it, where that is another name.
+    """
+    variable = f"RUNBOOK_{name.strip('-').replace('-', '_').upper()}"
+    names = [name, *([parameter] if parameter else [])]
+    return click.option(*names, envvar=variable, show_envvar=True, **how)
+
+
+html_option = option(
+    "--html",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write it as a page of one file instead, and print its path.",
+)
+
+record_option = option(
+    "--incident",
+    "record",
+    metavar="N|new",
+    help="The incident record it stands in; `new` opens one for what it finds.",
+)
 
 yes_option = option("--yes", is_flag=True, help="Do not ask; for use without a terminal.")
 
@@ -144,18 +169,25 @@ def allow_option(what: str) -> Callable[[Command], Command]:
 
 
 def run_options(command: Command) -> Command:
-    """Give a command the shared options; it gets them as one `options: Options`."""
+    """Give a command all shared options; it gets them as one `options: Options`."""
+    return shared_options(*_OPTIONS)(command)
 
-    @functools.wraps(command)
-    def packed(**given: Any) -> Any:
-        names = [field.name for field in fields(Options) if field.name in given]
-        chosen = {name: given.pop(name) for name in names}
-        return command(options=Options(inventory_from=_origin(), **chosen), **given)
 
-    decorated: Any = packed
-    for option in reversed(_OPTIONS):
-        decorated = option(decorated)
-    return decorated  # type: ignore[no-any-return]
+def shared_options(*names: str) -> Callable[[Command], Command]:
+    """Give a command some of the shared options, as one `options: Options`."""
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def packed(**given: Any) -> Any:
+            chosen = {name: given.pop(name) for name in names if name in given}
+            return command(options=Options(inventory_from=_origin(), **chosen), **given)
+
+        decorated: Any = packed
+        for name in reversed(names):
+            decorated = _OPTIONS[name](decorated)
+        return decorated  # type: ignore[no-any-return]
+
+    return decorate
 
 
 def _origin() -> str:

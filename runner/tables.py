@@ -32,7 +32,8 @@ def _show(document: Mapping[str, Any], content: Table | None) -> None:
         screen.print(text)
 
 
-def _table(*columns: str) -> Table:
+def empty(*columns: str) -> Table:
+    """Return an empty table: no lines, and wrapped on a terminal only."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, no_wrap=not sys.stdout.isatty(), overflow="fold")
@@ -46,7 +47,7 @@ def _seen(document: Mapping[str, Any], operation: str) -> Iterator[tuple[str, An
 
 def status(document: Mapping[str, Any]) -> None:
     """Print the services of all hosts."""
-    table = _table("host", "service", "state", "health", "since", "restarts", "image", "ports")
+    table = empty("host", "service", "state", "health", "since", "restarts", "image", "ports")
     for host, services in _seen(document, "status"):
         for service in as_list(services):
             table.add_row(
@@ -68,7 +69,7 @@ def stats(document: Mapping[str, Any]) -> None:
 
 
 def _use(seen: Mapping[str, Any]) -> Table:
-    table = _table("host", "service", "cpu", "memory", "limit", "of it", "network", "block IO")
+    table = empty("host", "service", "cpu", "memory", "limit", "of it", "network", "block IO")
     for host, value in seen.items():
         used = as_mapping(value)
         for each in as_list(used.get("services")):
@@ -82,7 +83,7 @@ def _use(seen: Mapping[str, Any]) -> Table:
 
 def backups(document: Mapping[str, Any]) -> None:
     """Print the backups of all hosts."""
-    table = _table("host", "backup", "made", "MiB", "state", "rows", "newest row", "why")
+    table = empty("host", "backup", "made", "MiB", "state", "rows", "newest row", "why")
     for host, found in _seen(document, "backups_list"):
         for backup in as_list(found):
             table.add_row(

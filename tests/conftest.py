@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from practice import FIRST, HOST, INVENTORY, ROOT, Practice, Ran
+from receivers import Mailbox, Receiver
 
 
 def pytest_addoption(parser):
@@ -68,3 +69,20 @@ def runbook(tmp_path):
         return Ran(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture
+def receiver():
+    """A real HTTP server that people are told by; `got` holds (name, what was posted)."""
+    running = Receiver()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def smtp():
+    """A real SMTP server at `url`; `got` holds (recipients, mail)."""
+    running = Mailbox()
+    running.serve()
+    yield running
+    running.close()

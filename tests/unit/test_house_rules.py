@@ -19,7 +19,10 @@ def load(*parts):
     return yaml.safe_load(ROOT.joinpath(*parts).read_text())
 
 
-VARS = {role: load("roles", role, "vars", "main.yml") for role in ROLES if role != "database"}
+VARS = {
+    path.parts[-3]: yaml.safe_load(path.read_text())
+    for path in sorted((ROOT / "roles").glob("*/vars/main.yml"))
+}
 CARDS = {role: VARS[role][f"{role}_card"] for role in VARS if f"{role}_card" in VARS[role]}
 SHARED = VARS["stack"]["stack_probes"]
 OPERATIONS = VARS["operation"]["operation_kinds"]
@@ -68,6 +71,8 @@ def commands():
         for what in ("look", "do", "proof"):
             text = operation.get(what, {})
             yield f"{name}: {what}", text if isinstance(text, str) else text.get("run", "")
+        for probe in operation.get("also", []):
+            yield f"{name}: {probe['id']}", probe["run"]
     for path in RUNGS:
         for task in yaml.safe_load(path.read_text()):
             yield f"rung: {path.stem}", task["oncall.runbook.act"]["run"]
@@ -79,9 +84,8 @@ def test_the_collection_in_use_is_this_checkout():
 
 @pytest.mark.parametrize("role", SPECIFIED)
 def test_defaults_equal_their_specs(role):
-    options = load("roles", role, "meta", "argument_specs.yml")["argument_specs"]["diagnose"][
-        "options"
-    ]
+    (spec,) = load("roles", role, "meta", "argument_specs.yml")["argument_specs"].values()
+    options = spec["options"]
     defaults = load("roles", role, "defaults", "main.yml")
     assert {name: option["default"] for name, option in options.items()} == defaults
 
@@ -207,7 +211,8 @@ def test_a_playbook_is_a_table_of_contents(path):
     (play,) = yaml.safe_load(path.read_text())
     assert set(play) == {"name", "hosts", "gather_facts", "vars", "roles"}
     assert play["gather_facts"] is False
-    role = "operation" if path.stem.startswith("ops_") else "incident"
+    operation = "operation" if path.stem.startswith("ops_") else "incident"
+    role = "response" if path.stem == "response" else operation
     assert play["roles"] == [f"oncall.runbook.{role}"]
 
 
@@ -229,13 +234,13 @@ def test_looking_is_the_default_and_acting_waits_for_its_tag():
 
 def test_every_incident_and_every_operation_has_its_playbook():
     operations = {f"ops_{name}" for name in OPERATIONS}
-    assert {path.stem for path in PLAYBOOKS} == {*CARDS, "triage", *operations}
+    assert {path.stem for path in PLAYBOOKS} == {*CARDS, "triage", "response", *operations}
     for path in PLAYBOOKS:
         (play,) = yaml.safe_load(path.read_text())
         if path.stem in operations:
             assert play["vars"] == {"operation_name": path.stem.removeprefix("ops_")}
             assert play["name"] == OPERATIONS[play["vars"]["operation_name"]]["title"]
-        else:
+        elif path.stem != "response":
             name = "" if path.stem == "triage" else path.stem
             assert play["vars"] == {"incident_name": name}
 

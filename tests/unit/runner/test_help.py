@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from runner.cli import cli
 
-HEAVY = {"ansible", "ansible_runner", "rich", "yaml", "jinja2", "jsonschema"}
+HEAVY = {"ansible", "ansible_runner", "rich", "yaml", "jinja2", "jsonschema", "sqlalchemy"}
 CHILD = """
 import sys
 from runner.cli import cli
@@ -34,11 +34,13 @@ ALL = list(commands(cli))
 
 
 def test_the_commands_are_those_of_the_design() -> None:
-    names = "list show triage diagnose plan remediate runs ops"
+    names = "list show triage diagnose plan remediate runs ops incident contacts"
+    incidents = "open update ack escalate resolve review list show"
     operations = "status logs stats restart reboot backup backups restore clean"
     assert {" ".join(path) for path in ALL} == {
         *("", *names.split(), "runs list", "runs show"),
         *(f"ops {name}" for name in operations.split()),
+        *(f"incident {name}" for name in incidents.split()),
         *(f"ops backups {name}" for name in ("list", "verify", "prune")),
     }
 
@@ -65,4 +67,5 @@ def test_every_option_has_an_environment_variable_of_its_own_name() -> None:
             command = command.commands[name]
         for option in command.params:
             if isinstance(option, click.Option) and option.name not in ("help", "version"):
-                assert option.envvar == f"RUNBOOK_{str(option.name).upper()}"
+                own = option.opts[-1].strip("-").replace("-", "_").upper()
+                assert option.envvar == f"RUNBOOK_{own}"

@@ -1,0 +1,240 @@
+"""Runs in the record: each is written into the open incidents of its hosts, or opens one.
+
+It is written from the run's own files, so that this can be done at any time later, and by anybody;
+to do it twice changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from runner import attendance
+from runner import store as runs_store
+from runner.incidents import clock, records
+from runner.incidents.policy import SEVERITIES
+from runner.incidents.store import Store
+from runner.incidents.tables import hosts, incidents, runs
+from runner.incidents.timeline import entries_of, milliseconds
+
+_GOOD = ("fixed", "healthy")
+_BAD = ("incident", "not_fixed", "refused")
+_JUDGES_ALL = ("triage", "plan", "remediate")
+
+
+def catch_up(store: Store) -> list[int]:
+    """Attach every noted run that has ended; return the incidents that it touched."""
+    touched: list[int] = []
+    for path, wanted in attendance.pending():
+        directory = runs_store.runs_directory() / path.name
+        document = runs_store.load(directory)
+        if document["state"] == "running":
+            continue
+        if document["state"] != "broken":
+            touched += attach(store, document, runs_store.events(directory), wanted)
+        path.unlink(missing_ok=True)
+    return touched
+
+
+def open_for(
+    store: Store, run: str, host: str, causes: Sequence[str], known: Mapping[str, Any]
+) -> int | None:
+    """Open an incident for what a run has just found on a host, unless one is open there."""
+    now = clock.now()
+    with store.write() as conn:
+        if records.open_on(conn, [host], now, now):
+            return None
+        return _open(conn, run, host, causes, known, runs_store.me(), now)
+
+
+def attach(
+    store: Store,
+    document: Mapping[str, Any],
+    events: Sequence[Mapping[str, Any]],
+    wanted: str | None,
+) -> list[int]:
+    """Write a run into the incidents that it belongs to; return their ids."""
+    with store.write() as conn:
+        found = _incidents(conn, document, events, wanted)
+        for incident in found:
+            _attach(conn, incident, document, events)
+        return found
+
+
+def _incidents(
+    conn: Connection,
+    document: Mapping[str, Any],
+    events: Sequence[Mapping[str, Any]],
+    wanted: str | None,
+) -> list[int]:
+    if wanted not in (None, "new"):
+        row = records.get(conn, records.find(conn, str(wanted)))
+        return [int(row.id)]
+    names = list(document["hosts"]) or sorted({str(event["host"]) for event in events})
+    began = milliseconds(document["started"])
+    ended = milliseconds(document["finished"] or events[-1]["time"]) if events else began
+    found = records.open_on(conn, names, began, max(began, ended))
+    mine = select(incidents.c.id).where(incidents.c.opened_by_run == document["run"])
+    found += [number for number in conn.scalars(mine) if number not in found]
+    if found or wanted is None:
+        return found
+    for event in events:
+        if event.get("root_causes"):
+            at, by = milliseconds(event["time"]), author(document)
+            known = event.get("incidents") or {}
+            causes = [str(name) for name in event["root_causes"]]
+            found = [_open(conn, document["run"], str(event["host"]), causes, known, by, at)]
+            break
+    return found
+
+
+def author(document: Mapping[str, Any]) -> str:
+    """Name who ran a run."""
+    return str(document.get("author") or "unknown")
+
+
+def _open(
+    conn: Connection,
+    run: str,
+    host: str,
+    causes: Sequence[str],
+    known: Mapping[str, Any],
+    by: str,
+    at: int,
+) -> int:
+    gravest = min(causes, key=lambda name: _severity(known, name))
+    severity = _severity(known, gravest)
+    return records.open_incident(
+        conn,
+        title=", ".join(str(known.get(name, {}).get("title") or name) for name in causes),
+        severity=severity,
+        reason=f"the card of {gravest} says so",
+        author=by,
+        at=at,
+        card=gravest,
+        of_hosts=[host],
+        run=run,
+    )
+
+
+def _severity(known: Mapping[str, Any], name: str) -> str:
+    """Return the severity of a card; in doubt the gravest."""
+    found = str(known.get(name, {}).get("severity") or "")
+    return found if found in SEVERITIES else SEVERITIES[0]
+
+
+def _attach(
+    conn: Connection,
+    incident: int,
+    document: Mapping[str, Any],
+    events: Sequence[Mapping[str, Any]],
+) -> None:
+    run, by = str(document["run"]), author(document)
+    row = records.get(conn, incident)
+    known = set(conn.scalars(select(runs.c.run).where(runs.c.incident == incident)))
+    if run not in known:
+        conn.execute(runs.insert().values(incident=incident, run=run))
+    mine = _hosts_of(row, document, records.hosts_of(conn, incident))
+    records.add_hosts(conn, incident, mine)
+    for entry in entries_of(document, events):
+        if entry.host is None or entry.host in mine:
+            records.write(
+                conn,
+                incident,
+                entry.at,
+                entry.kind,
+                by,
+                entry.text,
+                run=run,
+                host=entry.host,
+                key=f"run:{run}:{entry.key}",
+                data=entry.data,
+            )
+    if row.resolved is None:
+        _raise_severity(conn, incident, document, events)
+        _progress(conn, incident, events, mine)
+        _judge(conn, incident, document)
+
+
+def _hosts_of(row: Any, document: Mapping[str, Any], already: list[str]) -> list[str]:
+    """Return the hosts of a run that belong to an incident: its own, and those in trouble now."""
+    opened_here = row.opened_by_run == document["run"]
+    return [
+        host
+        for host, state in document["hosts"].items()
+        if host in already or (opened_here and state["verdict"] not in ("healthy",))
+    ] or (already if not document["hosts"] else [])
+
+
+def _raise_severity(
+    conn: Connection,
+    incident: int,
+    document: Mapping[str, Any],
+    events: Sequence[Mapping[str, Any]],
+) -> None:
+    """Take the graver severity that a root cause's card has, unless a person has set one."""
+    row = records.get(conn, incident)
+    causes = [
+        (_severity(event.get("incidents") or {}, str(name)), str(name))
+        for event in events
+        for name in event.get("root_causes") or []
+    ]
+    if row.severity_by_person or not causes or min(causes)[0] >= row.severity:
+        return
+    severity, name = min(causes)
+    reason = f"the card of {name} says so"
+    values = {"severity": severity, "severity_reason": reason, "card": name}
+    conn.execute(incidents.update().where(incidents.c.id == incident).values(values))
+    records.rearm(conn, incident)
+    at = milliseconds(document["finished"] or document["started"])
+    data = {"field": "severity", "from": row.severity, "to": severity, "reason": reason}
+    text = f"severity: {severity} (was {row.severity}); {reason}"
+    records.write(conn, incident, at, "changed", author(document), text, data=data)
+
+
+def _progress(
+    conn: Connection, incident: int, events: Sequence[Mapping[str, Any]], mine: list[str]
+) -> None:
+    """Move the status on as far as the run shows; never back."""
+    row = records.get(conn, incident)
+    seen = [event for event in events if event["host"] in mine]
+    status = row.status
+    if status == "investigating" and any(event.get("root_causes") for event in seen):
+        status = "identified"
+    if status != "resolving" and any(event.get("rung") and event.get("incident") for event in seen):
+        status = "resolving"
+    if status != row.status:
+        conn.execute(incidents.update().where(incidents.c.id == incident).values(status=status))
+
+
+def _judge(conn: Connection, incident: int, document: Mapping[str, Any]) -> None:
+    """Keep the last verdict of each host; when all are well the incident is mitigated."""
+    row = records.get(conn, incident)
+    only = document["incident"]
+    judges = document["command"] in _JUDGES_ALL or document["command"] == "diagnose"
+    if not document.get("finished") or not judges or (only and only != row.card):
+        return
+    at = milliseconds(document["finished"])
+    for host, state in document["hosts"].items():
+        if state["verdict"] in _GOOD + _BAD:
+            newer = (hosts.c.judged.is_(None)) | (hosts.c.judged < at)
+            same = (hosts.c.incident == incident) & (hosts.c.host == host) & newer
+            conn.execute(hosts.update().where(same).values(verdict=state["verdict"], judged=at))
+    judged = conn.execute(select(hosts).where(hosts.c.incident == incident)).all()
+    well = all(each.verdict in _GOOD for each in judged)
+    if well and row.mitigated is None:
+        _mitigated(conn, incident, max(each.judged for each in judged), document)
+    elif row.mitigated is not None and any(each.verdict in _BAD for each in judged):
+        _mitigated(conn, incident, None, document)
+
+
+def _mitigated(
+    conn: Connection, incident: int, at: int | None, document: Mapping[str, Any]
+) -> None:
+    conn.execute(incidents.update().where(incidents.c.id == incident).values(mitigated=at))
+    when = at or milliseconds(document["finished"])
+    text = "mitigated: probes find all its hosts well" if at else "the trouble is back"
+    run = str(document["run"])
+    records.write(conn, incident, when, "mitigated", author(document), text, run=run)

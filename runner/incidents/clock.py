@@ -1,0 +1,73 @@
+"""Time around an incident: one clock, in milliseconds since the epoch; people read and write it."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import datetime, timedelta
+
+from runner.errors import BadInputError
+from runner.run import timestamp
+
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+_UNITS = {"s": 1000, "m": MINUTE, "h": HOUR, "d": DAY}
+_SPAN = re.compile(r"([+-]?)((?:\d+[smhd])+)")
+_TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(:\d\d)?")
+
+
+def now() -> int:
+    """Return the time, in milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def text(moment: int | None) -> str | None:
+    """Return a time as ISO 8601 in UTC, to the millisecond."""
+    return None if moment is None else timestamp(moment / 1000)
+
+
+def parse(given: str, at: int) -> int:
+    """Read a time that a person wrote, as seen at the time `at`.
+
+    `30m`, `1h30m` (from now), `-10m` (ago), `03:05` (the nearest one), a date, or a date with a
+    time. Without a zone it is this machine's. Raises BadInputError.
+    """
+    words = given.strip()
+    if span := _SPAN.fullmatch(words):
+        parts = re.findall(r"(\d+)([smhd])", span[2])
+        length = sum(int(number) * _UNITS[unit] for number, unit in parts)
+        return at - length if span[1] == "-" else at + length
+    try:
+        if _TIME_OF_DAY.fullmatch(words):
+            return _nearest(words, at)
+        return _milliseconds(datetime.fromisoformat(words))
+    except (ValueError, OverflowError) as error:
+        raise BadInputError(
+            f"{given!r} is no time; write 30m, -10m, 03:05, 2026-11-24T03:05 or 2026-11-24T03:05Z"
+        ) from error
+
+
+def _milliseconds(moment: datetime) -> int:
+    return round((moment if moment.tzinfo else moment.astimezone()).timestamp() * 1000)
+
+
+def _nearest(words: str, at: int) -> int:
+    """Return the time of day that is nearest to `at`: yesterday's, today's or tomorrow's."""
+    hour, *rest = (int(part) for part in words.split(":"))
+    here = datetime.fromtimestamp(at / 1000).astimezone()
+    today = here.replace(hour=hour, minute=rest[0], second=(*rest, 0)[1], microsecond=0)
+    days = (today + timedelta(days=n) for n in (-1, 0, 1))
+    return min((_milliseconds(day) for day in days), key=lambda moment: abs(moment - at))
+
+
+def span(milliseconds: float) -> str:
+    """Return a length of time for people: 12 s, 5 m 3 s, 2 h 10 m, 3 d 4 h."""
+    seconds = int(abs(milliseconds)) // 1000
+    days, hours, minutes = seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} m"
+    return f"{minutes} m {seconds % 60} s" if minutes else f"{seconds} s"

@@ -1,0 +1,209 @@
+"""Fixtures for the incident record: both kinds of store, and what people are told by, for real."""
+
+import os
+import secrets
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+import yaml
+from receivers import free_port
+
+from runner.incidents import clock, documents, escalation, outbox, records
+from runner.incidents.policy import parse
+from runner.incidents.store import Store
+
+IMAGE = "school_mgmt/postgres"  # the lab's; `make lab-up` builds it
+ROOT = Path(__file__).parents[2]
+SCHEMA = ROOT / "tests/lab/stack/database"
+ROLES = ["on_call_engineer", "team_lead", "engineering_manager", "cto", "ceo"]
+ROLES += ["database_admin", "infrastructure"]
+
+
+@pytest.fixture(scope="session")
+def postgresql():
+    """URL of a real PostgreSQL server, without a database."""
+    name, port = f"runbook-record-{os.getpid()}", free_port()
+    password = secrets.token_hex(8)
+    how = {"USER": "postgres", "DB": "school_mgmt", "PASSWORD": password}
+    publish = ["-p", f"127.0.0.1:{port}:5432", "-v", f"{SCHEMA}:/docker-entrypoint-initdb.d:ro"]
+    publish += [word for k, v in how.items() for word in ("-e", f"POSTGRES_{k}={v}")]
+    started = subprocess.run(
+        ["docker", "run", "-d", "--rm", "--name", name, *publish, IMAGE],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if started.returncode != 0:
+        pytest.fail(f"no PostgreSQL for the tests: make lab-up; {started.stderr}")
+    url = f"postgresql+psycopg://postgres:{password}@127.0.0.1:{port}"
+    try:
+        wait_for(f"{url}/postgres")
+        yield url
+    finally:
+        subprocess.run(["docker", "rm", "-fv", name], capture_output=True, check=True)
+
+
+def wait_for(url):
+    engine = sqlalchemy.create_engine(url)
+    for _ in range(240):
+        try:
+            engine.connect().close()
+            break
+        except sqlalchemy.exc.OperationalError:
+            time.sleep(0.25)
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request, tmp_path):
+    """URL of an empty store of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'incidents.db'}"
+    server, name = request.getfixturevalue("postgresql"), f"record_{secrets.token_hex(4)}"
+    engine = sqlalchemy.create_engine(f"{server}/postgres", isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return f"{server}/{name}".replace("+psycopg", "")
+
+
+@pytest.fixture
+def store(url):
+    return Store(url)
+
+
+@pytest.fixture
+def at(monkeypatch):
+    """Set the clock: `at(minutes)` after the time the test began, and it stands still."""
+    start = clock.now()
+
+    def move(minutes):
+        monkeypatch.setattr(clock, "now", lambda: start + round(minutes * clock.MINUTE))
+        return clock.now()
+
+    move(0)
+    return move
+
+
+@pytest.fixture
+def inventory(tmp_path, receiver):
+    """Write an inventory whose people are reached by the receiver; arguments replace variables."""
+
+    def write(**variables):
+        told = {
+            role: {
+                "title": role.replace("_", " ").title(),
+                "name": f"Some {role}",
+                "phone": f"+1 555 01{number:02}",
+                "notify": [receiver.address(role)],
+            }
+            for number, role in enumerate(ROLES)
+        }
+        facts = {"ansible_connection": "local", "response_contacts": told, **variables}
+        path = tmp_path / "inventory.yml"
+        hosts = {"web1": None, "web2": None}
+        path.write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": facts}}))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def command(tmp_path, url, inventory):
+    """Run the real command; `background=True` returns the process at once."""
+
+    def run(*arguments, background=False, env=None, check=True, path=None):
+        environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("RUNBOOK_")},
+            "XDG_STATE_HOME": str(tmp_path / "state"),
+            "RUNBOOK_STORE": url,
+            "RUNBOOK_INVENTORY": str(path or inventory()),
+            "RUNBOOK_AUTHOR": "ann",
+            **(env or {}),
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-m", "runner", *map(str, arguments)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        if background:
+            return process
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 0 or not check, out + err
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    return run
+
+
+class Known:
+    """Policies that need no inventory to be read: the defaults, with people who can be told."""
+
+    def __init__(self, receiver, **changes):
+        defaults = yaml.safe_load((ROOT / "roles/response/defaults/main.yml").read_text())
+        told = {name.removeprefix("response_"): value for name, value in defaults.items()}
+        told["contacts"] = {
+            role: {"title": role, "phone": "+1 555 0100", "notify": [receiver.address(role)]}
+            for role in ROLES
+        }
+        self.policy = parse({**told, **changes})
+
+    def prepare(self, hosts):
+        pass
+
+    def of(self, hosts):
+        return self.policy
+
+
+@pytest.fixture
+def people(receiver):
+    return Known(receiver)
+
+
+class Record:
+    """An incident in the store, and what is done with it, at the time that `at` has set."""
+
+    def __init__(self, store, people):
+        self.store = store
+        self.people = people
+        with store.write() as conn:
+            self.id = records.open_incident(
+                conn,
+                title="Database connection failures",
+                severity="SEV1",
+                reason="the card says so",
+                author="ann",
+                at=clock.now(),
+                card="database_connection_failures",
+                of_hosts=["web1"],
+            )
+
+    def escalate(self):
+        """What cron does every minute."""
+        escalation.due(self.store, self.people)
+        return outbox.deliver(self.store, self.people)
+
+    def do(self, function, *arguments, **named):
+        with self.store.write() as conn:
+            return function(conn, self.id, *arguments, **named)
+
+    def ack(self):
+        return self.do(records.acknowledge, "ann", clock.now())
+
+    @property
+    def document(self):
+        return self.do(documents.document)
+
+    def states(self):
+        return [message["state"] for message in self.document["messages"]]
+
+
+@pytest.fixture
+def record(at, store, people):
+    return Record(store, people)
