@@ -10,8 +10,11 @@ HOSTS ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
 LAB := tests/lab/lab
-# Tests that each break one practice host, and nothing else: as many at once as there are hosts.
-ALONE := tests/incidents/test_faults.py tests/operations/test_backups.py
+# Tests that need no practice host; that need both at once; and that break one of them, and nothing
+# else: as many of these at a time as there are hosts.
+HOSTLESS := tests/unit tests/record tests/pages
+TOGETHER := $(addprefix tests/,incidents/test_runs.py incidents/test_secrets.py operations/test_operations.py)
+ALONE := tests/lab tests/incidents tests/operations
 READY := $(VENV)/.ready
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -54,8 +57,10 @@ unit: setup
 
 test: lint
 	$(MAKE) lab-up HOSTS=2
-	pytest $(ALONE:%=--ignore %)
-	pytest -n 2 $(ALONE)
+	tests/pages/browser
+	pytest -n 2 $(HOSTLESS)
+	pytest $(TOGETHER)
+	pytest -n 2 $(ALONE) $(TOGETHER:%=--ignore %)
 
 bench: lab-up
 	pytest -s tests/bench
