@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from runner import __version__
+from runner.doctor import doctor
 from runner.errors import BadInputError, NothingMatchedError, RefusedError, RunbookError
 from runner.incidents.commands import contacts, incident
 from runner.ops import ops
@@ -178,7 +179,7 @@ def runs_show(run: str, html: Path | None, format: str) -> int:
     return 0
 
 
-for group in (ops, incident, contacts):
+for group in (ops, incident, contacts, doctor):
     cli.add_command(group)
 
 

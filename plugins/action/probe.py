@@ -96,7 +96,8 @@ class ActionModule(HostAction):
             self._templar.available_variables["operation_next"] = _next[host]
         probe = {"id": name, "title": operation["title"], **operation["look"]}
         found = self._ask_all(
-            [{"probes": [probe]}], {**self._operation_shell, **cards.own()["stack_look"]}
+            [{"probes": [probe, *operation.get("also", [])]}],
+            {**self._operation_shell, **cards.own()["stack_look"]},
         )
         first, _, rest = str(found[name]["value"] or "").partition("\n")
         if first.startswith("#next "):

@@ -1,7 +1,7 @@
 # Shell words about the compose stack in $STACK_DIR, for probes and rungs.
 #
 # In: STACK_DIR; STACK_BACKEND, STACK_FRONTEND, STACK_DATABASE, STACK_BLOCKCHAIN, STACK_CACHE:
-#     the compose service that plays each part
+#     the compose service that plays each part; STACK_NEEDED, "no" for questions about the host itself
 # Exit status 69 says "could not be asked", with the reason on standard error.
 
 newline="
@@ -12,13 +12,19 @@ unknown() {
     exit 69
 }
 
-[ -d "$STACK_DIR" ] || unknown "no directory $STACK_DIR on this host: set stack_dir"
 STACK_DIR=${STACK_DIR%/}
 for name in compose.yaml compose.yml docker-compose.yaml docker-compose.yml ""; do
     compose_file=$STACK_DIR/$name
     [ ! -f "$compose_file" ] || break
 done
-[ -n "$name" ] || unknown "no compose file in $STACK_DIR: set stack_dir"
+
+# Refuses a host that has no stack.
+need_stack() {
+    [ -d "$STACK_DIR" ] || unknown "no directory $STACK_DIR on this host: set stack_dir"
+    [ -f "$compose_file" ] || unknown "no compose file in $STACK_DIR: set stack_dir"
+}
+
+[ "${STACK_NEEDED:-yes}" = no ] || need_stack
 
 # Prints the file that compose reads after the compose file, if there is one.
 override_file() {

@@ -1,0 +1,90 @@
+"""The command `runbook doctor`: whether all is there that an incident will need."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runner.options import Options, example, run_options
+
+if TYPE_CHECKING:
+    from runner.checkup import Check
+    from runner.checkup.hosts import Asked
+
+
+@click.command(
+    epilog=example("runbook doctor -i inventory.ini", "runbook doctor -l db1 --format json")
+)
+@run_options
+def doctor(options: Options) -> int:
+    """Tell before an incident whether all is there that one will need, and what to do where not.
+
+    Looks at this machine (inventory, software, run directory, store of incidents, contacts) and,
+    in one round trip, at every host (Docker, compose, the stack, clock, disks, the newest backup,
+    sudo, tools); changes nothing.
+
+    Exit codes: 0 all is well, or there are only warnings; 1 something is bad, here or on a host;
+    2 wrong usage; 4 a host could not be reached or judged; 8 no host matched; 124 timed out;
+    130 cancelled. The gravest wins: 1, 130, 124, 4, 0.
+    """
+    from runner.checkup import exit_code
+
+    checks, run = _examine(options)
+    code = exit_code(checks, run)
+    if options.format == "json":
+        found = {"schema": 1, "checks": [asdict(check) for check in checks], "exit_code": code}
+        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    else:
+        from runner.checkup.show import show
+
+        show(checks, code)
+    return code
+
+
+def _examine(options: Options) -> tuple[list[Check], int]:
+    """Return all checks, and the exit code of the run that asked the hosts."""
+    from runner.checkup import here, hosts, people
+
+    of_store = here.check_store(options.store)
+    document, times = _ask(options)
+    checks = [
+        here.inventory(document),
+        *here.software(),
+        here.ssh_client(document),
+        here.run_directory(),
+        *of_store,
+    ]
+    if document["hosts"] and document["exit_code"] not in (124, 130):
+        checks += people.contacts(options)
+    return [*checks, *hosts.checks(document, times)], int(document["exit_code"])
+
+
+def _ask(options: Options) -> tuple[dict[str, Any], Mapping[str, Asked]]:
+    """Ask all hosts at once; return the run's document, and when each host was asked."""
+    from runner import store
+    from runner.checkup.hosts import Asked
+    from runner.events import Event
+    from runner.flow import Order, Session, prepare
+    from runner.run import Job
+
+    began = time.time()
+    times: dict[str, Asked] = {}
+
+    def note(event: Event) -> None:
+        known = times.get(event.host, Asked(event.time, event.time))
+        if event.kind == "start" or event.action == "probe":
+            times[event.host] = Asked(known.began, event.time)
+
+    order = Order("ops doctor", None, options, operation="doctor")
+    run = store.new_id(began)
+    where, request = prepare(options, run, order.playbook, {"operation_run": run})
+    job = Job(run, order.command, None, began, str(where), options.limit, options.timeout)
+    session = Session(order, job, request, record=None)
+    session.on_event = note
+    outcome = session.play(remediate=False)
+    return session.document(outcome), times
