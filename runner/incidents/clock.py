@@ -63,11 +63,11 @@ def _nearest(words: str, at: int) -> int:
 
 
 def span(milliseconds: float) -> str:
-    """Return a length of time for people: 12 s, 5 m 3 s, 2 h 10 m, 3 d 4 h."""
+    """Return a length of time in its two greatest units: 12 s, 5 m 3 s, 2 h, 3 d 4 h."""
     seconds = int(abs(milliseconds)) // 1000
-    days, hours, minutes = seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60
-    if days:
-        return f"{days} d {hours} h"
-    if hours:
-        return f"{hours} h {minutes} m"
-    return f"{minutes} m {seconds % 60} s" if minutes else f"{seconds} s"
+    counts = (seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60, seconds % 60)
+    first = next((n for n, count in enumerate(counts) if count), 3)
+    told = [f"{count} {unit}" for count, unit in zip(counts, "dhms", strict=True)][
+        first : first + 2
+    ]
+    return " ".join([told[0], *(part for part in told[1:] if part[0] != "0")])

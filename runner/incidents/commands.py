@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from runner.errors import BadInputError
+from runner.errors import BadInputError, RunbookError
 from runner.options import Command, Options, example, html_option, option, shared_options
 
 _SEVERITY = click.Choice(["SEV1", "SEV2", "SEV3", "SEV4"], case_sensitive=False)
@@ -150,12 +150,24 @@ def escalate(
     if number is not None:
         at.escalate(number, to)
         return _deliver(at)
-    while True:
-        at.due()
-        code = _deliver(at)
-        if not watch:
-            return code
-        at.wait()
+    if watch:
+        return _watch(at)
+    at.due()
+    return _deliver(at)
+
+
+def _watch(at: Any) -> int:
+    """Tell whom it is time to tell, again and again; what fails now may work at the next look."""
+    try:
+        while True:
+            try:
+                at.due()
+                _deliver(at)
+            except RunbookError as error:
+                click.echo(f"runbook: {error}", err=True)
+            at.wait()
+    except KeyboardInterrupt:
+        return 0  # Ctrl-C is how it ends
 
 
 def _show_messages(found: list[dict[str, Any]], options: Options) -> int:

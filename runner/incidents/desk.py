@@ -198,7 +198,8 @@ class Desk:
         return self._policies.of(hosts)
 
     def due(self) -> None:
-        """Queue everything that is due."""
+        """Queue everything that is due, of runs that still wait to be recorded as well."""
+        attach.catch_up(self._store)
         escalation.due(self._store, self._policies)
 
     def preview(self, number: int | None, role: str | None) -> list[dict[str, Any]]:
@@ -222,7 +223,6 @@ class Desk:
         """Sleep until the next look; what was read from the inventory is read anew then."""
         time.sleep(_WATCH_SECONDS)
         self._policies = Policies(self.options)
-        attach.catch_up(self._store)
 
     def review(
         self,

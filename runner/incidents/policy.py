@@ -180,6 +180,20 @@ def as_facts(hosts: list[str], policy: Policy) -> dict[str, Any]:
             }
             for role, contact in policy.contacts.items()
         ],
+        "severities": [
+            {
+                "severity": level.name,
+                "title": level.title,
+                "response_minutes": level.response_minutes,
+                "update_minutes": level.update_minutes,
+                "goes_to": list(level.goes_to),
+                "escalation": [
+                    {"after_minutes": step.after_minutes, "to": list(step.to), "note": step.note}
+                    for step in policy.escalation.get(level.name, ())
+                ],
+            }
+            for level in policy.severities.values()
+        ],
         "problems": list(problems(policy)),
     }
 

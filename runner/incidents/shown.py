@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rich.table import Table
 from rich.text import Text
 
 from runner import tables
@@ -117,11 +118,34 @@ def contacts(known: list[tuple[list[str], Policy]]) -> None:
     for hosts, found in known:
         if len(known) > 1:
             screen.print(Text(f"For {', '.join(hosts)}", "bold"))
-        lines = tables.empty("role", "who", "phone", "email", "told by")
-        for facts in policy.as_facts(hosts, found)["contacts"]:
-            by = ", ".join(facts["channels"]) or "nothing"
-            who = f"{facts['title']} {facts['name']}".strip()
-            lines.add_row(facts["role"], clean(who), facts["phone"], facts["email"], by)
-        screen.print(lines)
+        facts = policy.as_facts(hosts, found)
+        screen.print(_people(facts))
+        screen.print()
+        screen.print(_severities(facts))
         for line in policy.problems(found):
             screen.print(Text(f"! {line}", "yellow"))
+
+
+def _people(facts: Mapping[str, Any]) -> Table:
+    lines = tables.empty("role", "who", "phone", "email", "told by")
+    for each in facts["contacts"]:
+        by = ", ".join(each["channels"]) or "nothing"
+        who = f"{each['title']} {each['name']}".strip()
+        lines.add_row(each["role"], clean(who), clean(each["phone"]), clean(each["email"]), by)
+    return lines
+
+
+def _severities(facts: Mapping[str, Any]) -> Table:
+    lines = tables.empty(
+        "severity", "meaning", "respond within", "goes to", "escalation, in minutes"
+    )
+    for level in facts["severities"]:
+        steps = [f"{s['after_minutes']} {'+'.join(s['to'])}" for s in level["escalation"]]
+        lines.add_row(
+            word(level["severity"]),
+            clean(level["title"]),
+            clock.span(level["response_minutes"] * clock.MINUTE),
+            ", ".join(level["goes_to"]),
+            ", ".join(steps),
+        )
+    return lines

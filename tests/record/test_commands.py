@@ -1,6 +1,7 @@
 """The commands as people type them, in this process, over an inventory that ansible reads."""
 
 import json
+import re
 
 import jsonschema
 import pytest
@@ -175,6 +176,7 @@ def test_contacts_are_told_offline_with_what_is_missing(run, inventory, monkeypa
     result = CliRunner().invoke(cli, ["contacts", "-i", str(path)])
     assert result.exit_code == 0
     assert "CTO Eve" in result.stdout
+    assert re.search(r"SEV1 +System down, data loss +5 m +cto, ceo +0 on_call", result.stdout)
     assert "! response_contacts: cto cannot be told anything" in result.stdout
     found = CliRunner().invoke(cli, ["contacts", "-i", str(path), "--format", "json"]).stdout
     assert json.loads(found)[0]["hosts"] == ["web1", "web2"]

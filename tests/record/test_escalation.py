@@ -1,5 +1,8 @@
 """The ladder against a clock that the test drives, on both stores, with a real receiver."""
 
+import signal
+import time
+
 import pytest
 
 from runner.errors import BadInputError, RefusedError
@@ -242,3 +245,34 @@ def test_hosts_join_an_incident_once(record):
     assert record.document["hosts"] == ["web1", "web2"]
     with record.store.read() as conn:
         assert len(conn.execute(hosts.select()).all()) == 2
+
+
+def test_watching_survives_its_own_death_and_tells_nobody_twice(command, receiver):
+    command("incident", "open", "x", "--severity", "SEV4")
+    command(
+        "incident",
+        "open",
+        "y",
+        "--severity",
+        "SEV1",
+        env={"RUNBOOK_INVENTORY": "/dev/null"},
+        check=False,
+    )
+    told = ["on_call_engineer"]
+    assert receiver.names() == told
+    for end in (signal.SIGKILL, signal.SIGINT):
+        watching = command("incident", "escalate", "--watch", background=True)
+        told = ["on_call_engineer"] * 2  # of the second incident, when it can read who that is
+        wait_until(lambda: len(receiver.got) == 2)
+        time.sleep(2)
+        watching.send_signal(end)
+        assert watching.wait(20) == {signal.SIGKILL: -9, signal.SIGINT: 0}[end]
+        watching.communicate()
+        assert receiver.names() == told
+
+
+def wait_until(true):
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.1)

@@ -67,7 +67,15 @@ def test_whatever_is_written_is_a_time_or_bad_input(text):
 
 @pytest.mark.parametrize(
     ("seconds", "told"),
-    [(0, "0 s"), (59.9, "59 s"), (303, "5 m 3 s"), (7800, "2 h 10 m"), (273600, "3 d 4 h")],
+    [
+        (0, "0 s"),
+        (59.9, "59 s"),
+        (303, "5 m 3 s"),
+        (300, "5 m"),
+        (7200, "2 h"),
+        (7800, "2 h 10 m"),
+        (273600, "3 d 4 h"),
+    ],
 )
 def test_a_length_of_time_for_people(seconds, told):
     assert clock.span(seconds * 1000) == told
