@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from runner import templates
 from runner.report import console, word
 
 
@@ -36,16 +37,7 @@ def show_page(card: Mapping[str, Any]) -> None:
 
 def page(card: Mapping[str, Any]) -> str:
     """Return all of a card as a page of Markdown, from `templates/card.md.j2`."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("runner"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
+    environment = templates.environment()
     environment.filters["line"] = _line
     environment.filters["cell"] = lambda value: _line(value).replace("|", "\\|")
     return environment.get_template("card.md.j2").render(card=card)

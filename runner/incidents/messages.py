@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from runner import templates
 from runner.errors import BadInputError
 from runner.incidents import clock
 
@@ -16,23 +17,9 @@ _SPOKEN = ("rung", "note", "mitigated", "resolved")
 
 def render(name: str, own: Path | None, **facts: Any) -> str:
     """Fill a template: the inventory's own of that name, else ours; BadInputError if it is bad."""
-    from jinja2 import (
-        ChoiceLoader,
-        Environment,
-        FileSystemLoader,
-        PackageLoader,
-        StrictUndefined,
-        TemplateError,
-    )
+    from jinja2 import TemplateError
 
-    loaders = [*([FileSystemLoader(own)] if own else []), PackageLoader("runner")]
-    environment = Environment(
-        loader=ChoiceLoader(loaders),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,  # plain text, never a page
-    )
+    environment = templates.environment(own)
     environment.filters["span"] = clock.span
     try:
         return environment.get_template(name).render(facts).strip()

@@ -11,6 +11,7 @@ from datetime import datetime
 from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 
+from runner import templates
 from runner.pages import charts, review, wording
 from runner.pages.wording import filled
 
@@ -183,17 +184,7 @@ def _render(template: str, **context: Any) -> str:
 
 def _environment(*, html: bool) -> Environment:
     """Return the templates; whatever they print is escaped, in HTML and in Markdown."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("runner"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=html,
-        finalize=None if html else wording.cell,
-    )
-    environment.filters.update({used.__name__: used for used in _FILTERS})
-    environment.filters["number"] = charts.number
-    return environment
+    found = templates.environment(autoescape=html, finalize=None if html else wording.cell)
+    found.filters.update({used.__name__: used for used in _FILTERS})
+    found.filters["number"] = charts.number
+    return found
