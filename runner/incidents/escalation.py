@@ -23,12 +23,21 @@ Work = Callable[[Connection, Row[Any], Policy, int], None]
 
 
 def due(store: Store, policies: Policies) -> None:
-    """Queue all that is due and was not queued before; outbox.deliver sends it."""
+    """Queue all that is due and was not queued before; outbox.deliver sends it.
+
+    What is wrong with one incident's severity or template is raised when all others are queued.
+    """
     now = clock.now()
+    wrong: list[BadInputError] = []
     for wanted, work in _all_work(now):
         for incident, policy in _each(store, policies, wanted):
-            with store.write() as conn:
-                work(conn, records.get(conn, incident), policy, now)
+            try:
+                with store.write() as conn:
+                    work(conn, records.get(conn, incident), policy, now)
+            except BadInputError as error:
+                wrong.append(error)
+    if wrong:
+        raise wrong[0]
 
 
 def preview(store: Store, policies: Policies) -> list[Row[Any]]:

@@ -72,7 +72,7 @@ def queue(
         }
         for address in addresses:
             here = fingerprint(address)
-            form = body if chat is None or urlsplit(address).scheme in _WITH_HOST else chat
+            form = body if chat is None or _kind(address) in _WITH_HOST else chat
             facts = {**base, "body": form}
             _insert(conn, facts, f"{key}:{role}:{here}", channel(address), here)
         if not addresses:
@@ -96,11 +96,18 @@ def channel(address: str) -> str:
 
     In `slack://token/…` and its kin what looks like a host name is a token; so may all of it be.
     """
-    if "://" not in address:
+    try:
+        server = urlsplit(address).hostname
+    except ValueError:
+        server = None
+    kind = _kind(address)
+    if not kind:
         return "unreadable"
-    parts = urlsplit(address)
-    named = parts.scheme in _WITH_HOST and parts.hostname
-    return f"{parts.scheme}://{parts.hostname}" if named else parts.scheme
+    return f"{kind}://{server}" if kind in _WITH_HOST and server else kind
+
+
+def _kind(address: str) -> str:
+    return address.partition("://")[0].lower() if "://" in address else ""
 
 
 def deliver(store: Store, policies: Policies) -> Report:
@@ -253,11 +260,11 @@ def send(address: str, subject: str, body: str) -> str:
 
 def without_secrets(text: str, address: str) -> str:
     """Return what was said of an address with every part of it masked that could be secret."""
-    parts = urlsplit(address)
-    pieces = [parts.username, parts.password, *parts.path.split("/"), *parts.query.split("&")]
-    if parts.scheme not in _WITH_HOST:
-        pieces.append(parts.hostname)
-    words = {unquote(piece) for piece in pieces if piece} | {piece for piece in pieces if piece}
+    told, _, query = (address.partition("://")[2] or address).partition("?")
+    server = told.partition("/")[0].rpartition("@")[2] if _kind(address) in _WITH_HOST else ""
+    values = [each.partition("=")[2] or each for each in query.split("&")]
+    pieces = {*re.split("[/:@]", told), *values} - set(server.split(":"))
+    words = pieces | {unquote(piece) for piece in pieces}
     for word in sorted(words, key=len, reverse=True):
         if len(word) >= 4:
             text = re.sub(re.escape(word), "********", text, flags=re.I)
