@@ -51,6 +51,16 @@ class Attendance:
         ready.daemon = True
         ready.start()
 
+    @staticmethod
+    def check(wanted: str, options: Options) -> None:
+        """Raise NothingMatchedError unless there is the incident that a run shall stand in."""
+        from runner.incidents import records
+        from runner.incidents.store import Store
+
+        if wanted != "new":
+            with Store(options.store).read() as conn:
+                records.find(conn, wanted)
+
     def judged(self, host: str, state: HostState) -> int | None:
         """Open an incident for what was just found, if one is wanted and none is open there."""
         if not self._opens or not state.root_causes:

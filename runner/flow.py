@@ -156,6 +156,8 @@ def _refused(session: Session, outcome: Outcome, missing: str) -> Outcome:
 
 
 def _open(order: Order) -> Session:
+    if order.record:
+        Attendance.check(order.record, order.options)
     began = time.time()
     run = store.new_id(began)
     where, request = prepare(order.options, run, order.playbook, _run_vars(order, run))

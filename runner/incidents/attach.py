@@ -13,6 +13,7 @@ from sqlalchemy import Connection, select
 
 from runner import attendance
 from runner import store as runs_store
+from runner.errors import NothingMatchedError
 from runner.incidents import clock, records
 from runner.incidents.policy import SEVERITIES
 from runner.incidents.store import Store
@@ -33,9 +34,22 @@ def catch_up(store: Store) -> list[int]:
         if document["state"] == "running":
             continue
         if document["state"] != "broken":
-            touched += attach(store, document, runs_store.events(directory), wanted)
+            touched += _attach_somewhere(store, document, runs_store.events(directory), wanted)
         path.unlink(missing_ok=True)
     return touched
+
+
+def _attach_somewhere(
+    store: Store,
+    document: Mapping[str, Any],
+    events: Sequence[Mapping[str, Any]],
+    wanted: str | None,
+) -> list[int]:
+    """Attach a run; where the incident it names is in another store, to those of its hosts."""
+    try:
+        return attach(store, document, events, wanted)
+    except NothingMatchedError:
+        return attach(store, document, events, None)
 
 
 def open_for(
@@ -70,8 +84,7 @@ def _incidents(
     wanted: str | None,
 ) -> list[int]:
     if wanted not in (None, "new"):
-        row = records.get(conn, records.find(conn, str(wanted)))
-        return [int(row.id)]
+        return [records.find(conn, str(wanted))]
     names = list(document["hosts"]) or sorted({str(event["host"]) for event in events})
     began = milliseconds(document["started"])
     ended = milliseconds(document["finished"] or events[-1]["time"]) if events else began

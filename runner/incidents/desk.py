@@ -83,7 +83,12 @@ class Desk:
             raise type(error)(f"incident {number} is open, but nobody was told: {error}") from error
         for line in report.not_told:
             click.echo(f"runbook: {line}", err=True)
-        return self.document(number)
+        found = self.document(number)
+        if found["escalation"]["state"] == "not armed":
+            hosts = ", ".join(found["hosts"])
+            lacks = f"nobody was told of incident {number}: not in this inventory: {hosts}"
+            click.echo(f"runbook: warning: {lacks}; next: escalate --due -i …", err=True)
+        return found
 
     def _open_as_told(self, told: Told) -> int:
         name = catalog.resolve(told.card) if told.card else None

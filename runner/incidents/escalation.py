@@ -49,8 +49,9 @@ def preview(store: Store, policies: Policies) -> list[Row[Any]]:
     with store.undone() as conn:
         for wanted, work in _all_work(now):
             for incident in conn.scalars(wanted).all():
-                policy = policies.of(records.hosts_of(conn, incident))
-                work(conn, records.get(conn, incident), policy, now)
+                policy = policies.find(records.hosts_of(conn, incident))
+                if policy is not None:
+                    work(conn, records.get(conn, incident), policy, now)
         new = select(queue).where(queue.c.created == now, queue.c.state == "queued")
         found = list(conn.execute(new.order_by(queue.c.id)).all())
     return found
@@ -72,12 +73,16 @@ def _all_work(now: int) -> tuple[tuple[Select[int], Work], ...]:
 
 
 def _each(store: Store, policies: Policies, wanted: Select[int]) -> list[tuple[int, Policy]]:
-    """Return the incidents of a question with their policies; without any no inventory is read."""
+    """Return the incidents of a question with their policies; without any no inventory is read.
+
+    Those whose hosts are in another inventory are left to whoever has it.
+    """
     with store.read() as conn:
         hosts = {number: records.hosts_of(conn, number) for number in conn.scalars(wanted)}
     if hosts:
         policies.prepare(name for names in hosts.values() for name in names)
-    return [(number, policies.of(names)) for number, names in hosts.items()]
+    found = ((number, policies.find(names)) for number, names in hosts.items())
+    return [(number, policy) for number, policy in found if policy is not None]
 
 
 def _open() -> Select[int]:

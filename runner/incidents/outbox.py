@@ -27,6 +27,7 @@ from runner.incidents.store import Store
 from runner.incidents.tables import incidents, messages
 
 ATTEMPTS = 6  # after a minute, then two, four, eight, sixteen
+_OTHERS_HAVE = 5 * clock.MINUTE  # to send what only their inventory has the address of
 _NO_ADDRESS = "-"
 _CLAIM_LASTS = 10 * clock.MINUTE  # of a process on another machine, of which nothing is known
 _WITH_HOST = ("mailto", "mailtos", "json", "jsons", "xml", "xmls", "form", "forms", "http", "https")
@@ -116,21 +117,30 @@ def deliver(store: Store, policies: Policies) -> Report:
     _give_up_on_the_dead(store, report)
     due = _due(store)
     # Before any is claimed: an inventory that cannot be read leaves them all queued.
-    hosts = {number: _hosts(store, number) for number in {incident for _, incident in due}}
+    hosts = {number: _hosts(store, number) for number in {message.incident for message in due}}
     if due:
         policies.prepare(name for names in hosts.values() for name in names)
-    for number, incident in due:
-        message = _claim(store, number)
+    for queued in due:
+        policy = policies.find(hosts[queued.incident])
+        if policy is None or _is_for_another(queued, policy):
+            continue
+        message = _claim(store, queued.id)
         if message is not None:
-            _send(store, policies.of(hosts[incident]), message, report)
+            _send(store, policy, message, report)
     return report
 
 
-def _due(store: Store) -> list[tuple[int, int]]:
+def _due(store: Store) -> list[Row[Any]]:
     with store.read() as conn:
-        waiting = select(messages.c.id, messages.c.incident).where(messages.c.state == "queued")
+        waiting = select(messages).where(messages.c.state == "queued")
         waiting = waiting.where(messages.c.next_at <= clock.now()).order_by(messages.c.id)
-        return [(row.id, row.incident) for row in conn.execute(waiting)]
+        return list(conn.execute(waiting).all())
+
+
+def _is_for_another(message: Row[Any], policy: Policy) -> bool:
+    """Tell whether to leave a message to a machine that knows its address, for a while."""
+    known = {_NO_ADDRESS, *map(fingerprint, policy.addresses(message.role))}
+    return message.fingerprint not in known and clock.now() - message.created < _OTHERS_HAVE
 
 
 def _hosts(store: Store, incident: int) -> list[str]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from runner.incidents import policy
-from runner.incidents.policy import Policy
+from runner.incidents.policy import Policy, PolicyError
 from runner.options import Options
 
 
 class Policies:
-    """The policy of an incident is that of its first host here, else of the inventory's first."""
+    """The policy of an incident is that of its first host here; without any, the inventory's."""
 
     def __init__(self, options: Options) -> None:
         """Remember where to look; nothing is read yet."""
@@ -25,11 +25,18 @@ class Policies:
             self._asked |= new
             self._known |= policy.load(self._options, sorted(new))
 
-    def of(self, hosts: Iterable[str]) -> Policy:
-        """Return the policy for an incident on these hosts."""
-        names = list(hosts)
-        self.prepare(names)
-        return next((self._known[n] for n in names if n in self._known), self._any())
+    def find(self, hosts: Sequence[str]) -> Policy | None:
+        """Return the policy for an incident on these hosts; None when all are somebody else's."""
+        self.prepare(hosts)
+        if not hosts:
+            return next(iter(self._known.values()))
+        return next((self._known[name] for name in hosts if name in self._known), None)
 
-    def _any(self) -> Policy:
-        return next(iter(self._known.values()))
+    def of(self, hosts: Sequence[str]) -> Policy:
+        """Return the policy for an incident on these hosts; raise PolicyError without one."""
+        found = self.find(hosts)
+        if found is None:
+            raise PolicyError(
+                f"none of its hosts is in this inventory: {', '.join(hosts)}; give -i"
+            )
+        return found

@@ -34,8 +34,10 @@ def entries_of(document: Mapping[str, Any], events: Sequence[Mapping[str, Any]])
     what = " ".join(filter(None, (document["command"], document["incident"])))
     began = milliseconds(document["started"])
     yield Entry(began, "run", f"runbook {what} began", "began", data={"command": what})
+    looks = document["command"].startswith("ops ")  # what it looked at is no diagnosis
     for number, event in enumerate(events):
-        yield from _of_event(str(number), event, events[number + 1 :])
+        if not (looks and event.get("findings")):
+            yield from _of_event(str(number), event, events[number + 1 :])
     if document.get("finished"):
         ended = milliseconds(document["finished"])
         for host, state in document["hosts"].items():

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -132,6 +133,8 @@ def command(tmp_path, url, inventory):
             stderr=subprocess.PIPE,
             text=True,
             env=environment,
+            # Whoever runs the tests may ignore Ctrl-C, and its children would, too.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         if background:
             return process
@@ -157,8 +160,10 @@ class Known:
     def prepare(self, hosts):
         pass
 
-    def of(self, hosts):
+    def find(self, hosts):
         return self.policy
+
+    of = find
 
 
 @pytest.fixture

@@ -155,12 +155,17 @@ def test_an_address_that_changed_while_its_message_waited_gets_nothing(record, r
     receiver.answer = 500
     record.escalate()
     receiver.answer = 200
-    contacts = {"on_call_engineer": {"notify": receiver.address("somebody-else")}}
+    told = {"on_call_engineer": "somebody-else", "team_lead": "team_lead"}
+    contacts = {role: {"notify": receiver.address(name)} for role, name in told.items()}
     record.people = type(record.people)(receiver, contacts=contacts)
-    at(2)
+    at(4.9)
     record.escalate()
-    assert receiver.names() == ["on_call_engineer"]
-    assert record.states() == ["failed"]
+    assert record.states() == ["queued"]  # another machine may know the address
+    at(6)
+    report = record.escalate()
+    assert "on_call_engineer has this address no more" in report.not_told[0]
+    assert receiver.names() == ["on_call_engineer", "team_lead"]
+    assert record.states() == ["failed", "sent"]
 
 
 def test_a_person_can_ask_for_the_next_one_or_for_anybody(record, receiver, at):
@@ -245,6 +250,18 @@ def test_hosts_join_an_incident_once(record):
     assert record.document["hosts"] == ["web1", "web2"]
     with record.store.read() as conn:
         assert len(conn.execute(hosts.select()).all()) == 2
+
+
+def test_an_incident_of_other_hosts_is_left_to_who_has_their_inventory(command, receiver):
+    elsewhere = command("incident", "open", "x", "--severity", "SEV1", "--host", "db9", check=False)
+    assert elsewhere.returncode == 0
+    assert receiver.names() == []
+    assert "nobody was told" in elsewhere.stderr
+    command("incident", "escalate", "--due")
+    assert receiver.names() == []
+    refused = command("incident", "escalate", "1", check=False)
+    assert refused.returncode == 2
+    assert "none of its hosts is in this inventory: db9; give -i" in refused.stderr
 
 
 def test_watching_survives_its_own_death_and_tells_nobody_twice(command, receiver):
