@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import json
 import sys
 from pathlib import Path
@@ -27,6 +29,7 @@ from runner.options import (
 )
 
 _CANCELLED = 130
+_ALLOCATIONS = 100_000  # between two collections; the default is 700
 
 
 class Runbook(click.Group):
@@ -203,7 +206,12 @@ def _tell(facts: object, form: str, module: str, function: str) -> int:
 
 
 def main() -> None:
-    """Run the command `runbook`."""
+    """Run the command `runbook`, with a garbage collector that suits a process of some seconds.
+
+    Python's own settings look through all that is imported again and again, and at its end.
+    """
+    gc.set_threshold(_ALLOCATIONS)
+    atexit.register(gc.freeze)
     try:
         cli(prog_name="runbook")
     except KeyboardInterrupt:

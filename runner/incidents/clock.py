@@ -34,19 +34,24 @@ def parse(given: str, at: int) -> int:
     `30m`, `1h30m` (from now), `-10m` (ago), `03:05` (the nearest one), a date, or a date with a
     time. Without a zone it is this machine's. Raises BadInputError.
     """
-    words = given.strip()
+    try:
+        found = _parse(given.strip(), at)
+        text(found)  # no time that could not be written again
+        return found
+    except (ValueError, OverflowError, OSError) as error:
+        raise BadInputError(
+            f"{given!r} is no time; write 30m, -10m, 03:05, 2026-11-24T03:05 or 2026-11-24T03:05Z"
+        ) from error
+
+
+def _parse(words: str, at: int) -> int:
     if span := _SPAN.fullmatch(words):
         parts = re.findall(r"(\d+)([smhd])", span[2])
         length = sum(int(number) * _UNITS[unit] for number, unit in parts)
         return at - length if span[1] == "-" else at + length
-    try:
-        if _TIME_OF_DAY.fullmatch(words):
-            return _nearest(words, at)
-        return _milliseconds(datetime.fromisoformat(words))
-    except (ValueError, OverflowError) as error:
-        raise BadInputError(
-            f"{given!r} is no time; write 30m, -10m, 03:05, 2026-11-24T03:05 or 2026-11-24T03:05Z"
-        ) from error
+    if _TIME_OF_DAY.fullmatch(words):
+        return _nearest(words, at)
+    return _milliseconds(datetime.fromisoformat(words))
 
 
 def _milliseconds(moment: datetime) -> int:

@@ -150,9 +150,16 @@ def escalate(
     if number is not None:
         at.escalate(number, to)
         return _deliver(at)
-    if watch:
-        return _watch(at)
-    at.due()
+    return _watch(at) if watch else _tell_all_due(at)
+
+
+def _tell_all_due(at: Any) -> int:
+    """Queue what is due and send it; what cannot be queued keeps nothing else from going out."""
+    try:
+        at.due()
+    except BadInputError:
+        _deliver(at)
+        raise
     return _deliver(at)
 
 
@@ -161,8 +168,7 @@ def _watch(at: Any) -> int:
     try:
         while True:
             try:
-                at.due()
-                _deliver(at)
+                _tell_all_due(at)
             except RunbookError as error:
                 click.echo(f"runbook: {error}", err=True)
             at.wait()

@@ -76,14 +76,18 @@ class Desk:
     def open(self, told: Told) -> dict[str, Any]:
         """Open an incident, set its ladder up, and tell the first of it."""
         number = self._open_from_run(told) if told.run else self._open_as_told(told)
+        wrong: RunbookError | None = None
         try:
-            self.due()
-            report = self.deliver()
-        except RunbookError as error:
-            raise type(error)(f"incident {number} is open, but nobody was told: {error}") from error
-        for line in report.not_told:
-            click.echo(f"runbook: {line}", err=True)
+            try:
+                self.due()
+            finally:
+                for line in self.deliver().not_told:
+                    click.echo(f"runbook: {line}", err=True)
+        except RunbookError as error:  # of another incident, perhaps
+            wrong = error
         found = self.document(number)
+        if wrong and not found["messages"]:
+            raise type(wrong)(f"incident {number} is open, but nobody was told: {wrong}")
         if found["escalation"]["state"] == "not armed":
             hosts = ", ".join(found["hosts"])
             lacks = f"nobody was told of incident {number}: not in this inventory: {hosts}"

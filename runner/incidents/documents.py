@@ -88,7 +88,7 @@ def _seconds(begin: int | None, end: int | None) -> float | None:
 
 def document(conn: Connection, incident: int) -> dict[str, Any]:
     """Return everything that is known of an incident; NothingMatchedError when there is none."""
-    row = records.get(conn, incident)
+    row = records.get(conn, incident, hold=False)
     summary = _summary(row, records.hosts_of(conn, incident), clock.now())
     return {
         "schema": 1,

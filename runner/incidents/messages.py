@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,12 +32,22 @@ def render(name: str, own: Path | None, **facts: Any) -> str:
         TypeError,
         ValueError,
     ) as error:
-        line = f", line {error.lineno}" if hasattr(error, "lineno") else ""
+        number = _line_of(error)
+        line = f", line {number}" if number else ""
         where = f"{own}/{name}" if own and (own / name).exists() else name
         said = str(error).strip().splitlines() or [type(error).__name__]
         raise BadInputError(
             f"template {where}{line}: {said[0]}; mend it, nothing was sent"
         ) from error
+
+
+def _line_of(error: Exception) -> int | None:
+    """Return the line of a template that an error comes from: jinja2 puts it into the traceback."""
+    if isinstance(number := getattr(error, "lineno", None), int):
+        return number
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename.endswith(".j2")]
+    return lines[-1] if lines else None
 
 
 def subject(document: Mapping[str, Any], what: str) -> str:

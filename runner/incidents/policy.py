@@ -9,10 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from runner import engine, store
+from runner import store
 from runner.errors import BadInputError, NothingMatchedError, RunbookError
 from runner.events import Event
-from runner.flow import prepare
 from runner.hosts import as_list, as_mapping, unreachable
 from runner.options import Options
 
@@ -101,6 +100,9 @@ def load(options: Options, hosts: Iterable[str] = ()) -> dict[str, Policy]:
 
     Returns it by host; raises PolicyError, NothingMatchedError, RunbookError.
     """
+    from runner import engine  # late: most that is asked of the record needs no inventory
+    from runner.flow import prepare
+
     wanted = [host for host in hosts if not set(host) & set(",:!&*[]~")]
     limit = ",".join((*wanted, "all[0]")) if wanted or hosts != () else options.limit
     run = store.new_id(time.time())

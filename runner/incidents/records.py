@@ -103,10 +103,10 @@ def add_hosts(conn: Connection, incident: int, names: Iterable[str]) -> None:
         conn.execute(hosts.insert(), rows)
 
 
-def get(conn: Connection, incident: int) -> Row[Any]:
-    """Return an incident's row, held until the end of the transaction."""
-    found = select(incidents).where(incidents.c.id == incident).with_for_update()
-    row = conn.execute(found).one_or_none()
+def get(conn: Connection, incident: int, *, hold: bool = True) -> Row[Any]:
+    """Return an incident's row; unless it is only looked at, held until the transaction ends."""
+    found = select(incidents).where(incidents.c.id == incident)
+    row = conn.execute(found.with_for_update() if hold else found).one_or_none()
     if row is None:
         raise NothingMatchedError(f"there is no incident {incident}; see: runbook incident list")
     return row
@@ -131,7 +131,7 @@ def find(conn: Connection, name: str) -> int:
     digits = name.removeprefix("#")
     if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
         raise NothingMatchedError(f"there is no incident {name!r}; give its number, or last")
-    return int(get(conn, int(digits)).id)
+    return int(get(conn, int(digits), hold=False).id)
 
 
 def open_on(conn: Connection, of_hosts: Iterable[str], since: int, until: int) -> list[int]:

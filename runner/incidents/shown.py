@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -14,6 +15,7 @@ from runner.incidents.policy import Policy
 from runner.report import clean, console, word
 
 _ZONE = "UTC"
+_HEADS = ("id", "severity", "status", "opened", "owner", "hosts", "title", "")
 
 
 def summaries(found: list[dict[str, Any]]) -> None:
@@ -22,19 +24,33 @@ def summaries(found: list[dict[str, Any]]) -> None:
     if not found:
         screen.print("no incidents; next: runbook incident open --help")
         return
-    lines = tables.empty("id", "severity", "status", "opened", "owner", "hosts", "title", "")
-    for each in found:
-        lines.add_row(
-            str(each["id"]),
-            word(each["severity"]),
-            word(each["status"]),
-            _time(each["opened"]),
-            clean(each["owner"]),
-            clean(", ".join(each["hosts"])),
-            clean(each["title"]),
-            Text(", ".join(_overdue(each)), "bold red"),
-        )
-    screen.print(lines)
+    rows = [_HEADS, *map(_row, found)]
+    widths = [max(cell_len(str(cell)) for cell in column) for column in zip(*rows, strict=True)]
+    lines = [_line(row, widths) for row in rows]
+    lines[0].stylize("bold")
+    # All at once, and no table: one takes longer to lay out hundreds of lines than to read them.
+    screen.print(Text("\n").join(lines), soft_wrap=True)
+
+
+def _line(row: tuple[Text | str, ...], widths: list[int]) -> Text:
+    line = Text()
+    for cell, width in zip(row, widths, strict=True):
+        line.append(cell).append(" " * (width + 1 - cell_len(str(cell))))
+    line.rstrip()
+    return line
+
+
+def _row(each: Mapping[str, Any]) -> tuple[Text | str, ...]:
+    return (
+        str(each["id"]),
+        word(each["severity"]),
+        word(each["status"]),
+        _time(each["opened"]),
+        clean(each["owner"]),
+        clean(", ".join(each["hosts"])),
+        clean(each["title"]),
+        Text(", ".join(_overdue(each)), "bold red"),
+    )
 
 
 def _overdue(each: Mapping[str, Any]) -> Iterator[str]:

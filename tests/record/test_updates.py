@@ -77,7 +77,7 @@ def test_a_template_of_ones_own_takes_the_place_of_ours(record, tmp_path):
 @pytest.mark.parametrize(
     ("template", "why"),
     [
-        ("one\n{{ incident.nonsense }}", "has no attribute 'nonsense'"),
+        ("one\n{{ incident.nonsense }}", "line 2: 'dict object' has no attribute 'nonsense'"),
         ("one\n{% if %}", "line 2"),
         ("{{ 1 / 0 }}", "division by zero"),
         ("{{ incident.title | no_such }}", "no_such"),

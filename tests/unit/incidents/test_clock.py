@@ -53,7 +53,10 @@ def test_without_a_zone_it_is_the_machines(zone):
     assert clock.text(clock.parse("2026-11-23T22:15Z", NOW)) == "2026-11-23T22:15:00.000Z"
 
 
-@pytest.mark.parametrize("given", ["", "soon", "25:00", "12:61", "30", "30x", "2026-13-01", "m30"])
+@pytest.mark.parametrize(
+    "given",
+    ["", "soon", "25:00", "12:61", "30", "30x", "2026-13-01", "m30", "99999999d", "999999999999d"],
+)
 def test_what_is_no_time_says_what_would_be(given):
     with pytest.raises(BadInputError, match="is no time; write 30m"):
         clock.parse(given, NOW)
