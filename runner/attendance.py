@@ -27,9 +27,14 @@ _PAGING_SECONDS = 60
 def pending() -> Iterator[tuple[Path, str | None]]:
     """Yield the notes of runs that are not in the record yet, and the incident each wants."""
     directory = _directory()
-    for path in sorted(directory.iterdir()) if directory.is_dir() else []:
+    for path in sorted(directory.glob("*Z-????")) if directory.is_dir() else []:
         with contextlib.suppress(OSError, ValueError):
             yield path, json.loads(path.read_text(encoding="utf-8")).get("incident")
+
+
+def set_aside(path: Path) -> None:
+    """Keep the note of a run whose files cannot be read, and look at it no more."""
+    path.rename(path.with_suffix(".unreadable"))
 
 
 def _directory() -> Path:

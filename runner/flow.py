@@ -16,7 +16,7 @@ import click
 from runner import catalog, engine, inventory, progress, store, variables
 from runner.attendance import Attendance
 from runner.engine import Outcome, Request
-from runner.errors import BadInputError, RunbookError
+from runner.errors import BadInputError, NothingMatchedError, RunbookError
 from runner.events import Event
 from runner.hosts import HostState, advance
 from runner.narration import entry, worth_keeping
@@ -156,8 +156,7 @@ def _refused(session: Session, outcome: Outcome, missing: str) -> Outcome:
 
 
 def _open(order: Order) -> Session:
-    if order.record:
-        Attendance.check(order.record, order.options)
+    _check_record(order)
     began = time.time()
     run = store.new_id(began)
     where, request = prepare(order.options, run, order.playbook, _run_vars(order, run))
@@ -165,6 +164,18 @@ def _open(order: Order) -> Session:
     job = Job(run, order.command, order.incident, began, str(where), limit, timeout, author)
     record = _record(order, job)
     return Session(order, job, request, record, _attendance(order, run) if record else None)
+
+
+def _check_record(order: Order) -> None:
+    """Refuse a run for an incident that is not there; one that cannot be looked for may go on."""
+    if order.record is None:
+        return
+    try:
+        Attendance.check(order.record, order.options)
+    except (BadInputError, NothingMatchedError):
+        raise
+    except RunbookError as error:
+        _warn(f"{error}; the run goes on, and is recorded later")
 
 
 def _attendance(order: Order, run: str) -> Attendance | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from runner import attendance
 from runner import store as runs_store
@@ -33,8 +33,13 @@ def catch_up(store: Store) -> list[int]:
         document = runs_store.load(directory)
         if document["state"] == "running":
             continue
-        if document["state"] != "broken":
-            touched += _attach_somewhere(store, document, runs_store.events(directory), wanted)
+        try:
+            if document["state"] != "broken":
+                touched += _attach_somewhere(store, document, runs_store.events(directory), wanted)
+        except (KeyError, TypeError, ValueError):
+            # Files that somebody has written to are kept, and keep no other run from the record.
+            attendance.set_aside(path)
+            continue
         path.unlink(missing_ok=True)
     return touched
 
@@ -72,8 +77,12 @@ def attach(
     """Write a run into the incidents that it belongs to; return their ids."""
     with store.write() as conn:
         found = _incidents(conn, document, events, wanted)
+        named = wanted not in (None, "new")
         for incident in found:
-            _attach(conn, incident, document, events)
+            row = records.get(conn, incident)
+            mine = _hosts_of(row, document, events, records.hosts_of(conn, incident), named=named)
+            records.add_hosts(conn, incident, mine)
+            _attach(conn, incident, document, events, mine)
         return found
 
 
@@ -85,7 +94,7 @@ def _incidents(
 ) -> list[int]:
     if wanted not in (None, "new"):
         return [records.find(conn, str(wanted))]
-    names = list(document["hosts"]) or sorted({str(event["host"]) for event in events})
+    names = _hosts_in(document, events)
     began = milliseconds(document["started"])
     ended = milliseconds(document["finished"] or events[-1]["time"]) if events else began
     found = records.open_on(conn, names, began, max(began, ended))
@@ -101,6 +110,11 @@ def _incidents(
             found = [_open(conn, document["run"], str(event["host"]), causes, known, by, at)]
             break
     return found
+
+
+def _hosts_in(document: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the hosts of a run; of one that was killed those that its journal knows."""
+    return list(document["hosts"]) or sorted({str(event["host"]) for event in events})
 
 
 def author(document: Mapping[str, Any]) -> str:
@@ -143,14 +157,13 @@ def _attach(
     incident: int,
     document: Mapping[str, Any],
     events: Sequence[Mapping[str, Any]],
+    mine: list[str],
 ) -> None:
     run, by = str(document["run"]), author(document)
     row = records.get(conn, incident)
     known = set(conn.scalars(select(runs.c.run).where(runs.c.incident == incident)))
     if run not in known:
         conn.execute(runs.insert().values(incident=incident, run=run))
-    mine = _hosts_of(row, document, records.hosts_of(conn, incident))
-    records.add_hosts(conn, incident, mine)
     for entry in entries_of(document, events):
         if entry.host is None or entry.host in mine:
             records.write(
@@ -171,14 +184,27 @@ def _attach(
         _judge(conn, incident, document)
 
 
-def _hosts_of(row: Any, document: Mapping[str, Any], already: list[str]) -> list[str]:
-    """Return the hosts of a run that belong to an incident: its own, and those in trouble now."""
+def _hosts_of(
+    row: Row[Any],
+    document: Mapping[str, Any],
+    events: Sequence[Mapping[str, Any]],
+    already: list[str],
+    *,
+    named: bool,
+) -> list[str]:
+    """Return the hosts of a run that belong to an incident.
+
+    All of them when the run has named it; else its own, and of the run that opened it those in
+    trouble as well.
+    """
     opened_here = row.opened_by_run == document["run"]
     return [
         host
-        for host, state in document["hosts"].items()
-        if host in already or (opened_here and state["verdict"] not in ("healthy",))
-    ] or (already if not document["hosts"] else [])
+        for host in _hosts_in(document, events)
+        if named
+        or host in already
+        or (opened_here and document["hosts"].get(host, {}).get("verdict", "healthy") != "healthy")
+    ]
 
 
 def _raise_severity(
@@ -236,7 +262,7 @@ def _judge(conn: Connection, incident: int, document: Mapping[str, Any]) -> None
             same = (hosts.c.incident == incident) & (hosts.c.host == host) & newer
             conn.execute(hosts.update().where(same).values(verdict=state["verdict"], judged=at))
     judged = conn.execute(select(hosts).where(hosts.c.incident == incident)).all()
-    well = all(each.verdict in _GOOD for each in judged)
+    well = bool(judged) and all(each.verdict in _GOOD for each in judged)
     if well and row.mitigated is None:
         _mitigated(conn, incident, max(each.judged for each in judged), document)
     elif row.mitigated is not None and any(each.verdict in _BAD for each in judged):

@@ -116,6 +116,21 @@ def test_a_run_of_other_hosts_is_none_of_it_unless_it_is_named(record, store):
         event["host"] = "db9"
     assert attach.attach(store, document, events, None) == []
     assert attach.attach(store, document, events, "1") == [1]
+    assert record.document["hosts"] == ["db9", "web1"]
+    assert "rung" in kinds(record)
+    assert record.document["mitigated"] is None  # nobody has looked at web1
+
+
+def test_a_run_joins_an_incident_without_hosts_when_it_names_it(store, at):
+    with store.write() as conn:
+        records.open_incident(
+            conn, title="Slow", severity="SEV2", reason="x", author="ann", at=clock.now()
+        )
+    assert attach.attach(store, *run(1, "fixed", begin=1), None) == []
+    assert attach.attach(store, *run(1, "fixed", begin=1), "1") == [1]
+    with store.read() as conn:
+        found = documents.document(conn, 1)
+    assert (found["hosts"], bool(found["mitigated"])) == (["web1"], True)
 
 
 def test_the_graver_card_raises_the_severity_unless_a_person_has_set_it(record, store):
@@ -214,3 +229,16 @@ def test_evidence_is_known_by_its_hash(record, store, tmp_path):
     (entry,) = [e for e in record.document["timeline"] if e["kind"] == "evidence"]
     assert entry["data"]["manifest_sha256"].startswith("44136fa355b3678a")
     assert entry["text"] == "evidence kept: 11 files"
+
+
+def test_files_that_cannot_be_read_keep_no_other_run_from_the_record(
+    record, store, url, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    for number, broken in ((1, True), (2, False)):
+        document, events = run(number, "fixed", begin=number)
+        attendance.Attendance(document["run"], None, Options(store=url))
+        keep(document, [{**event, "time": "then"} for event in events] if broken else events)
+    assert attach.catch_up(store) == [1]
+    assert record.document["runs"] == [document["run"]]
+    assert attach.catch_up(store) == []
