@@ -181,7 +181,7 @@ def _attach(
     if row.resolved is None:
         _raise_severity(conn, incident, document, events)
         _progress(conn, incident, events, mine)
-        _judge(conn, incident, document)
+        _judge(conn, incident, document, events)
 
 
 def _hosts_of(
@@ -248,11 +248,16 @@ def _progress(
         conn.execute(incidents.update().where(incidents.c.id == incident).values(status=status))
 
 
-def _judge(conn: Connection, incident: int, document: Mapping[str, Any]) -> None:
+def _judge(
+    conn: Connection,
+    incident: int,
+    document: Mapping[str, Any],
+    events: Sequence[Mapping[str, Any]],
+) -> None:
     """Keep the last verdict of each host; when all are well the incident is mitigated."""
     row = records.get(conn, incident)
     only = document["incident"]
-    judges = document["command"] in _JUDGES_ALL or document["command"] == "diagnose"
+    judges = document["command"] in (*_JUDGES_ALL, "diagnose")
     if not document.get("finished") or not judges or (only and only != row.card):
         return
     at = milliseconds(document["finished"])
@@ -262,18 +267,31 @@ def _judge(conn: Connection, incident: int, document: Mapping[str, Any]) -> None
             same = (hosts.c.incident == incident) & (hosts.c.host == host) & newer
             conn.execute(hosts.update().where(same).values(verdict=state["verdict"], judged=at))
     judged = conn.execute(select(hosts).where(hosts.c.incident == incident)).all()
+    relapse = _relapse(row, events, [each.host for each in judged])
+    if row.mitigated is not None and relapse is not None:
+        _mitigated(conn, incident, None, relapse, document)
     well = bool(judged) and all(each.verdict in _GOOD for each in judged)
-    if well and row.mitigated is None:
-        _mitigated(conn, incident, max(each.judged for each in judged), document)
-    elif row.mitigated is not None and any(each.verdict in _BAD for each in judged):
-        _mitigated(conn, incident, None, document)
+    if well and (row.mitigated is None or relapse is not None):
+        latest = max(each.judged for each in judged)
+        _mitigated(conn, incident, latest, latest, document)
+
+
+def _relapse(
+    row: Row[Any], events: Sequence[Mapping[str, Any]], names: Sequence[str]
+) -> int | None:
+    """Return when a run found trouble on a host after the incident had been mitigated."""
+    found = (
+        milliseconds(event["time"])
+        for event in events
+        if event.get("root_causes") and event["host"] in names
+    )
+    return next((moment for moment in found if moment > (row.mitigated or 0)), None)
 
 
 def _mitigated(
-    conn: Connection, incident: int, at: int | None, document: Mapping[str, Any]
+    conn: Connection, incident: int, value: int | None, at: int, document: Mapping[str, Any]
 ) -> None:
-    conn.execute(incidents.update().where(incidents.c.id == incident).values(mitigated=at))
-    when = at or milliseconds(document["finished"])
-    text = "mitigated: probes find all its hosts well" if at else "the trouble is back"
+    conn.execute(incidents.update().where(incidents.c.id == incident).values(mitigated=value))
+    text = "mitigated: probes find all its hosts well" if value else "the trouble is back"
     run = str(document["run"])
-    records.write(conn, incident, when, "mitigated", author(document), text, run=run)
+    records.write(conn, incident, at, "mitigated", author(document), text, run=run)

@@ -161,9 +161,15 @@ def test_mitigated_until_the_trouble_is_back(record, store):
     assert record.document["mitigated"] is None
     attach.attach(store, *run(3, "healthy", begin=3, command="triage"), None)
     assert record.document["mitigated"] == time(3.1)
+    attach.attach(store, *run(5, "fixed", begin=4), None)  # it was back, and is cured again
+    assert record.document["mitigated"] == time(4.1)
+    assert [e["text"] for e in record.document["timeline"] if e["kind"] == "mitigated"] == [
+        *("mitigated: probes find all its hosts well", "the trouble is back") * 2,
+        "mitigated: probes find all its hosts well",
+    ]
     # A run that is recorded late knows less than those after it.
     attach.attach(store, *run(4, "incident", begin=1.5, command="triage", acts=False), None)
-    assert record.document["mitigated"] == time(3.1)
+    assert record.document["mitigated"] == time(4.1)
 
 
 @pytest.mark.parametrize("command", ["diagnose", "ops status"])
