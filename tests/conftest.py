@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from practice import FIRST, HOST, INVENTORY, ROOT, Practice, Ran
-from receivers import Mailbox, Receiver
+from servers import Mailbox, Receiver
 
 
 def pytest_addoption(parser):

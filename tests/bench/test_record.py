@@ -5,15 +5,13 @@ The bounds are absolute, as asked for. Run it when nothing else runs: make bench
 
 import os
 import resource
-import secrets
 import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-import sqlalchemy
+import servers
 
 from runner.incidents import clock
 from runner.incidents.store import Store
@@ -22,8 +20,6 @@ from runner.incidents.tables import entries, hosts, incidents, messages, steps
 INCIDENTS, OPEN = 10_000, 300
 ROUNDS = 7
 LIST, DUE = 0.5, 1.0  # seconds
-IMAGE = "school_mgmt/postgres"  # the lab's
-SCHEMA = Path(__file__).parents[1] / "lab/stack/database"
 KINDS = ("opened", "run", "finding", "rung", "finding", "verdict", "acknowledged", "note")
 LADDER = ((0, "on_call_engineer"), (30, "engineering_manager"))
 AUTHORS = ("ann", "bob", "eve")
@@ -136,49 +132,13 @@ def fill(url):
     return sum(map(len, found.values())) + INCIDENTS
 
 
-@pytest.fixture(scope="module")
-def server():
-    """URL of a PostgreSQL server of our own."""
-    name, password = f"runbook-bench-{os.getpid()}", secrets.token_hex(8)
-    told = {"USER": "postgres", "DB": "school_mgmt", "PASSWORD": password}
-    how = [
-        "--name",
-        name,
-        "-p",
-        "127.0.0.1::5432",
-        "-v",
-        f"{SCHEMA}:/docker-entrypoint-initdb.d:ro",
-    ]
-    how += [word for k, v in told.items() for word in ("-e", f"POSTGRES_{k}={v}")]
-    begin = ["docker", "run", "-d", "--rm", *how, IMAGE]
-    subprocess.run(begin, check=True, capture_output=True)
-    try:
-        shown = subprocess.run(
-            ["docker", "port", name, "5432"], check=True, capture_output=True, text=True
-        ).stdout
-        yield ready(f"postgresql://postgres:{password}@{shown.split()[0]}/postgres")
-    finally:
-        subprocess.run(["docker", "rm", "-fv", name], capture_output=True, check=True)
-
-
-def ready(url):
-    engine = sqlalchemy.create_engine(url.replace("://", "+psycopg://"))
-    for _ in range(240):
-        try:
-            engine.connect().close()
-            engine.dispose()
-            return url
-        except sqlalchemy.exc.OperationalError:
-            time.sleep(0.25)
-    raise AssertionError("PostgreSQL does not start")
-
-
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def url(request, tmp_path_factory):
-    if request.param == "postgresql":
-        yield request.getfixturevalue("server")
-    else:
+    if request.param == "sqlite":
         yield f"sqlite:///{tmp_path_factory.mktemp('record')}/incidents.db"
+        return
+    with servers.postgresql() as server:
+        yield server.database()
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ the command costs to begin.
 import functools
 import multiprocessing
 import os
-import socket
 import time
 from multiprocessing import forkserver
 from pathlib import Path
@@ -48,12 +47,6 @@ def at_once(work, *arguments):
     """Let a process for each of several lists of arguments do the same work at the same time."""
     gate = context.Barrier(len(arguments))
     end(*[start(through, gate, work, *each) for each in arguments])
-
-
-def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
 
 
 def through(gate, work, *arguments):

@@ -1,62 +1,29 @@
 """Fixtures for the incident record: both kinds of store, and what people are told by, for real."""
 
 import os
-import secrets
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-import sqlalchemy
+import servers
 import yaml
-from receivers import free_port
 
 from runner.incidents import clock, documents, escalation, outbox, records
 from runner.incidents.policy import parse
 from runner.incidents.store import Store
 
-IMAGE = "school_mgmt/postgres"  # the lab's; `make lab-up` builds it
 ROOT = Path(__file__).parents[2]
-SCHEMA = ROOT / "tests/lab/stack/database"
 ROLES = ["on_call_engineer", "team_lead", "engineering_manager", "cto", "ceo"]
 ROLES += ["database_admin", "infrastructure"]
 
 
 @pytest.fixture(scope="session")
 def postgresql():
-    """URL of a real PostgreSQL server, without a database."""
-    name, port = f"runbook-record-{os.getpid()}", free_port()
-    password = secrets.token_hex(8)
-    how = {"USER": "postgres", "DB": "school_mgmt", "PASSWORD": password}
-    publish = ["-p", f"127.0.0.1:{port}:5432", "-v", f"{SCHEMA}:/docker-entrypoint-initdb.d:ro"]
-    publish += [word for k, v in how.items() for word in ("-e", f"POSTGRES_{k}={v}")]
-    started = subprocess.run(
-        ["docker", "run", "-d", "--rm", "--name", name, *publish, IMAGE],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if started.returncode != 0:
-        pytest.fail(f"no PostgreSQL for the tests: make lab-up; {started.stderr}")
-    url = f"postgresql+psycopg://postgres:{password}@127.0.0.1:{port}"
-    try:
-        wait_for(f"{url}/postgres")
-        yield url
-    finally:
-        subprocess.run(["docker", "rm", "-fv", name], capture_output=True, check=True)
-
-
-def wait_for(url):
-    engine = sqlalchemy.create_engine(url)
-    for _ in range(240):
-        try:
-            engine.connect().close()
-            break
-        except sqlalchemy.exc.OperationalError:
-            time.sleep(0.25)
-    engine.dispose()
+    """A real PostgreSQL server."""
+    with servers.postgresql() as server:
+        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -64,12 +31,7 @@ def url(request, tmp_path):
     """URL of an empty store of each kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'incidents.db'}"
-    server, name = request.getfixturevalue("postgresql"), f"record_{secrets.token_hex(4)}"
-    engine = sqlalchemy.create_engine(f"{server}/postgres", isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
-    engine.dispose()
-    return f"{server}/{name}".replace("+psycopg", "")
+    return request.getfixturevalue("postgresql").database()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 import children
 import pytest
+import servers
 import sqlalchemy
 from click.testing import CliRunner
 from test_attach import keep, run
@@ -272,14 +273,14 @@ def test_a_store_that_is_no_url(quick, store):
 
 
 def test_a_store_that_is_down_keeps_its_password(quick):
-    port = children.free_port()
+    port = servers.free_port()
     for given in (f"ann:{CANARY}@127.0.0.1:{port}/x", f"ann@127.0.0.1:{port}/x?password={CANARY}"):
         line = one_line(quick("incident", "list", store=f"postgresql://{given}"), 1, f":{port}/x")
         assert CANARY not in line
 
 
 def test_a_wrong_password_is_not_told(quick, postgresql):
-    host = postgresql.rpartition("@")[2]
+    host = postgresql.address
     for given in (
         f"postgres:{CANARY}@{host}/postgres",
         f"postgres@{host}/postgres?password={CANARY}",
@@ -293,7 +294,7 @@ def test_a_wrong_password_is_not_told(quick, postgresql):
 def test_a_run_while_the_store_is_down_is_recorded_later(store, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     facts, events = run(1, "not_fixed")
-    down = Options(store=f"postgresql://127.0.0.1:{children.free_port()}/x")
+    down = Options(store=f"postgresql://127.0.0.1:{servers.free_port()}/x")
     attended = attendance.Attendance(facts["run"], "new", down)
     keep(facts, events)
     with pytest.raises(StoreError, match="cannot be used"):
@@ -352,7 +353,7 @@ def test_a_time_without_a_zone_is_the_machines(command, store):
 def test_addresses_stand_nowhere(command, store, inventory, receiver, tmp_path):
     secret = f"{CANARY}path"
     token = f"{CANARY}user:{CANARY}pass@127.0.0.1:{{}}/{secret}?+X-Token={CANARY}token"
-    closed = children.free_port()
+    closed = servers.free_port()
     people = {
         "on_call_engineer": {
             "title": "Engineer",
