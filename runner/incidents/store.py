@@ -80,9 +80,8 @@ class Store:
 
     def _migrate(self) -> None:
         """Bring the tables to what this version needs, unless they are; one at a time."""
-        with self.read() as connection:
-            if _revision(connection) == HEAD:
-                return
+        if self._is_current():
+            return
         with self.write() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATING})"))
@@ -92,10 +91,23 @@ class Store:
             if found != HEAD:
                 _upgrade(connection)
 
+    def _is_current(self) -> bool:
+        """Ask the short way first: whether there is a table costs more than what stands in it."""
+        missing = exc.OperationalError if self._engine.name == "sqlite" else exc.ProgrammingError
+        try:
+            with self._engine.connect().execution_options(writes=False) as connection:
+                return _written(connection) == HEAD
+        except missing:
+            return False
+
 
 def _revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
+    return _written(connection)
+
+
+def _written(connection: Connection) -> str | None:
     found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     return None if found is None else str(found)
 
