@@ -13,8 +13,8 @@ LAB := tests/lab/lab
 # Tests that need no practice host; that need both at once; and that break one of them, and nothing
 # else: as many of these at a time as there are hosts.
 HOSTLESS := tests/unit tests/record tests/pages
-TOGETHER := $(addprefix tests/,incidents/test_runs.py incidents/test_secrets.py operations/test_operations.py)
-ALONE := tests/lab tests/incidents tests/operations
+TOGETHER := $(addprefix tests/,lab incidents/test_runs.py incidents/test_secrets.py operations/test_operations.py)
+ALONE := tests/incidents tests/operations
 READY := $(VENV)/.ready
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
