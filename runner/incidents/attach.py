@@ -7,6 +7,7 @@ to do it twice changes nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -23,6 +24,45 @@ from runner.incidents.timeline import entries_of, milliseconds
 _GOOD = ("fixed", "healthy")
 _BAD = ("incident", "not_fixed", "refused")
 _JUDGES_ALL = ("triage", "plan", "remediate")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as its files tell of it."""
+
+    document: Mapping[str, Any]
+    events: Sequence[Mapping[str, Any]]
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+        return str(self.document["run"])
+
+    @property
+    def author(self) -> str:
+        """Who ran it."""
+        return str(self.document.get("author") or "unknown")
+
+    @property
+    def verdicts(self) -> dict[str, str]:
+        """What it said of each host in the end; nothing where it was killed."""
+        return {host: state["verdict"] for host, state in self.document["hosts"].items()}
+
+    @property
+    def hosts(self) -> list[str]:
+        """Its hosts; of one that was killed those that its journal knows."""
+        return list(self.verdicts) or sorted({str(event["host"]) for event in self.events})
+
+    @property
+    def began(self) -> int:
+        """When it began, in milliseconds since the epoch."""
+        return milliseconds(self.document["started"])
+
+    @property
+    def ended(self) -> int:
+        """When it ended, or was last heard of."""
+        last = [event["time"] for event in self.events[-1:]] or [self.document["started"]]
+        return max(self.began, milliseconds(self.document.get("finished") or last[0]))
 
 
 def catch_up(store: Store) -> list[int]:
@@ -75,51 +115,33 @@ def attach(
     wanted: str | None,
 ) -> list[int]:
     """Write a run into the incidents that it belongs to; return their ids."""
+    run = Run(document, events)
     with store.write() as conn:
-        found = _incidents(conn, document, events, wanted)
-        named = wanted not in (None, "new")
+        found = _incidents(conn, run, wanted)
         for incident in found:
             row = records.get(conn, incident)
-            mine = _hosts_of(row, document, events, records.hosts_of(conn, incident), named=named)
+            mine = _hosts_of(row, run, records.hosts_of(conn, incident), named=_names_one(wanted))
             records.add_hosts(conn, incident, mine)
-            _attach(conn, incident, document, events, mine)
+            _attach(conn, incident, run, mine)
         return found
 
 
-def _incidents(
-    conn: Connection,
-    document: Mapping[str, Any],
-    events: Sequence[Mapping[str, Any]],
-    wanted: str | None,
-) -> list[int]:
-    if wanted not in (None, "new"):
+def _names_one(wanted: str | None) -> bool:
+    return wanted not in (None, "new")
+
+
+def _incidents(conn: Connection, run: Run, wanted: str | None) -> list[int]:
+    if _names_one(wanted):
         return [records.find(conn, str(wanted))]
-    names = _hosts_in(document, events)
-    began = milliseconds(document["started"])
-    ended = milliseconds(document["finished"] or events[-1]["time"]) if events else began
-    found = records.open_on(conn, names, began, max(began, ended))
-    mine = select(incidents.c.id).where(incidents.c.opened_by_run == document["run"])
+    found = records.open_on(conn, run.hosts, run.began, run.ended)
+    mine = select(incidents.c.id).where(incidents.c.opened_by_run == run.id)
     found += [number for number in conn.scalars(mine) if number not in found]
-    if found or wanted is None:
+    first = next((event for event in run.events if event.get("root_causes")), None)
+    if found or wanted is None or first is None:
         return found
-    for event in events:
-        if event.get("root_causes"):
-            at, by = milliseconds(event["time"]), author(document)
-            known = event.get("incidents") or {}
-            causes = [str(name) for name in event["root_causes"]]
-            found = [_open(conn, document["run"], str(event["host"]), causes, known, by, at)]
-            break
-    return found
-
-
-def _hosts_in(document: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the hosts of a run; of one that was killed those that its journal knows."""
-    return list(document["hosts"]) or sorted({str(event["host"]) for event in events})
-
-
-def author(document: Mapping[str, Any]) -> str:
-    """Name who ran a run."""
-    return str(document.get("author") or "unknown")
+    causes = [str(name) for name in first["root_causes"]]
+    known, at = first.get("incidents") or {}, milliseconds(first["time"])
+    return [_open(conn, run.id, str(first["host"]), causes, known, run.author, at)]
 
 
 def _open(
@@ -152,72 +174,52 @@ def _severity(known: Mapping[str, Any], name: str) -> str:
     return found if found in SEVERITIES else SEVERITIES[0]
 
 
-def _attach(
-    conn: Connection,
-    incident: int,
-    document: Mapping[str, Any],
-    events: Sequence[Mapping[str, Any]],
-    mine: list[str],
-) -> None:
-    run, by = str(document["run"]), author(document)
+def _attach(conn: Connection, incident: int, run: Run, mine: list[str]) -> None:
     row = records.get(conn, incident)
-    known = set(conn.scalars(select(runs.c.run).where(runs.c.incident == incident)))
-    if run not in known:
-        conn.execute(runs.insert().values(incident=incident, run=run))
-    for entry in entries_of(document, events):
+    if run.id not in records.runs_of(conn, incident):
+        conn.execute(runs.insert().values(incident=incident, run=run.id))
+    for entry in entries_of(run.document, run.events):
         if entry.host is None or entry.host in mine:
             records.write(
                 conn,
                 incident,
                 entry.at,
                 entry.kind,
-                by,
+                run.author,
                 entry.text,
-                run=run,
+                run=run.id,
                 host=entry.host,
-                key=f"run:{run}:{entry.key}",
+                key=f"run:{run.id}:{entry.key}",
                 data=entry.data,
             )
     if row.resolved is None:
-        _raise_severity(conn, incident, document, events)
-        _progress(conn, incident, events, mine)
-        _judge(conn, incident, document, events)
+        _raise_severity(conn, incident, run)
+        _progress(conn, incident, run, mine)
+        _judge(conn, incident, run)
 
 
-def _hosts_of(
-    row: Row[Any],
-    document: Mapping[str, Any],
-    events: Sequence[Mapping[str, Any]],
-    already: list[str],
-    *,
-    named: bool,
-) -> list[str]:
+def _hosts_of(row: Row[Any], run: Run, already: list[str], *, named: bool) -> list[str]:
     """Return the hosts of a run that belong to an incident.
 
     All of them when the run has named it; else its own, and of the run that opened it those in
     trouble as well.
     """
-    opened_here = row.opened_by_run == document["run"]
+    opened_here = row.opened_by_run == run.id
     return [
         host
-        for host in _hosts_in(document, events)
+        for host in run.hosts
         if named
         or host in already
-        or (opened_here and document["hosts"].get(host, {}).get("verdict", "healthy") != "healthy")
+        or (opened_here and run.verdicts.get(host, "healthy") != "healthy")
     ]
 
 
-def _raise_severity(
-    conn: Connection,
-    incident: int,
-    document: Mapping[str, Any],
-    events: Sequence[Mapping[str, Any]],
-) -> None:
+def _raise_severity(conn: Connection, incident: int, run: Run) -> None:
     """Take the graver severity that a root cause's card has, unless a person has set one."""
     row = records.get(conn, incident)
     causes = [
         (_severity(event.get("incidents") or {}, str(name)), str(name))
-        for event in events
+        for event in run.events
         for name in event.get("root_causes") or []
     ]
     if row.severity_by_person or not causes or min(causes)[0] >= row.severity:
@@ -227,18 +229,15 @@ def _raise_severity(
     values = {"severity": severity, "severity_reason": reason, "card": name}
     conn.execute(incidents.update().where(incidents.c.id == incident).values(values))
     records.rearm(conn, incident)
-    at = milliseconds(document["finished"] or document["started"])
     data = {"field": "severity", "from": row.severity, "to": severity, "reason": reason}
     text = f"severity: {severity} (was {row.severity}); {reason}"
-    records.write(conn, incident, at, "changed", author(document), text, data=data)
+    records.write(conn, incident, run.ended, "changed", run.author, text, data=data)
 
 
-def _progress(
-    conn: Connection, incident: int, events: Sequence[Mapping[str, Any]], mine: list[str]
-) -> None:
+def _progress(conn: Connection, incident: int, run: Run, mine: list[str]) -> None:
     """Move the status on as far as the run shows; never back."""
     row = records.get(conn, incident)
-    seen = [event for event in events if event["host"] in mine]
+    seen = [event for event in run.events if event["host"] in mine]
     status = row.status
     if status == "investigating" and any(event.get("root_causes") for event in seen):
         status = "identified"
@@ -248,50 +247,39 @@ def _progress(
         conn.execute(incidents.update().where(incidents.c.id == incident).values(status=status))
 
 
-def _judge(
-    conn: Connection,
-    incident: int,
-    document: Mapping[str, Any],
-    events: Sequence[Mapping[str, Any]],
-) -> None:
+def _judge(conn: Connection, incident: int, run: Run) -> None:
     """Keep the last verdict of each host; when all are well the incident is mitigated."""
     row = records.get(conn, incident)
-    only = document["incident"]
-    judges = document["command"] in (*_JUDGES_ALL, "diagnose")
-    if not document.get("finished") or not judges or (only and only != row.card):
+    only = run.document["incident"]
+    judges = run.document["command"] in (*_JUDGES_ALL, "diagnose")
+    if not run.document.get("finished") or not judges or (only and only != row.card):
         return
-    at = milliseconds(document["finished"])
-    for host, state in document["hosts"].items():
-        if state["verdict"] in _GOOD + _BAD:
-            newer = (hosts.c.judged.is_(None)) | (hosts.c.judged < at)
+    for host, verdict in run.verdicts.items():
+        if verdict in _GOOD + _BAD:
+            newer = (hosts.c.judged.is_(None)) | (hosts.c.judged < run.ended)
             same = (hosts.c.incident == incident) & (hosts.c.host == host) & newer
-            conn.execute(hosts.update().where(same).values(verdict=state["verdict"], judged=at))
+            conn.execute(hosts.update().where(same).values(verdict=verdict, judged=run.ended))
     judged = conn.execute(select(hosts).where(hosts.c.incident == incident)).all()
-    relapse = _relapse(row, events, [each.host for each in judged])
+    relapse = _relapse(row, run, [each.host for each in judged])
     if row.mitigated is not None and relapse is not None:
-        _mitigated(conn, incident, None, relapse, document)
+        _mitigated(conn, incident, None, relapse, run)
     well = bool(judged) and all(each.verdict in _GOOD for each in judged)
     if well and (row.mitigated is None or relapse is not None):
         latest = max(each.judged for each in judged)
-        _mitigated(conn, incident, latest, latest, document)
+        _mitigated(conn, incident, latest, latest, run)
 
 
-def _relapse(
-    row: Row[Any], events: Sequence[Mapping[str, Any]], names: Sequence[str]
-) -> int | None:
+def _relapse(row: Row[Any], run: Run, names: Sequence[str]) -> int | None:
     """Return when a run found trouble on a host after the incident had been mitigated."""
     found = (
         milliseconds(event["time"])
-        for event in events
+        for event in run.events
         if event.get("root_causes") and event["host"] in names
     )
     return next((moment for moment in found if moment > (row.mitigated or 0)), None)
 
 
-def _mitigated(
-    conn: Connection, incident: int, value: int | None, at: int, document: Mapping[str, Any]
-) -> None:
+def _mitigated(conn: Connection, incident: int, value: int | None, at: int, run: Run) -> None:
     conn.execute(incidents.update().where(incidents.c.id == incident).values(mitigated=value))
     text = "mitigated: probes find all its hosts well" if value else "the trouble is back"
-    run = str(document["run"])
-    records.write(conn, incident, at, "mitigated", author(document), text, run=run)
+    records.write(conn, incident, at, "mitigated", run.author, text, run=run.id)
