@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -101,17 +102,24 @@ def update(
 
 
 def _tell_update(at: Any, number: int, form: str, *, send: bool, dry_run: bool) -> int:
-    told = at.status_update(number, form, send=send and not dry_run)
+    sends = send and not dry_run
+    told = at.status_update(number, form, send=sends)
+    if at.options.format == "text":
+        click.echo(told["text"])
+        _say_recipients(told["to"], sends=sends, dry_run=dry_run)
+    if sends:
+        return _deliver(at, told)
     if at.options.format == "json":
         click.echo(json.dumps(told, indent=2, ensure_ascii=False))
-        return 0
-    click.echo(told["text"])
-    if send and not dry_run and not told["to"]:
+    return 0
+
+
+def _say_recipients(to: list[str], *, sends: bool, dry_run: bool) -> None:
+    if sends and not to:
         click.echo("runbook: nothing is new; not sent (say what is with --note)", err=True)
-    elif send or dry_run:
+    elif sends or dry_run:
         would = "would go to" if dry_run else "goes to"
-        click.echo(f"{would}: {', '.join(told['to']) or 'nobody'}", err=True)
-    return _deliver(at) if send and not dry_run else 0
+        click.echo(f"{would}: {', '.join(to) or 'nobody'}", err=True)
 
 
 @incident.command(epilog=example("runbook incident ack 7"))
@@ -192,14 +200,18 @@ def _indented(text: str) -> str:
     return "".join(f"    {line}\n" for line in text.splitlines())
 
 
-def _deliver(at: Any) -> int:
-    """Send what is queued; say who could not be told, and what to call instead."""
+def _deliver(at: Any, facts: Mapping[str, Any] | None = None) -> int:
+    """Send what is queued; say who could not be told, and what to call instead.
+
+    `facts` stand in the JSON document as well.
+    """
     report = at.deliver()
     for line in dict.fromkeys(report.not_told):
         click.echo(f"runbook: {line}", err=True)
     if at.options.format == "json":
         sent = {"sent": report.sent, "waiting": report.waiting, "failed": report.failed}
-        click.echo(json.dumps({**sent, "not_told": report.not_told}, indent=2))
+        document = {**(facts or {}), **sent, "not_told": report.not_told}
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
     return 4 if report.not_told else 0
 
 

@@ -218,9 +218,9 @@ class Desk:
         else:
             policy = self._policy(number)
             with self._store.undone() as conn:
-                before = documents.document(conn, number)["messages"]
+                before = len(escalation.queued(conn, number))
                 self._ask_for(conn, number, policy, role)
-                rows = escalation.queued(conn, number)[len(before) :]
+                rows = escalation.queued(conn, number)[before:]
         shown = ("incident", "kind", "role", "channel", "subject", "body")
         return [{name: getattr(row, name) for name in shown} for row in rows]
 

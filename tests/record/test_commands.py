@@ -87,6 +87,16 @@ def test_updating_prints_the_status_update_and_sends_it_once(run, receiver):
     assert "| **IMPACT** | all |" in run("update", 1, "--form", "markdown").stdout
 
 
+def test_an_update_is_sent_as_json_too_and_told_in_one_document(run, receiver):
+    run("open", "x", "--severity", "SEV2")
+    told = json.loads(run("update", 1, "--send", "--format", "json").stdout)
+    assert told["to"] == ["engineering_manager", "on_call_engineer"]
+    assert (len(told["sent"]), told["not_told"]) == (2, [])
+    assert receiver.names()[1:] == told["to"]
+    dry = json.loads(run("update", 1, "--dry-run", "--format", "json").stdout)
+    assert "sent" not in dry
+
+
 def test_a_new_severity_needs_its_reason(run):
     run("open", "x", "--severity", "SEV2")
     assert "needs its --reason" in run("update", 1, "--severity", "SEV1", code=2).stderr
