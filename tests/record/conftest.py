@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import children
 import pytest
 import servers
 import yaml
@@ -174,3 +175,12 @@ class Record:
 @pytest.fixture
 def record(at, store, people):
     return Record(store, people)
+
+
+@pytest.fixture
+def facts(receiver):
+    """What the role `response` would tell to a process of children.py: people who can be told."""
+    contacts = children.told()["contacts"]
+    for role, contact in contacts.items():
+        contact["notify"] = [receiver.address(role)]
+    return children.told(contacts=contacts)

@@ -41,14 +41,6 @@ def hesitant(receiver, chance, monkeypatch):
     return receiver
 
 
-@pytest.fixture
-def facts(receiver):
-    contacts = children.told()["contacts"]
-    for role, contact in contacts.items():
-        contact["notify"] = [receiver.address(role)]
-    return children.told(contacts=contacts)
-
-
 def open_some(store, number):
     at = clock.now() - AGE
     for each in range(INCIDENTS):

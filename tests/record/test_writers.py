@@ -4,7 +4,6 @@ import json
 from collections import Counter
 
 import children
-import pytest
 from sqlalchemy import func, select
 from test_attach import CARD, run
 
@@ -90,14 +89,6 @@ def test_one_acknowledges(url):
     children.at_once(children.acknowledge, *[(url, number, name) for name in NAMES])
     (who,) = column(store, entries.c.author, entries.c.kind == "acknowledged")
     assert column(store, incidents.c.acknowledged_by) == [who]
-
-
-@pytest.fixture
-def facts(receiver):
-    contacts = children.told()["contacts"]
-    for role, contact in contacts.items():
-        contact["notify"] = [receiver.address(role)]
-    return children.told(contacts=contacts)
 
 
 def judge_pages(store, receiver, count):
