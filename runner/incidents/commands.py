@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +233,13 @@ def resolve(incident: str, resolution: str, at: str | None, send: bool, options:
     return _show(here.document(number), options)
 
 
+def _date(_context: click.Context, _option: click.Parameter, given: str | None) -> str | None:
+    try:
+        return given and datetime.strptime(given, "%Y-%m-%d").date().isoformat()
+    except ValueError as error:
+        raise BadInputError(f"--deadline {given!r} is no date, as 2026-12-01") from error
+
+
 @incident.command(
     epilog=example(
         "runbook incident review 7",
@@ -247,7 +254,7 @@ def resolve(incident: str, resolution: str, at: str | None, send: bool, options:
 @option("--add", metavar="TEXT", help="Add an action item.")
 @option("--item", type=int, metavar="N", help="Change this action item.")
 @option("--owner", help="Of the action item.")
-@option("--deadline", metavar="DATE", help="Of the action item, as 2026-12-01.")
+@option("--deadline", metavar="DATE", callback=_date, help="Of the action item, as 2026-12-01.")
 @option("--done", is_flag=True, help="The action item is done.")
 @option("--state", type=click.Choice(_STATES), help="Move the review on.")
 @option("--output", type=click.Path(file_okay=False, path_type=Path), help="Where to write it.")
@@ -269,8 +276,6 @@ def review(
 
     if (add is None and item is None) and (owner or deadline or done):
         raise BadInputError("--owner, --deadline and --done belong to --add or --item")
-    if deadline and not re.fullmatch(r"\d{4}-\d\d-\d\d", deadline):
-        raise BadInputError(f"--deadline {deadline!r} is no date, as 2026-12-01")
     at = desk.Desk(options)
     number = at.find(incident)
     at.review(number, texts, add, item, {"owner": owner, "deadline": deadline}, done, state)

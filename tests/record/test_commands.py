@@ -156,6 +156,7 @@ def test_the_whole_way_to_a_closed_review(run, tmp_path):
     [
         (["--owner", "ann"], "belong to --add or --item"),
         (["--add", "x", "--deadline", "soon"], "is no date"),
+        (["--add", "x", "--deadline", "2026-99-99"], "is no date"),
         (["--item", "7", "--done"], "has no action item 7"),
     ],
 )
