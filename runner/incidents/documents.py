@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from runner import catalog
 from runner.errors import RunbookError
@@ -25,7 +25,8 @@ def summaries(conn: Connection, *, newest: int | None = 50) -> list[dict[str, An
     ended = conn.execute(select(incidents).where(~still).order_by(order).limit(newest)).all()
     rows = sorted([*open_ones, *ended], key=lambda row: -int(row.id))
     names = _hosts(conn, [row.id for row in rows])
-    return [_summary(row, names[row.id], now) for row in rows]
+    late = _items_overdue(conn, now)
+    return [_summary(row, names[row.id], late.get(row.id, 0), now) for row in rows]
 
 
 def _hosts(conn: Connection, ids: list[int]) -> dict[int, list[str]]:
@@ -38,7 +39,19 @@ def _hosts(conn: Connection, ids: list[int]) -> dict[int, list[str]]:
     return found
 
 
-def _summary(row: Row[Any], names: list[str], now: int) -> dict[str, Any]:
+def _items_overdue(conn: Connection, now: int) -> dict[int, int]:
+    """Return how many action items of each incident should have been done by now."""
+    late = items.c.done.is_(None) & (items.c.deadline < _today(now))
+    counted = select(items.c.incident, func.count()).where(late).group_by(items.c.incident)
+    return {row[0]: row[1] for row in conn.execute(counted)}
+
+
+def _today(now: int) -> str:
+    """Return the date in UTC; a deadline lasts until its day ends there."""
+    return str(clock.text(now))[:10]
+
+
+def _summary(row: Row[Any], names: list[str], late: int, now: int) -> dict[str, Any]:
     return {
         "id": row.id,
         "title": row.title,
@@ -56,6 +69,7 @@ def _summary(row: Row[Any], names: list[str], now: int) -> dict[str, Any]:
             "state": row.review_state,
             "due": clock.text(row.review_due),
             "overdue": review_overdue(row, now),
+            "items_overdue": late,
         },
         "measures": {
             "detect": _seconds(row.began, row.detected),
@@ -89,7 +103,10 @@ def _seconds(begin: int | None, end: int | None) -> float | None:
 def document(conn: Connection, incident: int) -> dict[str, Any]:
     """Return everything that is known of an incident; NothingMatchedError when there is none."""
     row = records.get(conn, incident, hold=False)
-    summary = _summary(row, records.hosts_of(conn, incident), clock.now())
+    now = clock.now()
+    action_items = _items(conn, incident, now)
+    late = sum(item["overdue"] for item in action_items)
+    summary = _summary(row, records.hosts_of(conn, incident), late, now)
     return {
         "schema": 1,
         **summary,
@@ -107,7 +124,7 @@ def document(conn: Connection, incident: int) -> dict[str, Any]:
             "resolution": row.resolution,
             "prevention": row.prevention,
             "checklist": checklist(row.card),
-            "items": _items(conn, incident),
+            "items": action_items,
         },
     }
 
@@ -165,7 +182,7 @@ def _timeline(conn: Connection, incident: int) -> list[dict[str, Any]]:
     ]
 
 
-def _items(conn: Connection, incident: int) -> list[dict[str, Any]]:
+def _items(conn: Connection, incident: int, now: int) -> list[dict[str, Any]]:
     return [
         {
             "id": item.id,
@@ -173,6 +190,7 @@ def _items(conn: Connection, incident: int) -> list[dict[str, Any]]:
             "owner": item.owner,
             "deadline": item.deadline,
             "done": clock.text(item.done),
+            "overdue": not item.done and bool(item.deadline) and item.deadline < _today(now),
         }
         for item in _of(conn, items, incident, items.c.id)
     ]

@@ -60,6 +60,8 @@ def _overdue(each: Mapping[str, Any]) -> Iterator[str]:
         yield f"status update overdue since {_time(each['update_due'])}"
     if each["review"]["overdue"]:
         yield f"review overdue since {_time(each['review']['due'])}"
+    if count := each["review"]["items_overdue"]:
+        yield f"{count} action item{'s' if count > 1 else ''} overdue"
 
 
 def document(known: Mapping[str, Any]) -> None:

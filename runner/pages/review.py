@@ -22,7 +22,7 @@ SUMMARY: dict[str, Any] = {
     "status": "not known",
     "hosts": [],
     "update_overdue": False,
-    "review": {"state": "none", "due": None, "overdue": False},
+    "review": {"state": "none", "due": None, "overdue": False, "items_overdue": 0},
     "measures": dict.fromkeys(("detect", "acknowledge", "mitigate", "resolve")),
 }
 _INCIDENT: dict[str, Any] = {
@@ -60,7 +60,7 @@ _MESSAGE: dict[str, Any] = {
     **dict.fromkeys(("created", "sent")),
     "attempts": 0,
 }
-_ITEM = dict.fromkeys(("text", "owner", "deadline", "done"))
+_ITEM = {**dict.fromkeys(("text", "owner", "deadline", "done")), "overdue": False}
 _LANES = {
     "Runs and findings": ("run", "finding", "evidence", "verdict"),
     "Rungs": ("rung",),

@@ -3,7 +3,7 @@
 import pytest
 
 from runner.errors import NothingMatchedError, RefusedError
-from runner.incidents import clock, records, review
+from runner.incidents import clock, documents, records, review
 
 TEXTS = {
     "root_cause": "no restart policy",
@@ -105,3 +105,21 @@ def test_a_small_incident_needs_no_review_but_may_have_one(record):
     assert record.document["review"]["state"] == "none"
     record.do(review.write, "ann", root_cause="a typo")
     assert record.document["review"]["state"] == "draft"
+
+
+def test_an_action_item_is_overdue_from_the_day_after_its_deadline_until_it_is_done(resolved):
+    today = clock.text(clock.now())[:10]
+    number = resolved.do(review.add_item, "ann", "alert", "ann", today)
+    resolved.do(review.add_item, "ann", "some day", None, None)
+
+    def told():
+        found = resolved.document["review"]
+        (listed,) = resolved.do(lambda conn, _: documents.summaries(conn))
+        assert listed["review"]["items_overdue"] == found["items_overdue"]
+        return [item["overdue"] for item in found["items"]]
+
+    assert told() == [False, False]
+    resolved.do(review.change_item, "ann", number, deadline="2020-02-29")
+    assert told() == [True, False]
+    resolved.do(review.change_item, "ann", number, done=True)
+    assert told() == [False, False]

@@ -203,6 +203,17 @@ def test_the_review_in_markdown_says_all_six_points_and_what_is_missing():
     assert "e3709120ae3bcb9fbd0783266144aeb53626f89a110c66933aa9efd8327c55f1 |\n" in text
 
 
+def test_an_action_item_that_is_overdue_is_marked_on_every_page():
+    document = sample.incident()
+    document["review"]["items"][0]["overdue"] = True
+    assert "| mira | 2026-12-04 | **overdue** |" in pages.review_markdown(document)
+    assert '<span class="state bad">Overdue</span></td></tr>' in pages.review_html(document)
+    listed = sample.summaries()
+    assert "action items overdue" not in pages.overview_html(listed, sample.NOW)
+    listed[0]["review"]["items_overdue"] = 2
+    assert "2 action items overdue" in pages.overview_html(listed, sample.NOW)
+
+
 def test_page_and_markdown_have_the_same_entries():
     document = sample.incident()
     page = pages.review_html(document)
