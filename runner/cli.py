@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
-import json
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
@@ -22,11 +20,12 @@ from runner.options import (
     card_format_option,
     example,
     format_option,
-    html_option,
     record_option,
     run_options,
     yes_option,
 )
+from runner.output import tell
+from runner.runs import runs
 
 _CANCELLED = 130
 _ALLOCATIONS = 100_000  # between two collections; the default is 700
@@ -81,7 +80,7 @@ def list_(format: str) -> int:
     facts = ("title", "severity")
     cards = [(name, catalog.card(name)) for name in catalog.names()]
     found = [{"incident": name, **{k: card.get(k) for k in facts}} for name, card in cards]
-    return _tell(found, format, "cards", "show_list")
+    return tell(found, format, "cards", "show_list")
 
 
 @cli.command(
@@ -94,7 +93,7 @@ def show(incident: str, format: str) -> int:
     from runner import catalog
 
     card = catalog.full_card(catalog.resolve(incident))
-    return _tell(card, format, "cards", "show_page" if format == "markdown" else "show_card")
+    return tell(card, format, "cards", "show_page" if format == "markdown" else "show_card")
 
 
 @cli.command(
@@ -147,42 +146,7 @@ def remediate(
     return _carry_out("remediate", incident, options, record=record, yes=yes, allow=allow)
 
 
-@cli.group(epilog=example("runbook runs list", "runbook runs show last"))
-def runs() -> None:
-    """Look at past runs."""
-
-
-@runs.command("list", epilog=example("runbook runs list"))
-@format_option
-def runs_list(format: str) -> int:
-    """List the runs, newest first."""
-    from runner import store
-
-    return _tell(store.all_runs(), format, "report", "runs")
-
-
-@runs.command(
-    "show",
-    epilog=example("runbook runs show last", "runbook runs show 20261123T0415 --format json"),
-)
-@click.argument("run")
-@html_option
-@format_option
-def runs_show(run: str, html: Path | None, format: str) -> int:
-    """Show a run by its id, the beginning of its id, or `last`."""
-    from runner import store
-
-    found = store.find(run)
-    if html is None:
-        return _tell(found, format, "report", "show")
-    from runner import pages
-
-    html.write_text(pages.run_html(found), encoding="utf-8")
-    click.echo(str(html))
-    return 0
-
-
-for group in (ops, incident, contacts, doctor):
+for group in (ops, runs, incident, contacts, doctor):
     cli.add_command(group)
 
 
@@ -192,17 +156,6 @@ def _carry_out(command: str, incident: str | None, options: Options, **how: Any)
 
     name = catalog.resolve(incident) if incident is not None else None
     return carry_out(Order(command, name, options, acts=command == "remediate", **how))
-
-
-def _tell(facts: object, form: str, module: str, function: str) -> int:
-    """Print facts as JSON, or with a function of a module that is imported only for that."""
-    if form == "json":
-        click.echo(json.dumps(facts, indent=2, default=str, ensure_ascii=False))
-        return 0
-    from importlib import import_module
-
-    getattr(import_module(f"runner.{module}"), function)(facts)
-    return 0
 
 
 def main() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.options import Options, example, run_options
+from runner.output import tell_json
 
 if TYPE_CHECKING:
     from runner.checkup import Check
@@ -38,7 +38,7 @@ def doctor(options: Options) -> int:
     code = exit_code(checks, run)
     if options.format == "json":
         found = {"schema": 1, "checks": [asdict(check) for check in checks], "exit_code": code}
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        tell_json(found)
     else:
         from runner.checkup.show import show
 

@@ -21,6 +21,7 @@ from runner.events import Event
 from runner.hosts import HostState, advance
 from runner.narration import entry, worth_keeping
 from runner.options import Options
+from runner.output import tell_json
 from runner.run import Job, actionable, conclude, document, opening, refuse
 
 NOT_CONFIRMED = "not confirmed; add --yes to remediate without a question"
@@ -268,9 +269,7 @@ def _print(
     final: Mapping[str, Any], form: str, show: Callable[[Mapping[str, Any]], None] | None
 ) -> None:
     if form == "json":
-        import json
-
-        click.echo(json.dumps(final, indent=2, default=str, ensure_ascii=False))
+        tell_json(final)
         return
     if final["error"] and not final["hosts"]:
         click.echo(f"runbook: {final['error']}", err=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 
 from runner.errors import BadInputError, RunbookError
 from runner.options import Command, Options, example, html_option, option, shared_options
+from runner.output import tell, tell_json
 
 _SEVERITY = click.Choice(["SEV1", "SEV2", "SEV3", "SEV4"], case_sensitive=False)
 _STATES = ["draft", "in_review", "reviewed", "closed"]
@@ -110,7 +110,7 @@ def _tell_update(at: Any, number: int, form: str, *, send: bool, dry_run: bool) 
     if sends:
         return _deliver(at, told)
     if at.options.format == "json":
-        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        tell_json(told)
     return 0
 
 
@@ -186,7 +186,7 @@ def _watch(at: Any) -> int:
 
 def _show_messages(found: list[dict[str, Any]], options: Options) -> int:
     if options.format == "json":
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        tell_json(found)
         return 0
     for message in found:
         click.echo(f"to {message['role']} by {message['channel']}: {message['subject']}")
@@ -211,7 +211,7 @@ def _deliver(at: Any, facts: Mapping[str, Any] | None = None) -> int:
     if at.options.format == "json":
         sent = {"sent": report.sent, "waiting": report.waiting, "failed": report.failed}
         document = {**(facts or {}), **sent, "not_told": report.not_told}
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        tell_json(document)
     return 4 if report.not_told else 0
 
 
@@ -281,9 +281,7 @@ def review(
     at.review(number, texts, add, item, {"owner": owner, "deadline": deadline}, done, state)
     written = [str(path) for path in at.write_review(number, output)]
     if options.format == "json":
-        click.echo(
-            json.dumps({"files": written, "review": at.document(number)["review"]}, indent=2)
-        )
+        tell_json({"files": written, "review": at.document(number)["review"]})
     else:
         click.echo("\n".join(written))
     return 0
@@ -301,13 +299,7 @@ def list_(all: bool, html: Path | None, options: Options) -> int:
     found = at.summaries(everything=all or html is not None)
     if html is not None:
         return at.write_overview(found, html)
-    if options.format == "json":
-        click.echo(json.dumps(found, indent=2, ensure_ascii=False))
-        return 0
-    from runner.incidents import shown
-
-    shown.summaries(found)
-    return 0
+    return tell(found, options.format, "incidents.shown", "summaries")
 
 
 @incident.command(epilog=example("runbook incident show last", "runbook incident show 7"))
@@ -322,13 +314,7 @@ def show(incident: str, options: Options) -> int:
 
 
 def _show(document: dict[str, Any], options: Options) -> int:
-    if options.format == "json":
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
-        return 0
-    from runner.incidents import shown
-
-    shown.document(document)
-    return 0
+    return tell(document, options.format, "incidents.shown", "document")
 
 
 @click.command(epilog=example("runbook contacts -i inventory.yml"))
@@ -341,7 +327,7 @@ def contacts(options: Options) -> int:
 
     known = policy.by_hosts(policy.load(options))
     if options.format == "json":
-        click.echo(json.dumps([policy.as_facts(*each) for each in known], indent=2))
+        tell_json([policy.as_facts(*each) for each in known])
         return 0
     from runner.incidents import shown
 
