@@ -43,6 +43,12 @@ def marked(run: str) -> list[int]:
     return [pid for pid in found if pid != os.getpid()]
 
 
+def interrupt(pid: int) -> None:
+    """Ask a process to end as Ctrl-C does; one that is gone has."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGINT)
+
+
 def end(run: str, *, grace: float = 1.0) -> None:
     """End every process of the run: politely, then, after `grace` seconds, for good.
 

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
+from runner import processes
+from runner.errors import RunbookError
 from runner.options import example, format_option, html_option
-from runner.output import tell
+from runner.output import tell, tell_json
+from runner.verdict import CANCELLED
+
+_PATIENCE_SECONDS = 20.0  # for a run to end itself: what it had under way, its document, the record
 
 
 @click.group(epilog=example("runbook runs list", "runbook runs show last"))
 def runs() -> None:
-    """Look at past runs."""
+    """Look at runs: past ones, and those at work; cancel one."""
 
 
 @runs.command("list", epilog=example("runbook runs list"))
@@ -43,3 +51,52 @@ def show(run: str, html: Path | None, format: str) -> int:
     html.write_text(pages.run_html(found), encoding="utf-8")
     click.echo(str(html))
     return 0
+
+
+@runs.command(epilog=example("runbook runs cancel last"))
+@click.argument("run")
+@format_option
+def cancel(run: str, format: str) -> int:
+    """Cancel a run that is at work on this machine, as Ctrl-C in its terminal does.
+
+    Of a run that was killed, whatever it left running here is ended. One that has ended is left
+    as it is.
+    """
+    from runner import store
+
+    found = store.find(run)
+    before, left = found["state"], processes.marked(found["run"])
+    if before == "running":
+        found = _interrupt(found)
+    elif left:
+        processes.end(found["run"])
+    if format == "json":
+        tell_json(found)
+    else:
+        click.echo(f"run {found['run']} {_became(before, found, len(left))}")
+    return 0
+
+
+def _interrupt(run: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask a run to end, and return its document when it has; RunbookError when it does not."""
+    from runner import store
+
+    directory = store.runs_directory() / run["run"]
+    processes.interrupt(run["pid"])
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while (found := store.load(directory))["state"] == "running":
+        if time.monotonic() > deadline:
+            at_work = f"is still at work: process {run['pid']}"
+            raise RunbookError(f"run {run['run']} has been asked to end, and {at_work}")
+        time.sleep(0.1)
+    return found
+
+
+def _became(before: str, run: Mapping[str, Any], left: int) -> str:
+    """Say what became of a run that was to be cancelled, and that was `before`."""
+    if before == "running":
+        cancelled = run["state"] != "finished" or run["exit_code"] == CANCELLED
+        return "was cancelled" if cancelled else f"ended by itself: exit code {run['exit_code']}"
+    if before == "finished":
+        return f"had ended before: exit code {run['exit_code']}"
+    return f"was {before} before; of it {f'{left} processes were' if left else 'nothing was'} left"

@@ -213,7 +213,16 @@ def ours(practice=None):
     return subprocess.run(["sh", "-c", look], capture_output=True, text=True, check=True).stdout
 
 
-def test_ctrl_c_leaves_nothing_running(practice, runbook, tmp_path):
+def ctrl_c(process, _runbook):
+    process.send_signal(signal.SIGINT)
+
+
+def runs_cancel(_process, runbook):
+    assert runbook("runs", "cancel", "last").stdout.rstrip().endswith("was cancelled")
+
+
+@pytest.mark.parametrize("cancel", [ctrl_c, runs_cancel])
+def test_a_cancelled_run_leaves_nothing_running(practice, runbook, tmp_path, cancel):
     practice.run("sudo pkill -STOP -x dockerd")
     try:
         process = subprocess.Popen(
@@ -225,7 +234,7 @@ def test_ctrl_c_leaves_nothing_running(practice, runbook, tmp_path):
             env={**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")},
         )
         until(lambda: ours(practice))
-        process.send_signal(signal.SIGINT)
+        cancel(process, runbook)
         output = "".join(process.communicate(timeout=30))
         until(lambda: not ours(practice))
     finally:

@@ -196,6 +196,35 @@ def test_a_killed_run_is_interrupted_and_the_next_one_sweeps(runbook: Runbook) -
     assert runbook("triage", *HERE, diagnosis=WELL).returncode == 0
 
 
+def test_a_run_can_be_cancelled_from_elsewhere(runbook: Runbook) -> None:
+    child = started("triage", *HERE, diagnosis={"sleep": 7106})
+    wait_for("7106")
+    done = runbook("runs", "cancel", "last", "--format", "json")
+    assert (done.returncode, json.loads(done.stdout)["exit_code"]) == (0, 130)
+    assert child.wait(timeout=20) == 130
+    child.communicate()
+    assert survivors("7106") == []
+    again = runbook("runs", "cancel", "last")
+    assert again.returncode == 0
+    assert again.stdout.endswith(" had ended before: exit code 130\n")
+
+
+def test_what_a_killed_run_has_left_is_ended(runbook: Runbook) -> None:
+    child = started("triage", *HERE, diagnosis={"sleep": 7107})
+    wait_for("7107")
+    os.kill(child.pid, signal.SIGKILL)
+    child.communicate()
+    assert "was interrupted before; of it " in runbook("runs", "cancel", "last").stdout
+    assert survivors("7107") == []
+    assert "nothing was left" in runbook("runs", "cancel", "last").stdout
+    assert runbook("triage", *HERE, diagnosis=WELL).returncode == 0  # it sweeps
+
+
+def test_a_run_that_is_not_there_cannot_be_cancelled(runbook: Runbook) -> None:
+    done = runbook("runs", "cancel", "last")
+    assert (done.returncode, done.stderr.count("\n")) == (8, 1)
+
+
 def test_a_secret_is_kept_out_of_all_that_stays_or_shows(runbook: Runbook, tmp_path: Path) -> None:
     secrets = tmp_path / "secrets.yml"
     secrets.write_text(f"db_password: {CANARY}\n")
