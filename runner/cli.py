@@ -152,7 +152,8 @@ for group in (ops, runs, incident, contacts, doctor):
 
 def _carry_out(command: str, incident: str | None, options: Options, **how: Any) -> int:
     from runner import catalog
-    from runner.flow import Order, carry_out
+    from runner.flow import carry_out
+    from runner.order import Order
 
     name = catalog.resolve(incident) if incident is not None else None
     return carry_out(Order(command, name, options, acts=command == "remediate", **how))

@@ -69,7 +69,8 @@ def _ask(options: Options) -> tuple[dict[str, Any], Mapping[str, Asked]]:
     from runner import store
     from runner.checkup.hosts import Asked
     from runner.events import Event
-    from runner.flow import Order, Session, prepare
+    from runner.flow import Session, prepare
+    from runner.order import Order
     from runner.run import Job
 
     began = time.time()

@@ -21,32 +21,12 @@ from runner.events import Event
 from runner.hosts import HostState, advance
 from runner.narration import entry, worth_keeping
 from runner.options import Options
+from runner.order import Order, inventory_of
 from runner.output import tell_json
 from runner.run import Job, actionable, conclude, document, opening, refuse
 
 NOT_CONFIRMED = "not confirmed; add --yes to remediate without a question"
 DECLINED = "declined: the question was not answered with yes"
-
-
-@dataclass(frozen=True)
-class Order:
-    """What the user wants done."""
-
-    command: str
-    incident: str | None
-    options: Options
-    allow: str = "restart"
-    yes: bool = False
-    operation: str | None = None
-    inputs: Mapping[str, Any] = field(default_factory=dict)  # of the operation
-    acts: bool = False
-    record: str | None = None  # the incident record to stand in: its number, or `new`
-
-    @property
-    def playbook(self) -> str:
-        """The playbook by its full name."""
-        name = f"ops_{self.operation}" if self.operation else self.incident or "triage"
-        return f"oncall.runbook.{name}"
 
 
 @dataclass
@@ -115,7 +95,7 @@ def carry_out(
     session.on_event = on_event
     if order.options.format == "text" or sys.stderr.isatty():
         threading.Thread(target=_preload, daemon=True).start()
-    if order.acts and not order.yes:
+    if order.acts and order.asks and not order.yes:
         outcome = _ask_then_act(session)
     else:
         outcome = session.play(remediate=order.acts)
@@ -161,8 +141,18 @@ def _open(order: Order) -> Session:
     began = time.time()
     run = store.new_id(began)
     where, request = prepare(order.options, run, order.playbook, _run_vars(order, run))
-    limit, timeout, author = order.options.limit, order.options.timeout, store.me()
-    job = Job(run, order.command, order.incident, began, str(where), limit, timeout, author)
+    job = Job(
+        run,
+        order.command,
+        order.incident,
+        began,
+        str(where),
+        order.options.limit,
+        order.options.timeout,
+        store.me(),
+        order.kept(where),
+        order.resumes,
+    )
     record = _record(order, job)
     return Session(order, job, request, record, _attendance(order, run) if record else None)
 
@@ -206,8 +196,7 @@ def prepare(
     """Return the inventory in use, and what the engine needs to play `playbook` there."""
     if options.limit is not None and not options.limit.strip():
         raise BadInputError("--limit is empty; leave it out, or name hosts")
-    local = catalog.collection() / "inventory/local.yml"
-    where = inventory.resolve(options.inventory, options.inventory_from, os.environ, local)
+    where = inventory_of(options)
     return where, Request(
         run=run,
         playbook=playbook,

@@ -117,8 +117,10 @@ def reboot(options: Options, **how: Any) -> int:
 @run_options
 def backup(check: bool, fetch: Path | None, options: Options) -> int:
     """Back the database up, and prove the backup whole."""
-    inputs = {"operation_fetch_to": str(fetch.expanduser().absolute()) if fetch else ""}
-    return _act("backup", options, check=check, yes=True, allow="restart", **inputs)
+    inputs: dict[str, Any] = {
+        "operation_fetch_to": str(fetch.expanduser().absolute()) if fetch else ""
+    }
+    return _act("backup", options, check=check, asks=False, **inputs)
 
 
 @ops.group(epilog=example("runbook ops backups list", "runbook ops backups verify --deep"))
@@ -139,8 +141,8 @@ def backups_list(options: Options) -> int:
 @run_options
 def backups_verify(backup: str, deep: bool, options: Options) -> int:
     """Prove a backup whole, or all of them."""
-    inputs = {"operation_backup": backup, "operation_deep": deep}
-    return _act("backups_verify", options, check=False, yes=True, allow="restart", **inputs)
+    inputs: dict[str, Any] = {"operation_backup": backup, "operation_deep": deep}
+    return _act("backups_verify", options, check=False, asks=False, **inputs)
 
 
 @backups.command("prune", epilog=example("runbook ops backups prune --allow data"))
@@ -183,7 +185,8 @@ def _look(
 ) -> int:
     """Carry out an operation that only looks; `table` and `live` name functions of `tables`."""
     from runner import tables
-    from runner.flow import Order, carry_out
+    from runner.flow import carry_out
+    from runner.order import Order
 
     command = f"ops {operation.replace('_', ' ')}"
     order = Order(command, None, options, operation=operation, inputs=inputs)
@@ -198,11 +201,19 @@ def _nothing(_document: Mapping[str, Any]) -> None:
 
 
 def _act(
-    operation: str, options: Options, *, check: bool, yes: bool, allow: str, **inputs: Any
+    operation: str,
+    options: Options,
+    *,
+    check: bool,
+    yes: bool = False,
+    allow: str = "restart",
+    asks: bool = True,
+    **inputs: Any,
 ) -> int:
     """Carry out an operation that changes its hosts, unless it is only to `check`."""
-    from runner.flow import Order, carry_out
+    from runner.flow import carry_out
+    from runner.order import Order
 
     command = f"ops {operation.replace('_', ' ')}"
-    order = Order(command, None, options, allow, yes, operation, inputs, acts=not check)
+    order = Order(command, None, options, allow, yes, operation, inputs, not check, asks=asks)
     return carry_out(order)

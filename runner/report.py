@@ -59,8 +59,10 @@ def _footer(document: Mapping[str, Any]) -> Text:
     state = document.get("state", "finished")
     code = document.get("exit_code")
     ending = f"exit {code}, {document.get('seconds')} s" if code is not None else state
-    inventory = f"inventory {document.get('inventory')}"
-    return Text(" · ".join((f"run {document.get('run')}", inventory, ending)), "dim")
+    run = f"run {document.get('run')}"
+    if document.get("resumes"):
+        run += f" resumes {document['resumes']}"
+    return Text(" · ".join((run, f"inventory {document.get('inventory')}", ending)), "dim")
 
 
 def _host(host: str, state: Mapping[str, Any]) -> Iterator[Text]:

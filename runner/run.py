@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +12,8 @@ from runner.hosts import HostState, as_list, as_mapping
 from runner.verdict import BROKEN, CANCELLED, GRAVEST_FIRST, NOTHING_MATCHED, TIMEOUT, Verdict
 
 _RCS_OF_HOSTS = (0, 2, 4, 6, 8)  # ansible's own: nothing, failed or unreachable hosts
+_NOT_JUDGED = ("unknown", "unreachable", "locked", "error")
+_NOT_DONE = (*_NOT_JUDGED, "incident", "refused")
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Job:
     limit: str | None = None
     timeout: float | None = None
     author: str = ""
+    order: Mapping[str, Any] = field(default_factory=dict)  # what it takes to give it again
+    resumes: str | None = None
 
     @property
     def is_operation(self) -> bool:
@@ -129,6 +133,8 @@ def opening(job: Job) -> dict[str, Any]:
         "incident": job.incident,
         "author": job.author,
         "inventory": job.inventory,
+        "order": dict(job.order),
+        "resumes": job.resumes,
         "started": timestamp(job.started),
         "finished": None,
         "seconds": None,
@@ -136,6 +142,21 @@ def opening(job: Job) -> dict[str, Any]:
         "error": None,
         "hosts": {},
     }
+
+
+def finished(document: Mapping[str, Any]) -> list[str]:
+    """Return the hosts of a run's document that need nothing more of what was ordered."""
+    order = document["order"]
+    return [host for host, state in document["hosts"].items() if _finished(order, state)]
+
+
+def _finished(order: Mapping[str, Any], state: Mapping[str, Any]) -> bool:
+    if not order["acts"]:
+        return state["verdict"] not in _NOT_JUDGED
+    if state["verdict"] == "healthy" and order["operation"]:
+        return not state["plan"]  # it was looked at, and something was to be done
+    wants_file = bool(order["inputs"].get("operation_fetch_to"))
+    return state["verdict"] not in _NOT_DONE and not (wants_file and not state["fetched"])
 
 
 def timestamp(seconds: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,16 @@ import click
 
 from runner import processes
 from runner.errors import RunbookError
-from runner.options import example, format_option, html_option
+from runner.options import (
+    Options,
+    allow_option,
+    example,
+    format_option,
+    html_option,
+    record_option,
+    shared_options,
+    yes_option,
+)
 from runner.output import tell, tell_json
 from runner.verdict import CANCELLED
 
@@ -20,7 +30,7 @@ _PATIENCE_SECONDS = 20.0  # for a run to end itself: what it had under way, its 
 
 @click.group(epilog=example("runbook runs list", "runbook runs show last"))
 def runs() -> None:
-    """Look at runs: past ones, and those at work; cancel one."""
+    """Look at runs, past ones and those at work; cancel one, or resume it."""
 
 
 @runs.command("list", epilog=example("runbook runs list"))
@@ -75,6 +85,30 @@ def cancel(run: str, format: str) -> int:
     else:
         click.echo(f"run {found['run']} {_became(before, found, len(left))}")
     return 0
+
+
+@runs.command(
+    epilog=example("runbook runs resume last", "runbook runs resume last --yes --allow outage")
+)
+@click.argument("run")
+@yes_option
+@allow_option("rungs or steps it may do")
+@record_option
+@shared_options(
+    "extra_vars", "forks", "timeout", "format", "vault_password_file", "verbose", "store"
+)
+def resume(run: str, yes: bool, allow: str, record: str | None, options: Options) -> int:
+    """Do again what a run was to do, on the hosts that it did not finish.
+
+    Command, inventory, limit and inputs are the run's. What it was allowed, and its variables, are
+    not kept: give them again. Of a run that was killed no host is known to be finished.
+    """
+    from runner import store
+    from runner.flow import carry_out
+    from runner.order import again
+
+    order = again(store.find(run), options)
+    return carry_out(replace(order, yes=yes, allow=allow, record=record))
 
 
 def _interrupt(run: Mapping[str, Any]) -> dict[str, Any]:

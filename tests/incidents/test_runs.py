@@ -167,18 +167,24 @@ def test_a_riskier_rung_waits_for_its_allowance(practice, runbook):
     assert practice.data()["rows"] == data
 
 
-def test_a_host_that_another_run_holds_is_left_alone(practice, runbook):
+def test_a_host_that_another_run_holds_is_left_alone_until_resumed(practice_hosts, runbook):
+    practice, other = practice_hosts
+    for host in practice_hosts:
+        host.reset()
     practice.run(STOP_DATABASE)
     ssh = practice.ssh_command()
     text = lock.shell("/srv/school_mgmt", "20261123T000000Z-0000", 60)
     foreign = text.replace(lock.owner(), "another-machine:1")
     subprocess.run(ssh, input=f"{foreign}\ntake_lock\n", text=True, check=True)
-    held = runbook("remediate", "--yes", "--format", "json")
+    held = runbook("remediate", "--yes", "--format", "json", env=BOTH)
     assert (held.code, held.host()["verdict"], held.host()["actions"]) == (7, "locked", [])
     assert "20261123T000000Z-0000" in held.host()["reason"]
+    assert held.document["hosts"][other.name]["verdict"] == "healthy"
     assert practice.run("docker inspect -f '{{.State.Running}}' school_mgmt_db").strip() == "false"
     subprocess.run(ssh, input=f"{foreign}\nrelease_lock\n", text=True, check=True)
-    assert runbook("remediate", "--yes", "--format", "json").code == 0
+    again = runbook("runs", "resume", "last", "--yes", "--format", "json")
+    assert (again.code, list(again.document["hosts"])) == (0, ["runbook-lab-1"])
+    assert [a["rung"] for a in again.host()["actions"]] == ["start_database"]
 
 
 def test_evidence_is_kept_before_the_first_change(practice, runbook, tmp_path):

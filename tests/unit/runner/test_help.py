@@ -47,7 +47,8 @@ def test_the_commands_are_those_of_the_design() -> None:
     incidents = "open update ack escalate resolve review list show"
     operations = "status logs stats restart reboot backup backups restore clean"
     assert {" ".join(path) for path in ALL} == {
-        *("", *names.split(), "runs list", "runs show"),
+        *("", *names.split()),
+        *(f"runs {name}" for name in ("list", "show", "cancel", "resume")),
         *(f"ops {name}" for name in operations.split()),
         *(f"incident {name}" for name in incidents.split()),
         *(f"ops backups {name}" for name in ("list", "verify", "prune")),

@@ -220,6 +220,22 @@ def test_what_a_killed_run_has_left_is_ended(runbook: Runbook) -> None:
     assert runbook("triage", *HERE, diagnosis=WELL).returncode == 0  # it sweeps
 
 
+def test_a_run_that_timed_out_goes_on_where_it_was(runbook: Runbook, tmp_path: Path) -> None:
+    inventory = tmp_path / "hosts.yml"
+
+    def write(slow: object) -> None:
+        known = {"well": {"diagnosis": WELL}, "slow": {"diagnosis": slow}, "other": {}}
+        of_all = {"ansible_connection": "local"}
+        inventory.write_text(json.dumps({"all": {"hosts": known, "vars": of_all}}))
+
+    write({"sleep": 7108})
+    done = runbook("triage", "-i", str(inventory), "-l", "well:slow", "--timeout", "3")
+    assert done.returncode == 124, done.stdout
+    write(BROKEN)
+    again = runbook("runs", "resume", "last", "--format", "json")
+    assert (again.returncode, list(hosts(again))) == (3, ["slow"]), again.stderr
+
+
 def test_a_run_that_is_not_there_cannot_be_cancelled(runbook: Runbook) -> None:
     done = runbook("runs", "cancel", "last")
     assert (done.returncode, done.stderr.count("\n")) == (8, 1)
