@@ -26,6 +26,9 @@ from runner.variables import ExtraVars
 PRIVATE_PREFIX = "runbook-"
 _PLAYBOOK = Path(__file__).with_name("ansible_playbook.py")
 _POLL_SECONDS = 0.2
+# A host that freezes after it was connected to would otherwise hold the run for ever. A minute, as
+# one that swaps may take long to answer; of an option given twice ssh takes the first.
+_KEEPALIVE = "-o ServerAliveInterval=10 -o ServerAliveCountMax=6"
 
 Status = Literal["finished", "cancelled", "timeout"]
 
@@ -39,6 +42,7 @@ class Request:
     inventory: tuple[str, ...]
     run_vars: Mapping[str, Any]
     inventory_plugins: str = ""
+    ssh_extra_args: str = ""
     extra_vars: tuple[ExtraVars, ...] = ()
     limit: str | None = None
     forks: int | None = None
@@ -171,6 +175,7 @@ def _environment(request: Request, private: Path) -> dict[str, str]:
         "ANSIBLE_NOCOWS": "True",
         "ANSIBLE_NOCOLOR": "True",
         "ANSIBLE_FORCE_COLOR": "False",
+        "ANSIBLE_SSH_EXTRA_ARGS": f"{request.ssh_extra_args} {_KEEPALIVE}".lstrip(),
     }
     if request.inventory_plugins:
         settings["ANSIBLE_INVENTORY_ENABLED"] = request.inventory_plugins

@@ -202,6 +202,8 @@ def prepare(
         playbook=playbook,
         inventory=where.sources,
         inventory_plugins=inventory.plugins(where.sources, os.environ),
+        ssh_extra_args=os.environ.get("ANSIBLE_SSH_EXTRA_ARGS")
+        or inventory.setting(os.environ, "ssh_connection", "ssh_extra_args"),
         run_vars=run_vars,
         extra_vars=variables.parse(options.extra_vars),
         limit=options.limit,

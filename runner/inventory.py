@@ -52,8 +52,13 @@ def plugins(sources: Sequence[str], environ: Mapping[str, str]) -> str:
     )
     if not data or "ANSIBLE_INVENTORY_ENABLED" in environ:
         return ""
+    return "" if setting(environ, "inventory", "enable_plugins") else "auto,yaml"
+
+
+def setting(environ: Mapping[str, str], section: str, name: str) -> str:
+    """Return a setting of the ansible.cfg in force; empty where there is none."""
     config = _config_in_force(environ)
-    return "" if config and _setting(config, "inventory", "enable_plugins") else "auto,yaml"
+    return _setting(config, section, name) if config else ""
 
 
 def _listed(text: str, base: Path, origin: str) -> Inventory:

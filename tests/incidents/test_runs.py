@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -249,6 +250,31 @@ def test_a_cancelled_run_leaves_nothing_running(practice, runbook, tmp_path, can
     assert "Traceback" not in output
     until(lambda: not ours())
     assert json.loads((kept(tmp_path) / "run.json").read_text())["exit_code"] == 130
+
+
+def test_a_host_that_freezes_is_unreachable_and_the_others_are_judged(practice_hosts, runbook):
+    well, frozen = practice_hosts
+    for host in practice_hosts:
+        host.reset()
+    frozen.run("sudo pkill -STOP -x dockerd")  # so that its probes last until it freezes
+    freezer = threading.Thread(
+        target=lambda: (
+            until(lambda: ours(frozen)),
+            subprocess.run(["docker", "pause", frozen.name], check=True, capture_output=True),
+        )
+    )
+    freezer.start()
+    # A connection of its own: one that plain ansible left open would not look whether it lives.
+    apart = {"ANSIBLE_SSH_ARGS": "-o ControlMaster=no -o ControlPath=none"}
+    try:
+        ran = runbook("triage", "--format", "json", "--timeout", 180, env={**BOTH, **apart})
+    finally:
+        freezer.join()
+        subprocess.run(["docker", "unpause", frozen.name], check=True, capture_output=True)
+        frozen.run("sudo pkill -CONT -x dockerd")
+    assert ran.code == 4
+    assert ran.host(frozen.name)["verdict"] == "unreachable"
+    assert ran.host(well.name)["verdict"] == "healthy"
 
 
 def until(condition, seconds=20):

@@ -276,6 +276,25 @@ def test_a_secret_is_kept_out_of_all_that_stays_or_shows(runbook: Runbook, tmp_p
     assert CANARY not in shown
 
 
+@pytest.mark.parametrize("by", ["config", "environment"])
+def test_the_user_s_own_arguments_of_ssh_come_before_ours(
+    runbook: Runbook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    client = tmp_path / "ssh"
+    client.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {tmp_path}/arguments\nexit 255\n')
+    client.chmod(0o755)
+    tmp_path.chmod(0o755)
+    config = f"[ssh_connection]\nssh_executable={client}\n"
+    if by == "config":
+        config += "ssh_extra_args=-o ServerAliveInterval=3\n"
+    else:
+        monkeypatch.setenv("ANSIBLE_SSH_EXTRA_ARGS", "-o ServerAliveInterval=3")
+    (tmp_path / "ansible.cfg").write_text(config)
+    assert runbook("triage", "-i", "gone,").returncode == 4
+    told = [a for a in (tmp_path / "arguments").read_text().splitlines() if "ServerAlive" in a]
+    assert told == ["ServerAliveInterval=3", "ServerAliveInterval=10", "ServerAliveCountMax=6"]
+
+
 def test_the_user_s_own_ansible_cfg_is_in_force(runbook: Runbook, tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     (tmp_path / "hosts.ini").write_text("from_cfg ansible_connection=local\n")
