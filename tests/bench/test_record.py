@@ -15,7 +15,7 @@ import servers
 
 from runner.incidents import clock
 from runner.incidents.store import Store
-from runner.incidents.tables import entries, hosts, incidents, messages, steps
+from runner.incidents.tables import entries, hosts, incidents, items, messages, steps
 
 INCIDENTS, OPEN = 10_000, 300
 ROUNDS = 7
@@ -79,6 +79,19 @@ def parts(row):
         ],
     )
     yield hosts, [{"incident": number, "host": f"web{(number + n) % 60}"} for n in range(2)]
+    yield (
+        items,
+        [
+            {
+                "incident": number,
+                "text": f"alert on {what}",
+                "owner": row["owner"],
+                "deadline": clock.text(opened + 14 * clock.DAY)[:10],
+                "done": None if number % 10 == 0 else row["resolved"],
+            }
+            for what in ("sessions in use", "disks")
+        ],
+    )
     facts = {"incident": number, "note": "", "sent": None}
     yield (
         steps,

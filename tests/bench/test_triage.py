@@ -76,9 +76,9 @@ def seconds(command, **options):
 
 
 @pytest.fixture(scope="module")
-def samples(practice_hosts, tmp_path_factory):
+def samples(first_host, tmp_path_factory):
     """Seconds of each way, alternating, without the first rounds."""
-    practice_hosts[0].reset()
+    first_host.reset()
     noop = tmp_path_factory.mktemp("noop") / "noop.yml"
     noop.write_text("- hosts: all\n  gather_facts: false\n  tasks:\n    - raw: 'true'\n")
     state = str(tmp_path_factory.mktemp("state"))
