@@ -26,8 +26,8 @@ from runner.options import (
 )
 from runner.output import tell
 from runner.runs import runs
+from runner.verdict import CANCELLED
 
-_CANCELLED = 130
 _ALLOCATIONS = 100_000  # between two collections; the default is 700
 
 
@@ -40,7 +40,7 @@ class Runbook(click.Group):
             ctx.exit(super().invoke(ctx) or 0)
         except (click.Abort, KeyboardInterrupt):
             click.echo("runbook: cancelled", err=True)
-            ctx.exit(_CANCELLED)
+            ctx.exit(CANCELLED)
         except BrokenPipeError:
             ctx.exit(1)
         except (RunbookError, OSError) as error:
@@ -169,4 +169,4 @@ def main() -> None:
     try:
         cli(prog_name="runbook")
     except KeyboardInterrupt:
-        sys.exit(_CANCELLED)
+        sys.exit(CANCELLED)

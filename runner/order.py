@@ -38,12 +38,15 @@ class Order:
         return f"oncall.runbook.{name}"
 
     def kept(self, where: Inventory) -> dict[str, Any]:
-        """Return what it takes to give it again; variables and allowances are never kept."""
+        """Return what it takes to give it again.
+
+        Variables and allowances are never kept, nor what was looked for.
+        """
         return {
             "inventory": where.sources[0] if self.options.inventory else None,
             "limit": self.options.limit,
             "operation": self.operation,
-            "inputs": dict(self.inputs),
+            "inputs": dict(self.inputs) if self.acts else {},
             "acts": self.acts,
             "asks": self.asks,
             "extra_vars": bool(self.options.extra_vars),

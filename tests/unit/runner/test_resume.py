@@ -141,6 +141,12 @@ def test_another_inventory_is_not_taken_in_its_place(
     assert "others.ini (ANSIBLE_INVENTORY)" in result.stderr
 
 
+def test_what_was_looked_for_is_not_kept(fake: FakeEngine) -> None:
+    run("ops", "logs", "--grep", "token-4711")
+    assert fake.requests[0].run_vars["operation_grep"] == "token-4711"
+    assert "token-4711" not in json.dumps(store.find("last"))
+
+
 def test_variables_are_not_kept_and_must_be_given_again(fake: FakeEngine) -> None:
     fake.diagnosis = [judged("db1", "unknown")]
     run("triage", "-e", "limit_of_mine=4711")
