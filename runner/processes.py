@@ -45,8 +45,7 @@ def marked(run: str) -> list[int]:
 
 def interrupt(pid: int) -> None:
     """Ask a process to end as Ctrl-C does; one that is gone has."""
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGINT)
+    _signal([pid], signal.SIGINT)
 
 
 def end(run: str, *, grace: float = 1.0) -> None:

@@ -75,15 +75,16 @@ def cancel(run: str, format: str) -> int:
     from runner import store
 
     found = store.find(run)
-    before, left = found["state"], processes.marked(found["run"])
+    before, left = found["state"], 0
     if before == "running":
         found = _interrupt(found)
-    elif left:
+    elif before != "finished":
+        left = len(processes.marked(found["run"]))
         processes.end(found["run"])
     if format == "json":
         tell_json(found)
     else:
-        click.echo(f"run {found['run']} {_became(before, found, len(left))}")
+        click.echo(f"run {found['run']} {_became(before, found, left)}")
     return 0
 
 

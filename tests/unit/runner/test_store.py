@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from runner import processes, store
+from runner.cli import cli
 from runner.errors import BadInputError, NothingMatchedError
 from runner.run import Job, opening
 
@@ -81,6 +83,19 @@ def test_there_may_be_no_run_at_all() -> None:
 
 def test_an_id_sorts_by_time() -> None:
     assert store.new_id(0.0).startswith("19700101T000000Z-")
+
+
+def test_cancelling_a_run_that_has_ended_ends_nothing() -> None:
+    record = begin("20260101T000000Z-0001")
+    record.save({**store.load(record.directory), "finished": "2026-01-01T00:00:01.000Z"})
+    environ = {**os.environ, processes.MARKER: "20260101T000000Z-0001"}
+    shared = subprocess.Popen(["sleep", "60"], env=environ)  # as a connection that others use
+    try:
+        result = CliRunner().invoke(cli, ["runs", "cancel", "last"])
+        assert (result.exit_code, shared.poll()) == (0, None)
+    finally:
+        shared.kill()
+        shared.wait()
 
 
 def test_ending_a_run_ends_also_what_leads_a_session_of_its_own() -> None:
