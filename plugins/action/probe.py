@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -38,6 +38,8 @@ _ARGUMENTS = {
     "operation": {"type": "str"},
     "did": {"type": "dict"},
 }
+# How often answers that do not fit each other are asked again, before they are taken as they are.
+_ASKED_AGAIN = 2
 # From when on a host's log is to be read further, by host; a loop's items share one process.
 _next: dict[str, str] = {}
 
@@ -167,7 +169,7 @@ class ActionModule(HostAction):
             climbed = arguments["climbed"]
             gone = bool(climbed) and judged["incidents"][climbed]["confirmed"] is False
             patience = max(arguments["settle_seconds"], arguments["recover_seconds"] * gone)
-            well = well + 1 if self._is_well(judged["incidents"], arguments) else 0
+            well = well + 1 if self._is_well(judged, arguments) else 0
             now = time.monotonic()
             since = now if well <= 1 else since
             if not well and now >= start + patience:
@@ -192,28 +194,34 @@ class ActionModule(HostAction):
         return max((float(self.evaluate(text, last["findings"])) for text in asked), default=0)
 
     @staticmethod
-    def _is_well(now: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
-        """Tell whether the climbed incident is gone, and with it what it explained before."""
+    def _is_well(judged: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
+        """Tell whether the climbed incident is proven gone, with what it explained before."""
+        now = judged["incidents"]
+        before = (arguments["before"] or {}).get("incidents", now)
         if climbed := arguments["climbed"]:
-            before = arguments["before"]["incidents"]
             subjects = [climbed, *(n for n in now if climbed in before[n]["explained_by"])]
         else:
             subjects = [arguments["judge"]] if arguments["judge"] else [*now]
-        return all(now[name]["confirmed"] is False for name in subjects)
+        was = [name for name in subjects if before[name]["confirmed"]]
+        gone = all(now[name]["confirmed"] is False for name in subjects)
+        return gone and not verdict.unproven(was, before, judged["findings"])
 
     def _judge(self, arguments: dict[str, Any]) -> dict[str, Any]:
         name = arguments["judge"] or None
         asked = verdict.concerned(cards.all_cards(), name)
         shell = {**cards.own()["stack_shell"], **cards.own()["stack_look"]}
-        findings = self._ask_all(asked.values(), shell)
-        incidents = verdict.judge(asked, findings, self.evaluate)
+        findings = self._agreed(
+            verdict.probes_of(asked.values(), cards.own()["stack_probes"]), shell
+        )
+        incidents = verdict.judge(asked, findings, self.variable)
         causes = verdict.root_causes(incidents)
         before = (arguments["before"] or {}).get("incidents")
-        rest = verdict.unfinished(asked, incidents, before or incidents, findings, self.evaluate)
+        rest = verdict.unfinished(asked, incidents, before or incidents, findings, self.variable)
         climbed = [n for n in (*causes, *rest) if name in (None, n)]
-        steps = verdict.plan(climbed, asked, findings, self.evaluate, arguments["allow"])
+        steps = verdict.plan(climbed, asked, findings, self.variable, arguments["allow"])
+        subjects = [name] if name else list(asked)
         word, reason = verdict.verdict(
-            [name] if name else list(asked), incidents, steps, before, bool(arguments["acted"])
+            subjects, incidents, findings, steps, before, bool(arguments["acted"])
         )
         return {
             "findings": findings,
@@ -231,7 +239,28 @@ class ActionModule(HostAction):
         self, askers: Iterable[Mapping[str, Any]], shell: Mapping[str, Any]
     ) -> dict[str, Finding]:
         """Ask what ``askers`` (cards, or whatever has a list of probes) want to know."""
-        probes = verdict.probes_of(askers, cards.own()["stack_probes"])
+        return self._ask_probes(verdict.probes_of(askers, cards.own()["stack_probes"]), shell)
+
+    def _agreed(
+        self, probes: Sequence[Mapping[str, Any]], shell: Mapping[str, Any]
+    ) -> dict[str, Finding]:
+        """Ask ``probes``; those whose answers do not fit each other again, together.
+
+        What still contradicts after that is how it is.
+        """
+        findings = self._ask_probes(probes, shell)
+        for _ in range(_ASKED_AGAIN):
+            pairs = cards.own()["stack_pairs"]
+            again = verdict.disagreeing(pairs, findings, self.variable)
+            if not again:
+                break
+            part = [probe for probe in probes if probe.get("of", probe["id"]) in again]
+            findings |= self._ask_probes(part, shell)
+        return findings
+
+    def _ask_probes(
+        self, probes: Sequence[Mapping[str, Any]], shell: Mapping[str, Any]
+    ) -> dict[str, Finding]:
         asked = [self.question(probe) for probe in probes if "of" not in probe]
         found = self.ask(asked, shell)
         findings: dict[str, Finding] = {}

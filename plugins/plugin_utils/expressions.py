@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_SIGNS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+SIGNS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
     ast.Lt: operator.lt,
@@ -26,17 +26,17 @@ _SIGNS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.In: lambda one, many: one in many,
     ast.NotIn: lambda one, many: one not in many,
 }
-_FILTERS: dict[str, Callable[[Any], Any]] = {
+FILTERS: dict[str, Callable[[Any], Any]] = {
     "int": int,
     "float": float,
     "length": len,
     "quote": shlex.quote,
 }
-_TESTS: dict[str, Callable[[Any], bool]] = {
+TESTS: dict[str, Callable[[Any], bool]] = {
     "none": lambda value: value is None,
     "string": lambda value: isinstance(value, str),
 }
-_CONSTANTS = {"true": True, "false": False, "none": None}
+CONSTANTS = {"true": True, "false": False, "none": None}
 _EMBEDDED = re.compile(r"{{ ([^{}]*) }}")
 
 
@@ -46,7 +46,7 @@ def evaluate(expression: str, names: Mapping[str, Any], variable: Callable[[str]
     Raises LookupError, TypeError or ValueError for one that Jinja must judge: because it has more
     than is known here, or because something in it is not defined or has another type.
     """
-    return _Evaluation(names, variable).value(_parsed(expression))
+    return _Evaluation(names, variable).value(parsed(expression))
 
 
 def render(template: str, variable: Callable[[str], Any]) -> str:
@@ -60,7 +60,8 @@ def render(template: str, variable: Callable[[str], Any]) -> str:
 
 
 @functools.lru_cache(maxsize=1024)
-def _parsed(expression: str) -> ast.expr:
+def parsed(expression: str) -> ast.expr:
+    """Return the syntax tree of ``expression``; raises LookupError for what Python cannot read."""
     if "\\" in expression:
         raise LookupError(expression)
     try:
@@ -97,7 +98,7 @@ class _Evaluation:
                 op=ast.BitOr(),
                 right=ast.Name(id=name),
             ):
-                return _FILTERS[name](self.value(of))
+                return FILTERS[name](self.value(of))
             case ast.BinOp(
                 left=ast.Attribute(value=base, attr=key),
                 op=ast.BitOr(),
@@ -113,7 +114,7 @@ class _Evaluation:
     def _named(self, name: str) -> Any:
         if name in self.names:
             return self.names[name]
-        return _CONSTANTS[name] if name in _CONSTANTS else self.variable(name)
+        return CONSTANTS[name] if name in CONSTANTS else self.variable(name)
 
     def _mapping(self, node: ast.expr) -> Mapping[str, Any]:
         if not isinstance(value := self.value(node), Mapping):
@@ -133,14 +134,14 @@ class _Evaluation:
             case ast.Attribute(value=base, attr=key), ast.Name(id="defined"):
                 return key in self._mapping(base)
             case ((ast.Name() | ast.Attribute()), ast.Name(id=name)):
-                return _TESTS[name](self.value(of))
+                return TESTS[name](self.value(of))
         raise LookupError(ast.unparse(test))
 
     def _compared(self, first: ast.expr, signs: list[ast.cmpop], others: list[ast.expr]) -> bool:
         left = self.value(first)
         for sign, other in zip(signs, others, strict=True):
             right = self.value(other)
-            if not _SIGNS[type(sign)](left, right):
+            if not SIGNS[type(sign)](left, right):
                 return False
             left = right
         return True

@@ -127,14 +127,15 @@ class HostAction(ActionBase):
         if not isinstance(value, str) or "{{" not in value:
             return value
         with suppress(LookupError, TypeError, ValueError):
-            return expressions.render(value, self._variable)
+            return expressions.render(value, self.variable)
         return self._templar.template(value)
 
     @cached_property
     def _templated(self) -> dict[str, Any]:
         return {}
 
-    def _variable(self, name: str) -> Any:
+    def variable(self, name: str) -> Any:
+        """Return the value of an input or variable; raises KeyError where there is none."""
         if name not in self._templated:
             self._templated[name] = self._templar.template(self._templar.available_variables[name])
         return self._templated[name]
@@ -142,7 +143,7 @@ class HostAction(ActionBase):
     def evaluate(self, expression: str, names: Mapping[str, Any]) -> Any:
         """Evaluate a Jinja ``expression`` of a card with ``names`` and the host's variables."""
         with suppress(LookupError, TypeError, ValueError):
-            return expressions.evaluate(expression, names, self._variable)
+            return expressions.evaluate(expression, names, self.variable)
         return self._templar.evaluate_expression(
             trust_as_template(expression), local_variables=dict(names)
         )

@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .findings import UNAVAILABLE, Evaluate, Finding
+from .conditions import Answer, Variable
+from .conditions import judge as answer
+from .findings import UNAVAILABLE, Finding
 
 Card = Mapping[str, Any]
 Incident = dict[str, Any]
 
 # Risks in ascending order; an allowance includes what is below it.
 RISKS = ("restart", "outage", "data")
+# Two answers of one pass that came this many milliseconds apart may be of different states.
+AGED_MS = 700
 
 
 def allows(allowance: str, risk: str) -> bool:
@@ -53,60 +56,67 @@ def probes_of(cards: Iterable[Card], shared: Mapping[str, Mapping[str, Any]]) ->
     return list(asked.values())
 
 
-def holds(
-    expression: str, findings: Mapping[str, Finding], evaluate: Evaluate
-) -> tuple[bool | None, str]:
-    """Tell whether ``expression`` over ``findings`` is true, whatever the unknown ones would say.
+def disagreeing(
+    pairs: Iterable[Mapping[str, Any]], findings: Mapping[str, Finding], variable: Variable
+) -> set[str]:
+    """Return the ids of the questions whose answers do not fit each other, to be asked again.
 
-    With unknown findings it is evaluated twice, with all of them taken as healthy and as not;
-    where the two differ, or one cannot be evaluated, the answer is None. Also returns the error.
+    Each of ``pairs`` names two ``findings`` about one thing, and the condition under which they
+    contradict (``when``). They do not fit either when one is well and the other ill, and the one
+    answered so much later that the first may be of a state that is gone.
     """
-    answers = set()
-    unsure = any(finding["status"] == "unknown" for finding in findings.values())
-    for assumed in (True, False) if unsure else (True,):
-        names = {
-            id: {**finding, "healthy": assumed} if finding["status"] == "unknown" else finding
-            for id, finding in findings.items()
-        }
-        try:
-            answers.add(bool(evaluate(expression, names)))
-        except Exception as error:
-            return None, str(error)
-    return (answers.pop(), "") if len(answers) == 1 else (None, "")
+    again: set[str] = set()
+    for pair in pairs:
+        ids = [id for id in pair["findings"] if id in findings]
+        if len(ids) < len(pair["findings"]):
+            continue
+        if answer(pair["when"], findings, variable).truth or _aged(*(findings[id] for id in ids)):
+            again |= {str(findings[id].get("of", id)) for id in ids}
+    return again
+
+
+def _aged(one: Finding, other: Finding) -> bool:
+    apart = {one["status"], other["status"]} == {"healthy", "unhealthy"}
+    return apart and abs(one["ms"] - other["ms"]) > AGED_MS
 
 
 def judge(
-    cards: Mapping[str, Card], findings: Mapping[str, Finding], evaluate: Evaluate
+    cards: Mapping[str, Card], findings: Mapping[str, Finding], variable: Variable
 ) -> dict[str, Incident]:
-    """Return every incident of ``cards``: confirmed (true, false, null), and what explains it."""
+    """Return every incident of ``cards``: confirmed (true, false, null), and what explains it.
+
+    ``because`` holds the ids of the findings that confirm it, or that keep it from being judged.
+    """
     incidents: dict[str, Incident] = {}
     for name, card in cards.items():
-        confirmed, error = holds(card["confirmed"], findings, evaluate)
+        told = answer(card["confirmed"], findings, variable)
+        because = _because(told, findings)
         incidents[name] = {
             "title": card["title"],
             "severity": card["severity"],
-            "confirmed": confirmed,
+            "confirmed": told.truth,
             "explained_by": [],
-            "evidence": _evidence(card["confirmed"], findings) if confirmed else "",
-            "reason": error or _unknown(card, findings) if confirmed is None else "",
+            "because": because,
+            "evidence": _evidence(because, findings) if told.truth else "",
+            "reason": _unknown(told, findings) if told.truth is None else "",
         }
     for name, incident in incidents.items():
         own_cause = cards[name].get("independent_when", "false")
-        if incident["confirmed"] and not holds(own_cause, findings, evaluate)[0]:
+        if incident["confirmed"] and not answer(own_cause, findings, variable).truth:
             incident["explained_by"] = [
                 other
                 for other, card in cards.items()
-                if incidents[other]["confirmed"] and _explains(card, name, findings, evaluate)
+                if incidents[other]["confirmed"] and _explains(card, name, findings, variable)
             ]
     return incidents
 
 
 def _explains(
-    card: Card, name: str, findings: Mapping[str, Finding], evaluate: Evaluate
+    card: Card, name: str, findings: Mapping[str, Finding], variable: Variable
 ) -> bool | None:
     """Tell whether ``card`` explains the incident ``name``, under its condition if it has one."""
     condition = card.get("explains_when", {}).get(name, "true")
-    return name in card["explains"] and holds(condition, findings, evaluate)[0]
+    return name in card["explains"] and answer(condition, findings, variable).truth
 
 
 def unfinished(
@@ -114,7 +124,7 @@ def unfinished(
     incidents: Mapping[str, Incident],
     before: Mapping[str, Incident],
     findings: Mapping[str, Finding],
-    evaluate: Evaluate,
+    variable: Variable,
 ) -> list[str]:
     """Return the incidents that are gone, but whose ladder is climbed on ``until`` more is won."""
     return [
@@ -123,21 +133,22 @@ def unfinished(
         if "until" in card
         and before[name]["confirmed"]
         and incidents[name]["confirmed"] is False
-        and holds(card["until"], findings, evaluate)[0] is False
+        and answer(card["until"], findings, variable).truth is False
     ]
 
 
-def _unknown(card: Card, findings: Mapping[str, Finding]) -> str:
-    """Return why ``card`` cannot be judged: the probes that are unknown, grouped by reason."""
-    asked = [p if isinstance(p, str) else p["id"] for p in card["probes"]]
+def _unknown(told: Answer, findings: Mapping[str, Finding]) -> str:
+    """Return why a card cannot be judged: the probes that are unknown, grouped by reason."""
     groups: dict[str, list[str]] = {}
-    for id in asked:
+    for id in told.because:
         if findings[id]["status"] == "unknown":
-            groups.setdefault(findings[id]["reason"], []).append(id)
-    return "; ".join(
-        reason if len(ids) == len(asked) else f"{', '.join(ids)}: {reason}"
-        for reason, ids in groups.items()
-    )
+            groups.setdefault(findings[id]["reason"], []).append(str(findings[id]["title"]))
+    reasons = [f"{', '.join(titles)}: {reason}" for reason, titles in groups.items()]
+    if told.lacks:
+        known = [id for id in told.because if findings[id]["status"] != "unknown"]
+        asked = ", ".join(str(findings[id]["title"]) for id in known)
+        reasons.append(f"{asked}: {told.lacks}" if asked else told.lacks)
+    return "; ".join(reasons)
 
 
 def root_causes(incidents: Mapping[str, Incident]) -> list[str]:
@@ -150,7 +161,7 @@ def plan(
     names: Sequence[str],
     cards: Mapping[str, Card],
     findings: Mapping[str, Finding],
-    evaluate: Evaluate,
+    variable: Variable,
     allowance: str,
 ) -> list[dict[str, Any]]:
     """Return the rungs of ``names`` whose condition certainly holds now, in ladder order."""
@@ -161,28 +172,23 @@ def plan(
             "title": rung["title"],
             "risk": rung["risk"],
             "allowed": allows(allowance, rung["risk"]),
-            "why": _why(rung["when"], findings),
+            "why": _evidence(told.because, findings) or rung["when"],
             **({"shows": str(findings[rung["shows"]]["value"])} if "shows" in rung else {}),
         }
         for name in names
         for rung in cards[name]["ladder"]
-        if holds(rung["when"], findings, evaluate)[0]
+        if (told := answer(rung["when"], findings, variable)).truth
     ]
 
 
-def _why(condition: str, findings: Mapping[str, Finding]) -> str:
-    return "; ".join(describe(finding) for finding in _named(condition, findings)) or condition
+def _because(told: Answer, findings: Mapping[str, Finding]) -> list[str]:
+    """Return which findings decided: of these, those that are unhealthy, if any is."""
+    ill = [id for id in told.because if findings[id]["status"] == "unhealthy"]
+    return ill if told.truth and ill else list(told.because)
 
 
-def _evidence(condition: str, findings: Mapping[str, Finding]) -> str:
-    """Return in one line which findings speak for ``condition``: those that are unhealthy."""
-    named = _named(condition, findings)
-    return "; ".join(describe(found) for found in named if found["status"] == "unhealthy")
-
-
-def _named(condition: str, findings: Mapping[str, Finding]) -> list[Finding]:
-    words = set(re.findall(r"\w+", condition))
-    return [finding for id, finding in findings.items() if id in words]
+def _evidence(because: Iterable[str], findings: Mapping[str, Finding]) -> str:
+    return "; ".join(describe(findings[id]) for id in because)
 
 
 def describe(finding: Finding) -> str:
@@ -201,6 +207,7 @@ def describe(finding: Finding) -> str:
 def verdict(
     subjects: Sequence[str],
     incidents: Mapping[str, Incident],
+    findings: Mapping[str, Finding],
     steps: Sequence[Mapping[str, Any]],
     before: Mapping[str, Incident] | None = None,
     acted: bool = False,
@@ -208,7 +215,7 @@ def verdict(
     """Return the host's verdict over ``subjects`` and its reason in one line.
 
     ``steps`` is the plan now. After a remediation ``before`` holds the incidents from before
-    it, and ``acted`` tells whether any rung was climbed since.
+    it, and ``acted`` tells whether any rung was climbed since: ``fixed`` then takes fresh proof.
     """
     present = [name for name in subjects if incidents[name]["confirmed"]]
     unsure = [name for name in subjects if incidents[name]["confirmed"] is None]
@@ -216,10 +223,25 @@ def verdict(
         return "unknown", "; ".join(dict.fromkeys(incidents[n]["reason"] for n in unsure))
     if before is None:
         return ("incident" if present else "healthy"), ""
-    if not present:
-        was = any(before[name]["confirmed"] for name in subjects)
-        return ("fixed" if was and acted else "healthy"), ""
-    return _remaining(present, incidents, steps, acted)
+    if present:
+        return _remaining(present, incidents, steps, acted)
+    was = [name for name in subjects if before[name]["confirmed"]]
+    if not (was and acted):
+        return "healthy", ""
+    doubts = unproven(was, before, findings)
+    return ("unknown", f"not proven: {'; '.join(doubts)}") if doubts else ("fixed", "")
+
+
+def unproven(
+    names: Iterable[str], before: Mapping[str, Incident], findings: Mapping[str, Finding]
+) -> list[str]:
+    """Return in words which findings leave open whether the incidents ``names`` are gone.
+
+    Those that confirmed one ``before`` must be known and healthy now: one that went quiet proves
+    nothing.
+    """
+    proofs = dict.fromkeys(id for name in names for id in before[name]["because"])
+    return [describe(findings[id]) for id in proofs if findings[id]["status"] != "healthy"]
 
 
 def looked(seen: Finding, steps: Sequence[Mapping[str, Any]], refused: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.oncall.runbook.plugins.plugin_utils import channel
+from ansible_collections.oncall.runbook.plugins.plugin_utils import channel, conditions
 from jinja2 import Environment, meta
 
 ROOT = Path(__file__).parents[2]
@@ -45,13 +45,17 @@ def asked_by(card):
 
 
 def conditions_of(card):
-    """Every expression of a card over findings and inputs."""
-    yield from card.get("shell", {}).get("environment", {}).values()
+    """Every condition of a card over findings and inputs, but for when it explains another."""
     yield card["confirmed"]
     yield card.get("until", "true")
     yield card.get("independent_when", "true")
-    yield card.get("silence_seconds", "0")
     yield from (rung["when"] for rung in card["ladder"])
+
+
+def expressions_of(card):
+    """Every other expression of a card over findings and inputs."""
+    yield from card.get("shell", {}).get("environment", {}).values()
+    yield card.get("silence_seconds", "0")
 
 
 def commands():
@@ -129,12 +133,19 @@ def test_a_probe_asks_the_host_or_reads_what_another_asked(name):
 @every_card
 def test_conditions_only_use_what_the_card_asks(name):
     card = CARDS[name]
-    for condition in conditions_of(card):
+    for condition in [*conditions_of(card), *expressions_of(card)]:
         used = {word for word in names_in(condition) if not word.startswith((f"{name}_", "stack_"))}
         assert used <= asked_by(card), condition
     for other, condition in card.get("explains_when", {}).items():
         used = {word for word in names_in(condition) if not word.startswith((f"{name}_", "stack_"))}
         assert used <= asked_by(card) | asked_by(CARDS[other]), condition
+
+
+@every_card
+def test_conditions_are_written_in_the_language_of_cards(name):
+    card = CARDS[name]
+    for condition in [*conditions_of(card), *card.get("explains_when", {}).values()]:
+        conditions.judge(condition, {}, {}.__getitem__)
 
 
 @every_card

@@ -2,7 +2,6 @@
 
 import pytest
 from ansible_collections.oncall.runbook.plugins.plugin_utils import verdict
-from test_findings import evaluate
 
 
 def seen(**statuses):
@@ -38,23 +37,35 @@ CARDS = {
 }
 
 
+INPUTS: dict[str, object] = {}
+
+
 def judged(**statuses):
-    return verdict.judge(CARDS, seen(**statuses), evaluate)
+    return verdict.judge(CARDS, seen(**statuses), INPUTS.__getitem__)
+
+
+PAIR = {"findings": ["waits", "locks"], "when": "waits.status == 'unhealthy' and locks.healthy"}
 
 
 @pytest.mark.parametrize(
-    ("expression", "statuses", "expected"),
+    ("waits", "locks", "ms", "expected"),
     [
-        ("a.healthy and b.healthy", {"a": "healthy", "b": "healthy"}, True),
-        ("a.healthy and b.healthy", {"a": "unhealthy", "b": "unknown"}, False),
-        ("a.healthy and b.healthy", {"a": "healthy", "b": "unknown"}, None),
-        ("not (a.healthy and b.healthy)", {"a": "unhealthy", "b": "unknown"}, True),
-        ("a.healthy or b.status == 'unhealthy'", {"a": "unhealthy", "b": "unknown"}, False),
-        ("a.value > 3", {"a": "unknown"}, None),
+        ("unhealthy", "healthy", 5, {"api", "db"}),
+        ("unhealthy", "unhealthy", 5, set()),
+        ("healthy", "unhealthy", 5, set()),
+        # The one is so much older that it may be of a state that is gone.
+        ("healthy", "unhealthy", 900, {"api", "db"}),
+        ("healthy", "healthy", 900, set()),
+        ("unknown", "healthy", 900, set()),
     ],
 )
-def test_unknown_never_decides(expression, statuses, expected):
-    assert verdict.holds(expression, seen(**statuses), evaluate)[0] is expected
+def test_findings_that_do_not_fit_each_other_are_asked_again(waits, locks, ms, expected):
+    findings = seen(waits=waits, locks=locks)
+    findings["waits"] |= {"of": "api", "ms": ms}
+    findings["locks"] |= {"of": "db", "ms": 4}
+    assert verdict.disagreeing([PAIR], findings, INPUTS.__getitem__) == expected
+    findings.pop("locks")
+    assert verdict.disagreeing([PAIR], findings, INPUTS.__getitem__) == set()
 
 
 def test_a_cause_explains_and_comes_first():
@@ -68,7 +79,7 @@ def test_a_cause_may_explain_under_a_condition_only():
     for condition, causes in [("api.healthy", ["application", "leak"]), ("true", ["leak"])]:
         cards = {**CARDS, "leak": {**leak, "explains_when": {"application": condition}}}
         findings = seen(db="healthy", api="unhealthy", memory="unhealthy")
-        assert verdict.root_causes(verdict.judge(cards, findings, evaluate)) == causes
+        assert verdict.root_causes(verdict.judge(cards, findings, INPUTS.__getitem__)) == causes
 
 
 def test_what_has_its_own_cause_is_explained_by_nothing_else():
@@ -76,7 +87,7 @@ def test_what_has_its_own_cause_is_explained_by_nothing_else():
     for condition, causes in [("spool.healthy", alone), ("not spool.healthy", both)]:
         cards = {**CARDS, "application": {**CARDS["application"], "independent_when": condition}}
         findings = seen(db="unhealthy", api="unhealthy", memory="healthy", spool="unhealthy")
-        assert verdict.root_causes(verdict.judge(cards, findings, evaluate)) == causes
+        assert verdict.root_causes(verdict.judge(cards, findings, INPUTS.__getitem__)) == causes
 
 
 @pytest.mark.parametrize(
@@ -93,9 +104,9 @@ def test_a_ladder_is_climbed_until_its_target(before, now, target, expected):
     cards = {"database": {**CARDS["database"], "until": "target.healthy"}}
     findings = seen(db=now, target=target)
     was, incidents = (
-        verdict.judge(cards, found, evaluate) for found in (seen(db=before), findings)
+        verdict.judge(cards, found, INPUTS.__getitem__) for found in (seen(db=before), findings)
     )
-    assert verdict.unfinished(cards, incidents, was, findings, evaluate) == expected
+    assert verdict.unfinished(cards, incidents, was, findings, INPUTS.__getitem__) == expected
 
 
 def test_two_independent_troubles_are_two_root_causes():
@@ -106,7 +117,7 @@ def test_two_independent_troubles_are_two_root_causes():
 def test_an_unknown_cause_explains_nothing_and_says_why():
     incidents = judged(db="unknown", api="unhealthy", memory="healthy")
     assert incidents["database"]["confirmed"] is None
-    assert incidents["database"]["reason"] == "nobody home"
+    assert incidents["database"]["reason"] == "db: nobody home"
     assert verdict.root_causes(incidents) == ["application"]
 
 
@@ -136,13 +147,15 @@ def test_shared_probes_are_asked_once():
 
 @pytest.mark.parametrize("status", ["healthy", "unknown"])
 def test_no_rung_is_climbed_on_what_is_not_known(status):
-    assert verdict.plan(["database"], CARDS, seen(db=status), evaluate, "data") == []
+    assert verdict.plan(["database"], CARDS, seen(db=status), INPUTS.__getitem__, "data") == []
 
 
 def test_the_plan_says_why_and_what_is_missing():
     ladder = [{**RUNG, "risk": "data"}]
     cards = {"database": card("not db.healthy", ["db"], ladder=ladder)}
-    assert verdict.plan(["database"], cards, seen(db="unhealthy"), evaluate, "outage") == [
+    assert verdict.plan(
+        ["database"], cards, seen(db="unhealthy"), INPUTS.__getitem__, "outage"
+    ) == [
         {
             "incident": "database",
             "rung": "mend",
@@ -159,7 +172,7 @@ def test_the_plan_shows_what_a_rung_would_change():
     cards = {"database": card("not db.healthy", ["db", "change"], ladder=ladder)}
     findings = seen(db="unhealthy", change="healthy")
     findings["change"]["value"] = "+limit"
-    (step,) = verdict.plan(["database"], cards, findings, evaluate, "restart")
+    (step,) = verdict.plan(["database"], cards, findings, INPUTS.__getitem__, "restart")
     assert step["shows"] == "+limit"
 
 
@@ -195,12 +208,34 @@ OPEN = [{"rung": "mend", "risk": "restart", "allowed": True}]
 )
 def test_the_verdict_comes_from_what_is_seen_now(now, before, steps, acted, expected):
     before = before and judged(**before)
-    assert verdict.verdict(["database"], judged(**now), steps, before, acted)[0] == expected
+    told = verdict.verdict(["database"], judged(**now), seen(**now), steps, before, acted)
+    assert told[0] == expected
+
+
+@pytest.mark.parametrize("spool", ["unknown", "unhealthy"])
+def test_fixed_needs_healthy_answers_of_the_probes_that_confirmed(spool):
+    """A probe that went quiet, or is as ill as before, is no proof, whatever else says well."""
+    cards = {"leak": card("not db.healthy and not spool.healthy", ["db", "spool"])}
+    ill, now = seen(db="unhealthy", spool="unhealthy"), seen(db="healthy", spool=spool)
+    before, after = (verdict.judge(cards, findings, INPUTS.__getitem__) for findings in (ill, now))
+    assert (before["leak"]["because"], after["leak"]["confirmed"]) == (["db", "spool"], False)
+    word, reason = verdict.verdict(["leak"], after, now, [], before, acted=True)
+    assert word == "unknown"
+    assert reason.startswith(f"not proven: spool: {spool}")
+
+
+def test_a_card_that_cannot_be_judged_says_what_it_lacked():
+    findings = seen(db="healthy", api="unknown")
+    findings["db"]["value"] = {}
+    cards = {"it": card("db.value.sessions > 3 and not api.healthy", ["db", "api"])}
+    (told,) = verdict.judge(cards, findings, INPUTS.__getitem__).values()
+    assert told["reason"] == "api: nobody home; db: the answer has no value.sessions"
 
 
 def test_the_ladder_of_an_explained_incident_is_refused():
     there = judged(db="unhealthy", api="unhealthy", memory="healthy")
-    assert verdict.verdict(["application"], there, [], there) == (
+    ill = seen(db="unhealthy", api="unhealthy", memory="healthy")
+    assert verdict.verdict(["application"], there, ill, [], there) == (
         "refused",
         "explained by database: remediate that",
     )
