@@ -35,6 +35,7 @@ class Action:
     seconds: float = 0.0
     held: bool | None = None
     rc: int | None = None
+    reason: str = ""  # why a step of it failed
     output: str = ""
 
 
@@ -125,6 +126,7 @@ def _acted(state: HostState, result: Mapping[str, Any]) -> HostState:
         changed=known.changed or step.changed,
         seconds=round(known.seconds + step.seconds, 3),
         rc=step.rc,
+        reason=known.reason or step.reason,
         output="\n".join(filter(None, (known.output, step.output))),
     )
     return replace(state, actions=tuple(joined if a is known else a for a in state.actions))
@@ -140,6 +142,7 @@ def _action(result: Mapping[str, Any]) -> Action:
         changed=bool(result.get("changed")),
         seconds=_number(result.get("seconds")),
         rc=rc if isinstance(rc, int) else None,
+        reason=_line(result.get("reason")),
         output=str(result.get("output") or "").strip(),
     )
 

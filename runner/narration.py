@@ -32,9 +32,15 @@ def _failed(event: Event) -> bool:
 
 
 def _act(result: Mapping[str, Any]) -> str:
-    did = "changed" if result.get("changed") else "nothing to change"
-    failed = f", rc {result['rc']}" if result.get("rc") else ""
-    return f"{result.get('title') or result['rung']}: {did}{failed}, {result.get('seconds', 0)} s"
+    told = f"{result.get('title') or result['rung']}: {did(result)}, {result.get('seconds', 0)} s"
+    return f"{told}: {result['reason']}" if result.get("reason") else told
+
+
+def did(step: Mapping[str, Any]) -> str:
+    """Return what became of a step or rung in a word or two: a failed one is no change."""
+    if step.get("reason"):
+        return "failed halfway" if step.get("changed") else "failed"
+    return "changed" if step.get("changed") else "nothing to change"
 
 
 def _evidence(kept: Mapping[str, Any]) -> str:

@@ -10,6 +10,8 @@ from typing import IO, Any
 from rich.console import Console
 from rich.text import Text
 
+from runner.narration import did
+
 _ENDLESS = 100_000  # without a terminal nothing is wrapped
 _LINES_SHOWN = 8  # of what a rung said it did
 _STYLES = {
@@ -111,8 +113,18 @@ def _incident(name: str, incident: Mapping[str, Any]) -> Text:
 def _findings(findings: Mapping[str, Any]) -> Iterator[Text]:
     for status in ("unhealthy", "unknown"):
         for name, finding in findings.items():
-            if finding.get("status") == status:
+            if finding.get("status") == status and not _repeats(finding, findings):
                 yield Text.assemble("  ", word(status), f"  {_finding(name, finding)}")
+
+
+def _repeats(finding: Mapping[str, Any], findings: Mapping[str, Any]) -> bool:
+    """Tell whether a finding only says that the answer it is read from is missing."""
+    source = findings.get(str(finding.get("of")), {})
+    unknown = finding.get("status") == "unknown" and source.get("status") in (
+        "unhealthy",
+        "unknown",
+    )
+    return unknown and finding.get("reason") == source.get("reason")
 
 
 def _finding(name: str, finding: Mapping[str, Any]) -> str:
@@ -150,9 +162,9 @@ def _actions(state: Mapping[str, Any]) -> Iterator[Text]:
     for action in state["actions"]:
         held = action.get("held")
         outcome = {True: "held", False: "did not hold"}.get(held, "")
-        did = "changed" if action.get("changed") else "nothing to change"
-        told = ", ".join(filter(None, (did, f"{action['seconds']:g} s", outcome)))
-        yield Text(f"  did  {clean(action.get('title')) or action['rung']}: {told}")
+        told = ", ".join(filter(None, (did(action), f"{action['seconds']:g} s", outcome)))
+        why = f" — {clean(action['reason'])}" if action.get("reason") else ""
+        yield Text(f"  did  {clean(action.get('title')) or action['rung']}: {told}{why}")
         for line in str(action.get("output") or "").splitlines()[-_LINES_SHOWN:]:
             yield Text(f"       {clean(line)}", "dim")
     if state.get("evidence"):

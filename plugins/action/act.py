@@ -8,8 +8,8 @@ from typing import Any
 
 from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, lock, verdict
 from ansible_collections.oncall.runbook.plugins.plugin_utils.channel import Answer
-from ansible_collections.oncall.runbook.plugins.plugin_utils.findings import last_line
 from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import HostAction
+from ansible_collections.oncall.runbook.plugins.plugin_utils.reasons import reason
 from ansible_collections.oncall.runbook.plugins.plugin_utils.redact import clean
 
 _ARGUMENTS = {
@@ -57,11 +57,11 @@ class ActionModule(HostAction):
 
     def _act(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         answer = self._run(arguments)
-        holder = lock.Lease.read(last_line(answer.stderr))
+        holder = lock.Lease.read(answer.stderr.strip().rpartition("\n")[2])
         if answer.rc == lock.HELD and lock.is_dead(holder.owner):
             answer = self._run(arguments, broken=holder.owner)
         if answer.rc == lock.HELD:
-            reason = str(lock.Lease.read(last_line(answer.stderr)))
+            reason = str(lock.Lease.read(answer.stderr.strip().rpartition("\n")[2]))
             return {"failed": True, "verdict": "locked", "reason": reason, "msg": reason}
         return self._outcome(answer, arguments)
 
@@ -80,18 +80,21 @@ class ActionModule(HostAction):
 
     def _outcome(self, answer: Answer, arguments: Mapping[str, Any]) -> dict[str, Any]:
         names = {"rc": answer.rc, "output": answer.output, "stderr": answer.stderr}
+        # Of a step that failed, only what it said it did is a change.
+        failed = answer.rc != 0
+        changes = str(arguments["changes"])
+        changed = bool(self.evaluate("false" if failed and changes == "true" else changes, names))
         told = {
             **names,
             "failed": False,  # else Ansible makes rc decide
             "seconds": round(answer.ms / 1000, 2),
             "command": arguments["run"],
-            "changed": bool(self.evaluate(arguments["changes"], names)),
+            "changed": changed,
         }
         if answer.timed_out:
             told["reason"] = f"ended at its deadline of {arguments['timeout']:g} s"
-        elif answer.rc != 0:
-            said = last_line(answer.stderr) or last_line(answer.output)
-            told["reason"] = said or f"exit status {answer.rc}"
+        elif failed:
+            told["reason"] = reason(answer.stderr, answer.output) or f"exit status {answer.rc}"
         if "reason" in told:
             self._display.warning(f"{arguments['title']}: {told['reason']}")
         return told

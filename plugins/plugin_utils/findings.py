@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .channel import Answer, Question
+from .reasons import lack, reason
 
 Finding = dict[str, Any]
 # (expression, names it may use) -> its value; raises for an expression that cannot be evaluated
@@ -82,27 +83,32 @@ def finding(probe: Mapping[str, Any], answer: Answer, evaluate: Evaluate) -> Fin
 def derived(probe: Mapping[str, Any], source: Finding, evaluate: Evaluate) -> Finding:
     """Return what the finding ``source`` says to ``probe``, which asks the host nothing itself.
 
-    Its ``value`` expression may use all of the source (value, ms, output, ...); an unknown source,
-    or one that does not have the value, leaves it unknown.
+    Its ``value`` expression may use all of the source (value, ms, output, ...). An unknown source,
+    or one that does not have the value, leaves it unknown; so does one that gave no answer, unless
+    the probe says what is then read of it (``unanswered``).
     """
+    unanswered = source["value"] is None
+    expression = probe.get("unanswered") if unanswered else probe["value"]
     told = {"title": str(probe.get("title", probe["id"])), "unit": str(probe.get("unit", ""))}
-    asked = {"command": "", "output": "", "stderr": ""}
+    asked = {"command": "", "output": "", "stderr": "", "of": probe["of"]}
     result: Finding = {**source, **told, **asked, "status": "unknown", "value": None}
-    if source["status"] != "unknown":
+    if source["status"] != "unknown" and expression is None:
+        result["reason"] = source["reason"] or lack(str(probe["value"]), None)
+    elif source["status"] != "unknown":
         try:
-            result["value"] = evaluate(str(probe["value"]), source)
-        except Exception as error:
-            result["reason"] = source["reason"] or first_line(str(error))
+            result["value"] = evaluate(str(expression), source)
+        except Exception:
+            result["reason"] = source["reason"] or lack(str(probe["value"]), source["value"])
         else:
             result |= {"reason": "", **_judge_healthy(probe, result, evaluate)}
             if result["status"] == "unhealthy":
-                result["reason"] = last_line(source["stderr"])
+                result["reason"] = reason(source["stderr"])
     result["healthy"] = result["status"] == "healthy"
     return result
 
 
 def _judge(probe: Mapping[str, Any], answer: Answer, seen: Finding, evaluate: Evaluate) -> Finding:
-    said = last_line(seen["stderr"]) or last_line(seen["output"])
+    said = reason(seen["stderr"], seen["output"])
     if answer.rc is None:
         return {"reason": "the host's answer broke off"}
     if answer.timed_out:
@@ -113,7 +119,7 @@ def _judge(probe: Mapping[str, Any], answer: Answer, seen: Finding, evaluate: Ev
         return {"status": "unhealthy", "reason": said or f"exit status {answer.rc}"}
     judged = _judge_value(probe, seen, evaluate)
     if judged.get("status") == "unhealthy":
-        judged["reason"] = last_line(seen["stderr"])
+        judged["reason"] = reason(seen["stderr"])
     return judged
 
 
@@ -124,7 +130,7 @@ def _judge_value(probe: Mapping[str, Any], seen: Finding, evaluate: Evaluate) ->
     try:
         value = _PARSERS[parse](seen["output"])
     except ValueError:
-        return {"reason": f"not {parse}: {last_line(seen['output'])[:80]}"}
+        return {"reason": f"not {parse}: {reason(seen['output'])[:80]}"}
     return {"value": value, **_judge_healthy(probe, {**seen, "value": value}, evaluate)}
 
 
@@ -133,16 +139,6 @@ def _judge_healthy(probe: Mapping[str, Any], seen: Finding, evaluate: Evaluate) 
         return {"status": "healthy"}
     try:
         healthy = evaluate(str(probe["healthy"]), seen)
-    except Exception as error:
-        return {"reason": f"cannot be judged: {first_line(str(error))}"}
+    except Exception:
+        return {"reason": f"cannot be judged: {lack(str(probe['healthy']), seen['value'])}"}
     return {"status": "healthy" if healthy else "unhealthy"}
-
-
-def first_line(text: str) -> str:
-    """Return the first line of ``text`` that says anything."""
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")
-
-
-def last_line(text: str) -> str:
-    """Return the last line of ``text`` that says anything: where programs put the reason."""
-    return first_line("\n".join(reversed(text.splitlines())))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.hosts import as_list, as_mapping
+from runner.narration import did
 
 
 @dataclass(frozen=True)
@@ -119,10 +120,10 @@ def _rung(
         ),
         None,
     )
-    did = "changed" if event.get("changed") else "nothing to change"
     outcome = "" if held is None else "held" if held else "did not hold"
-    told = ", ".join(filter(None, (did, f"{event.get('seconds') or 0:g} s", outcome)))
+    told = ", ".join(filter(None, (did(event), f"{event.get('seconds') or 0:g} s", outcome)))
     text = f"{event.get('title') or event['rung']}: {told}"
+    text = f"{text}: {event['reason']}" if event.get("reason") else text
     facts = {name: event.get(name) for name in ("rung", "risk", "changed", "seconds", "incident")}
     return Entry(at, "rung", text, key, host, {**facts, "held": held})
 

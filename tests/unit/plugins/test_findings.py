@@ -75,7 +75,7 @@ def status(answer, **probe):
         (
             Answer(0, 5, "1"),
             {"parse": "int", "healthy": "value < nowhere"},
-            ("unknown", 1, "cannot be judged: 'nowhere' is undefined"),
+            ("unknown", 1, "cannot be judged: the answer has another form than expected"),
         ),
     ],
 )
@@ -124,6 +124,9 @@ DERIVED = {"id": "slots", "of": "db", "value": "value.slots", "healthy": "value 
         (Answer(0, 5, '{"slots": "many"}'), ("unknown", "many", "cannot be judged")),
         (Answer(1, 5, "", "no such database\n"), ("unknown", None, "no such database")),
         (Answer(69, 5, "", "docker did not answer\n"), ("unknown", None, "docker did not answer")),
+        (Answer(0, 5, "{}"), ("unknown", None, "the answer does not say slots")),
+        (Answer(0, 5, '{"slots": null}'), ("unknown", None, "cannot be judged: there is no value")),
+        (Answer(1, 5, "", ""), ("unknown", None, "exit status 1")),
     ],
 )
 def test_a_probe_may_read_what_another_asked(answer, expected):
@@ -134,3 +137,12 @@ def test_a_probe_may_read_what_another_asked(answer, expected):
     assert result["reason"].startswith(reason)
     assert result["healthy"] == (status == "healthy")
     assert result["ms"] == source["ms"]
+
+
+def test_a_default_makes_no_answer_healthy():
+    """With the database stopped, a wait for locks of 0 s was read out of nothing, and healthy."""
+    waits = {"id": "waits", "of": "db", "value": "value.waits | default(0)", "healthy": "value < 3"}
+    stopped = found(Answer(1, 5, "", "container is not running\n"), parse="json")
+    result = derived(waits, stopped, evaluate)
+    assert (result["status"], result["reason"]) == ("unknown", "container is not running")
+    assert derived({**waits, "unanswered": "rc"}, stopped, evaluate)["value"] == 1
