@@ -21,6 +21,15 @@ _WORDS = (
 # A name is looked through once (the lookahead) and then taken whole, so that no text, however it
 # is made, takes longer than its length.
 _NAME = rf"(?<![\w.-])(?=[\w.-]*?(?:{_WORDS}))[\w.-]++"
+# What programs say of a thing whose own name has such a word (a table user_refresh_tokens, a
+# service token-service): phrases that are no secret, so that names beside them stay readable.
+_PHRASE = (
+    r"(?:permission denied|access denied|no such |no space left|not (?:found|permitted|running)"
+    r"|does not exist|already (?:exists|in use|allocated)|exited \(\d|up (?:\d|about|less)"
+    r"|restarting \(\d|(?:could|can|is|was|has) ?not |cannot |unable to |failed to |disk full"
+    r"|violates |BIO_new_file\(\)|[\d.]+ ?(?:%|percent|rows|[kMGT]?i?B|bytes|seconds|m?s)(?![\w-]))"
+)
+_IS_PHRASE = re.compile(_PHRASE, re.I)
 # Where a secret stands in text; the group `secret` is what must not be seen.
 _PLACES = [
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?P<secret>.+?)(?:-----END|\Z)", re.S),
@@ -33,12 +42,13 @@ _PLACES = [
     ),
     # A line of YAML up to its comment: a plain value may hold blanks and commas.
     re.compile(
-        rf"^[ \t]*(?:-[ \t]+)?{_NAME}(?::[ \t]+|=)"
+        rf"^[ \t]*(?:-[ \t]+)?{_NAME}(?::[ \t]+(?!{_PHRASE})|=)"
         r"(?P<secret>[^\s\"'|>]\S*+(?:[ \t]++(?!\#)\S++)*+)",
         re.I | re.M,
     ),
     re.compile(
-        rf"{_NAME}(?:\\*[\"'])?[ \t]*[=:][ \t]*(?P<secret>[^\s\"',;&}}\]\\]+)",
+        rf"{_NAME}(?:\\*[\"'])?[ \t]*(?:=|:(?![ \t]+{_PHRASE}))[ \t]*"
+        r"(?P<secret>[^\s\"',;&}\]\\]+)",
         re.I,
     ),
     # An argument of its own: --requirepass SECRET, "--requirepass", "SECRET"
@@ -106,7 +116,8 @@ def clean(data: T, known: Iterable[str] = ()) -> T:
 
     def masked(value: Any, named: bool = False) -> Any:
         if isinstance(value, str):
-            return MASK if named and value else redact(value, secrets)
+            named = named and bool(value) and not _IS_PHRASE.match(value)
+            return MASK if named else redact(value, secrets)
         if isinstance(value, list):
             return [masked(item, named) for item in value]
         if isinstance(value, dict):
@@ -129,7 +140,7 @@ def is_secret(key: object) -> bool:
 
 def _secrets(data: object) -> set[str]:
     texts = [*_texts(data)]
-    named = {text for text, is_named in texts if is_named}
+    named = {text for text, is_named in texts if is_named and not _IS_PHRASE.match(text)}
     return named | secrets_in(text for text, is_named in texts if not is_named)
 
 

@@ -57,3 +57,28 @@ def test_a_secret_seen_in_one_answer_is_masked_in_all():
 def test_masking_twice_changes_nothing_more(text):
     once = redact(text)
     assert redact(once) == once
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'duplicate key value violates unique constraint "user_refresh_tokens_token_key"',
+        "insert into user_refresh_tokens: permission denied",
+        "error: column t.token_hash: no such column",
+        "open /run/secrets/db_password: no such file or directory",
+        "token_service: Exited (1) 2 seconds ago",
+        "school_secrets_data: 1.2 GB",
+        "token-service: Up 3 minutes (unhealthy)",
+    ],
+)
+def test_the_name_of_a_thing_is_no_secret_and_what_is_said_of_it_neither(text):
+    assert redact(text) == text
+    assert clean({"service": text, "secret-store": "Exited (1)"}) == {
+        "service": text,
+        "secret-store": "Exited (1)",
+    }
+
+
+@pytest.mark.parametrize("text", ["password: exited", "token: 7MBx-9", "db_password=not found"])
+def test_a_secret_that_begins_like_a_word_is_masked(text):
+    assert redact(text) != text
