@@ -58,8 +58,9 @@ def question(probe: Mapping[str, Any]) -> Question:
 def finding(probe: Mapping[str, Any], answer: Answer, evaluate: Evaluate) -> Finding:
     """Return what ``answer`` says to ``probe``.
 
-    Its ``healthy`` expression may use value, rc, output and stderr; without one, exit status 0
-    is healthy. Any other exit status is unhealthy, but for those that mean "could not be asked".
+    Its ``healthy`` expression may use value, rc, output and stderr, and gives none where the answer
+    does not tell; without one, exit status 0 is healthy. Any other exit status is unhealthy, but
+    for those that mean "could not be asked".
     """
     result: Finding = {
         "title": str(probe.get("title", probe["id"])),
@@ -83,9 +84,10 @@ def finding(probe: Mapping[str, Any], answer: Answer, evaluate: Evaluate) -> Fin
 def derived(probe: Mapping[str, Any], source: Finding, evaluate: Evaluate) -> Finding:
     """Return what the finding ``source`` says to ``probe``, which asks the host nothing itself.
 
-    Its ``value`` expression may use all of the source (value, ms, output, ...). An unknown source,
-    or one that does not have the value, leaves it unknown; so does one that gave no answer, unless
-    the probe says what is then read of it (``unanswered``).
+    Its ``value`` expression may use all of the source (value, ms, output, ...), and so may
+    ``reason``, which says why it is not healthy. An unknown source, or one that does not have the
+    value, leaves it unknown; so does one that gave no answer, unless the probe says what is then
+    read of it (``unanswered``).
     """
     unanswered = source["value"] is None
     expression = probe.get("unanswered") if unanswered else probe["value"]
@@ -101,8 +103,8 @@ def derived(probe: Mapping[str, Any], source: Finding, evaluate: Evaluate) -> Fi
             result["reason"] = source["reason"] or lack(str(probe["value"]), source["value"])
         else:
             result |= {"reason": "", **_judge_healthy(probe, result, evaluate)}
-            if result["status"] == "unhealthy":
-                result["reason"] = reason(source["stderr"])
+            if result["status"] != "healthy":
+                result["reason"] = result["reason"] or _why(probe, source, evaluate)
     result["healthy"] = result["status"] == "healthy"
     return result
 
@@ -134,6 +136,15 @@ def _judge_value(probe: Mapping[str, Any], seen: Finding, evaluate: Evaluate) ->
     return {"value": value, **_judge_healthy(probe, {**seen, "value": value}, evaluate)}
 
 
+def _why(probe: Mapping[str, Any], source: Finding, evaluate: Evaluate) -> str:
+    if "reason" not in probe:
+        return reason(source["stderr"])
+    try:
+        return str(evaluate(str(probe["reason"]), source) or "")
+    except Exception:
+        return lack(str(probe["reason"]), source["value"])
+
+
 def _judge_healthy(probe: Mapping[str, Any], seen: Finding, evaluate: Evaluate) -> Finding:
     if "healthy" not in probe:
         return {"status": "healthy"}
@@ -141,4 +152,6 @@ def _judge_healthy(probe: Mapping[str, Any], seen: Finding, evaluate: Evaluate) 
         healthy = evaluate(str(probe["healthy"]), seen)
     except Exception:
         return {"reason": f"cannot be judged: {lack(str(probe['healthy']), seen['value'])}"}
+    if healthy is None:  # the answer itself says that it is not known
+        return {}
     return {"status": "healthy" if healthy else "unhealthy"}

@@ -31,7 +31,8 @@ class HostAction(ActionBase):
 
         ``shell`` holds ``environment`` (name to an expression over the host's variables),
         ``libraries`` (shell files below the collection's roles whose functions the commands use),
-        and perhaps ``learn`` (id, run and timeout of what is asked once, before the others).
+        ``files`` (name to a file below the roles whose text the variable of that name holds), and
+        perhaps ``learn`` (id, run and timeout of what is asked once, before the others).
         """
         token = new_token()
         text = script(questions, token, self._shell(shell))
@@ -64,12 +65,11 @@ class HostAction(ActionBase):
     def _shell(self, given: Mapping[str, Any]) -> Shell:
         learn = given.get("learn")
         environment = given.get("environment", {})
+        values = {name: str(self.evaluate(text, {})) for name, text in environment.items()}
+        files = given.get("files", {})
         return Shell(
-            environment={name: str(self.evaluate(text, {})) for name, text in environment.items()},
-            library="\n".join(
-                (cards.ROLES / name).read_text(encoding="utf-8")
-                for name in given.get("libraries", [])
-            ),
+            environment={**values, **{name: _text_of(path) for name, path in files.items()}},
+            library="\n".join(map(_text_of, given.get("libraries", []))),
             learn=question(learn) if learn else None,
         )
 
@@ -121,6 +121,7 @@ class HostAction(ActionBase):
         return {
             "environment": {**stack["environment"], **own["environment"]},
             "libraries": [*stack["libraries"], *own["libraries"]],
+            "files": stack["files"],
         }
 
     def _rendered(self, value: Any) -> Any:
@@ -147,3 +148,8 @@ class HostAction(ActionBase):
         return self._templar.evaluate_expression(
             trust_as_template(expression), local_variables=dict(names)
         )
+
+
+def _text_of(path: str) -> str:
+    """Return the text of a file below the collection's roles."""
+    return (cards.ROLES / path).read_text(encoding="utf-8")

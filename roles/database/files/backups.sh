@@ -422,8 +422,7 @@ switch() {
 application_reads() {
     database_query "SELECT 1" >/dev/null || return
     case $(state_of "$STACK_BACKEND" 2>/dev/null) in running | restarting) ;; *) return 0 ;; esac
-    code=$(http 4 "$STACK_BACKEND_URL$STACK_READ_PATH" "$STACK_READ_BODY" 2>/dev/null)
-    [ "$code" -ge 200 ] && [ "$code" -lt 500 ]
+    application_works
 }
 
 # A disk that fills up ends the server, which needs some room to come back. So some is held while a new

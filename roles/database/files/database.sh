@@ -33,8 +33,9 @@ restart_database() {
 #                        superusers), without this one; a server too full to say so is at 100
 #   idle_in_transaction  number of sessions, idle_seconds of the oldest
 #   blocked              number of sessions that wait for a lock, blocked_seconds of the longest
-#   blockers             sessions that others wait for and that wait for nobody: pid, kind, user,
-#                        application, state, seconds since its transaction began, statement
+#   blockers             sessions that others wait for, or would as they have a table locked against reads,
+#                        and that wait for nobody: pid, kind, user, application, state, seconds since
+#                        its transaction began, statement
 #   running              the oldest statements that run for a second or more: pid, seconds, waits
 #                        (for what), statement; longest_seconds of those that wait for no lock
 #   hit_percent          buffers found in memory, of those read; null before the first
@@ -59,6 +60,10 @@ database_activity() {
         waiting AS (SELECT pid, seconds FROM client WHERE wait_event_type = 'Lock'),
         blocker AS (
             SELECT DISTINCT unnest(pg_blocking_pids(pid)) AS pid FROM waiting
+            EXCEPT SELECT pid FROM waiting
+            UNION SELECT pid FROM pg_locks JOIN pg_stat_user_tables ON relid = relation
+            WHERE mode = 'AccessExclusiveLock' AND granted AND pid <> pg_backend_pid()
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
             EXCEPT SELECT pid FROM waiting)
         SELECT json_build_object(
             'sessions_percent', (SELECT round(100.0 * count(*) / (
