@@ -8,15 +8,10 @@ memory_groups() {
         # shellcheck disable=SC2086  # words: id, service, project, status…
         set -- $line
         [ $# -ge 4 ] || continue
-        id=$1 service=$2 directory=-
+        id=$1 service=$2
         shift 3
-        root=/sys/fs/cgroup/memory
-        [ -d "$root" ] || root=/sys/fs/cgroup
-        for group in "$root/docker/$id" "$root/system.slice/docker-$id.scope" "$root"/*/"$id" \
-            "$root"/*/docker-"$id".scope "$root"/user.slice/*/*/*/docker-"$id".scope; do
-            [ ! -d "$group" ] || { directory=$group; break; }
-        done
-        echo "$id $service $directory $*"
+        directory=$(control_group "$id")
+        echo "$id $service ${directory:--} $*"
     done
 }
 

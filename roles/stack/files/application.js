@@ -1,10 +1,11 @@
 // How the application sees its database, cache and chain: asked in its own container, with its own
 // driver, environment, resolver and network, by a process of its own. Reads only.
 //
-// Out: one JSON object, {way, database, cache, chain}; way is "driver", or "none" without module pg.
-//      A part is null where none is configured, else {outcome, reason, where, ms, …}: outcome is works, no_name,
-//      no_route, refused, timed_out, wrong_password, no_database, no_session_left, read_only, permission,
-//      lock, starting, error; or unknown, when it could not be asked. No secret leaves the container.
+// Out: one line of JSON, {way, database, cache, chain}. A part is null where none is configured, else
+//      {outcome, reason, where, ms, …}: outcome is works, no_name, no_route, refused, timed_out,
+//      wrong_password, no_database, no_session_left, read_only, permission, lock, starting or error.
+//      way is "driver"; or "none", and missing says why the database could not be asked.
+//      No secret leaves the container.
 
 const fs = require('fs');
 const net = require('net');
@@ -173,11 +174,16 @@ const FACTS = `
 
 const opened = [];
 
+// Sets deadlines for what comes with it in the same message, and for nothing after that: a connection may be
+// a pooler's, and serve others next.
+const BOUNDED = `SET LOCAL application_name = 'runbook'; SET LOCAL lock_timeout = ${LOCK_WAIT};
+  SET LOCAL statement_timeout = ${LOCK_WAIT * 2};`;
+
 async function database() {
   const settings = databaseSettings();
-  if (!settings) return unknown('the API has no settings of a database in its environment (DATABASE_URL, DB_HOST, PGHOST)');
+  if (!settings) return { missing: 'the environment of the API has no settings of a database (DATABASE_URL, DB_HOST, PGHOST)' };
   const file = resolve('pg');
-  if (!file) return unknown('no module pg in the container of the API');
+  if (!file) return { missing: 'the container of the API has no module pg' };
   const { Client } = require(file);
   const socket = new net.Socket();
   const client = new Client({ ...settings, stream: socket });
@@ -186,7 +192,7 @@ async function database() {
     watch(socket);
     await client.connect();
     opened.push(client);
-    const answers = await client.query(`SET application_name = 'runbook'; SET lock_timeout = ${LOCK_WAIT}; SET statement_timeout = ${LOCK_WAIT * 2};${FACTS}`);
+    const answers = await client.query(BOUNDED + FACTS);
     const facts = answers[answers.length - 1].rows[0];
     const judged = await usable(client, facts, where);
     return { ...judged, pool: facts.pool };
@@ -202,7 +208,8 @@ async function usable(client, facts, where) {
   if (readable.length === 0) return { outcome: 'permission', reason: `role ${role} may read no table of database ${name} at ${where}` };
   const tables = [...facts.locked, ...readable.slice(0, 3)].map((table) => table.name);
   try {
-    await client.query([...new Set(tables)].map((table) => `SELECT 1 FROM ${table} WHERE ctid = '(0,1)'`).join(' UNION ALL '));
+    const reads = [...new Set(tables)].map((table) => `SELECT 1 FROM ${table} WHERE ctid = '(0,1)'`);
+    await client.query(BOUNDED + reads.join(' UNION ALL '));
   } catch (error) {
     if (error.code !== '55P03') throw error;
     const holder = facts.locked[0];
@@ -272,10 +279,6 @@ async function chain() {
 
 // --- all three ------------------------------------------------------------------------------------
 
-function unknown(reason) {
-  return { outcome: 'unknown', reason };
-}
-
 // A wrong setting is the application's own error, as it would meet it.
 function part(ask) {
   return ask().catch((error) => ({ outcome: 'error', reason: `${error.message || error}` }));
@@ -285,12 +288,11 @@ function part(ask) {
 function masked(text) {
   const secrets = [];
   for (const [name, value] of Object.entries(env)) {
-    if (/pass|pwd|secret|token|key|credential|mnemonic/i.test(name)) secrets.push(value);
-    const inside = /:\/\/[^/@\s]*?:?([^/:@\s]+)@/.exec(value);
-    if (inside) {
-      secrets.push(inside[1]);
-      try { secrets.push(decodeURIComponent(inside[1])); } catch {}
-    }
+    if (/pass|pwd|secret|token|key|credential|mnemonic|url|uri|dsn/i.test(name)) secrets.push(value);
+    const inside = /:\/\/[^/:\s]*:(.*)@/.exec(value);
+    if (!inside) continue;
+    secrets.push(inside[1]);
+    try { secrets.push(decodeURIComponent(inside[1])); } catch {}
   }
   return secrets.filter((secret) => secret.length >= 4).sort((a, b) => b.length - a.length)
     .reduce((shown, secret) => shown.split(secret).join('********'), text);
@@ -308,9 +310,9 @@ try { fs.writeFileSync('/proc/self/oom_score_adj', '1000'); } catch {}
 
 const env = environment();
 Promise.all([part(database), part(cache), part(chain)]).then(async ([ofDatabase, ofCache, ofChain]) => {
-  const way = ofDatabase.outcome === 'unknown' ? 'none' : 'driver';
-  const view = plain({ database: ofDatabase, cache: ofCache, chain: ofChain });
-  fs.writeSync(1, `${JSON.stringify({ way, ...view })}\n`);
+  const { missing } = ofDatabase;
+  const told = missing ? { way: 'none', missing } : { way: 'driver', ...plain({ database: ofDatabase }) };
+  fs.writeSync(1, `${JSON.stringify({ ...told, ...plain({ cache: ofCache, chain: ofChain }) })}\n`);
   // A session ends in good order; what hangs is not waited for, as an exit would for a resolver.
   const ended = Promise.all(opened.map((client) => client.end().catch(() => {})));
   const impatience = new Promise((done) => { setTimeout(done, 200); });

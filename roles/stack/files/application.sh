@@ -1,30 +1,186 @@
 # Shell words about how the application sees its database, cache and chain, on top of stack.sh.
 #
-# In: STACK_BACKEND, STACK_BACKEND_URL; STACK_READ_PATH, STACK_READ_BODY, STACK_READ_PROVES: a route that
-#     the inventory names; APPLICATION_JS, the text of application.js
+# In: STACK_BACKEND, STACK_BACKEND_URL, STACK_DATABASE; STACK_READ_PATH, STACK_READ_BODY,
+#     STACK_READ_PROVES: a route that the inventory names; APPLICATION_JS, the text of application.js
 
-# Prints how the application sees what it depends on, as one JSON object: way ("driver", "client" or
-# "none"), and database, cache and chain, each null where none is configured, else with outcome, reason, where
-# and ms; see application.js. It is asked in the API's own container, by a process of its own. route is
-# the like of the route that the inventory names, else null. Exit status 69 where nothing can be asked.
+# Prints how the application sees what it depends on, as one JSON object:
+#   way       "driver": its own, in its own container; "client": psql over the stack's network, as its role;
+#             "none", with the reason in "missing"
+#   database, cache, chain   null where none is configured, else outcome, reason, where, ms; see
+#             application.js, whose outcomes have one more here: unknown, where that could not be asked
+#   route     the like of the route that the inventory names, else null
+# Exit status 69 where the API has no container that runs.
 application_view() {
     id=$(container "$STACK_BACKEND") || unknown "the API has no container to ask in"
-    # Hooks of the application's own (NODE_OPTIONS) would report us as its traffic.
-    answers=$({
-        route_view &
-        printf '%s\n' "$APPLICATION_JS" | docker exec -i -e NODE_OPTIONS= "$id" node -
-        wait
-    } 2>&1)
+    answers=$({ route_view & driver_view; wait; } 2>&1)
     view=$(printf '%s\n' "$answers" | grep '^{"way":')
     route=$(printf '%s\n' "$answers" | sed -n 's/^route //p')
-    [ -n "$view" ] || unknown "$(printf '%s\n' "$answers" | grep -v '^route ' | without_secrets "$id" | grep . | tail -n 1)"
+    if [ -z "$view" ]; then
+        why=$(printf '%s\n' "$answers" | grep -v '^route ' | without_secrets "$id" | grep . | tail -n 1)
+        case $why in
+        *"executable file not found"*) why="the container of the API has no Node.js" ;;
+        *"is not running"* | *"is paused"* | *"is restarting"* | *"No such container"*) unknown "$why" ;;
+        esac
+        why=$(json_text "$why")
+        unasked="{\"outcome\":\"unknown\",\"reason\":\"$why\"}"
+        view="{\"way\":\"none\",\"missing\":\"$why\",\"cache\":$unasked,\"chain\":$unasked}"
+    fi
+    case $view in
+    '{"way":"none"'*) view=$(with_client_view "$view") ;;
+    esac
     printf '%s,"route":%s}\n' "${view%\}}" "${route:-null}"
 }
 
-# Whether the API answers, and its application can use its database.
+# Asks in the API's own container, by a process of its own; hooks of the application's (NODE_OPTIONS)
+# would report us as its traffic. Prints a line of JSON, or why it could not be asked.
+driver_view() {
+    leaves_room "$id" || { echo "the API's memory limit leaves no room for a process that asks"; return; }
+    printf '%s\n' "$APPLICATION_JS" | docker exec -i -e NODE_OPTIONS= "$id" node -
+}
+
+# Whether the memory limit of a container leaves the 96 MiB that a process of Node.js may need: where it
+# does not, the application itself might be ended for it. Usage: leaves_room ID
+leaves_room() {
+    group=$(control_group "$1")
+    [ -n "$group" ] || return 0
+    if [ -r "$group/memory.max" ]; then
+        read -r limit <"$group/memory.max" && read -r used <"$group/memory.current" || return 0
+        cache=inactive_file
+    else
+        read -r limit <"$group/memory.limit_in_bytes" && read -r used <"$group/memory.usage_in_bytes" || return 0
+        cache=total_inactive_file
+    fi 2>/dev/null
+    # Without a limit version 2 says "max", version 1 a number of 19 digits.
+    case $limit in *[!0-9]* | ????????????????*) return 0 ;; esac
+    while read -r name bytes; do
+        [ "$name" != "$cache" ] || used=$((used - bytes))
+    done <"$group/memory.stat"
+    [ "$((limit - used))" -ge 100663296 ]
+}
+
+# Puts into a view that has none of the database what psql says of it. Usage: with_client_view VIEW
+with_client_view() {
+    database=$(client_view) way=client
+    case $database in
+    '{"outcome":"unknown"'*) way=none ;;
+    esac
+    printf '{"way":"%s","database":%s,%s\n' "$way" "$database" "${1#'{"way":"none",'}"
+}
+
+# Prints how psql, in the database's container, reaches the database that the API's environment names, over
+# the stack's network and as the role that it names; what that cannot tell is unknown. The password
+# goes by the environment, and is seen on no command line.
+client_view() {
+    settings=$(docker inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "$id" | database_settings)
+    where=$(printf '%s\n' "$settings" | sed -n 's/^PGHOST=//p; s/^PGPORT=/:/p' | tr -d '\n')
+    database=$(container "$STACK_DATABASE" 2>/dev/null) && [ -n "$where" ] || {
+        echo '{"outcome":"unknown","reason":"no driver in the API'"'"'s container, and no database of this stack that its environment names"}'
+        return
+    }
+    read -r start _ </proc/uptime
+    said=$(
+        while IFS='=' read -r name value; do export "$name=$value"; done <<EOF
+$settings
+EOF
+        client_sql | docker exec -i -e PGHOST -e PGPORT -e PGUSER -e PGPASSWORD -e PGDATABASE -e PGCONNECT_TIMEOUT=3 \
+            -e PGAPPNAME=runbook -e PGOPTIONS='-c lock_timeout=700 -c statement_timeout=1400' "$database" \
+            timeout 5 psql -X -q -A -t -w -v ON_ERROR_STOP=1 -v VERBOSITY=verbose -f - 2>&1 || echo "status=$?"
+    )
+    read -r end _ </proc/uptime
+    outcome=$(client_outcome "$said")
+    reason=$(printf '%s\n' "$said" | grep -E 'rror:|ERROR|FATAL' | head -n 1 | sed 's/^psql: *//; s/^<stdin>:[0-9]*: *//')
+    [ "$outcome" != no_tables ] || { outcome=error reason="the database has no tables"; }
+    [ "$outcome" != read_only ] || reason=${reason:-the database is read-only}
+    printf '{"outcome":"%s","reason":"%s","where":"%s","ms":%d}\n' "$outcome" \
+        "$(json_text "$(printf '%s\n' "${reason:-psql reads it as the role of the API}" | without_secrets "$id")")" \
+        "$(json_text "$where")" "$(echo "$start $end" | awk '{ print ($2 - $1) * 1000 }')"
+}
+
+# Reads an environment and prints the settings of its database as those of libpq: PGHOST, PGPORT, PGUSER,
+# PGPASSWORD, PGDATABASE; nothing when it names none.
+database_settings() {
+    LC_ALL=C awk '
+        function decoded(text,    shown) {
+            while (match(text, /%[0-9A-Fa-f][0-9A-Fa-f]/)) {
+                shown = shown substr(text, 1, RSTART - 1) sprintf("%c", \
+                    (index("0123456789abcdef", tolower(substr(text, RSTART + 1, 1))) - 1) * 16 + \
+                    index("0123456789abcdef", tolower(substr(text, RSTART + 2, 1))) - 1)
+                text = substr(text, RSTART + RLENGTH)
+            }
+            return shown text
+        }
+        function first(names,    name, n, i) {
+            n = split(names, name, " ")
+            for (i = 1; i <= n; i++) if (value[name[i]] != "") return value[name[i]]
+            return ""
+        }
+        { at = index($0, "="); if (at) value[substr($0, 1, at - 1)] = substr($0, at + 1) }
+        END {
+            url = first("DATABASE_URL POSTGRES_URL DB_URL PG_URL DATABASE_URI POSTGRES_URI")
+            if (url ~ /^[a-z+]*:\/\//) {
+                sub(/^[^:]*:\/\//, "", url); sub(/\?.*/, "", url)
+                if (match(url, /.*@/)) {
+                    user = substr(url, 1, RLENGTH - 1); url = substr(url, RLENGTH + 1)
+                    at = index(user, ":")
+                    if (at) { password = decoded(substr(user, at + 1)); user = substr(user, 1, at - 1) }
+                }
+                at = index(url, "/")
+                if (at) { name = decoded(substr(url, at + 1)); url = substr(url, 1, at - 1) }
+                host = url; port = url
+                if (!sub(/.*:/, "", port)) port = ""
+                sub(/:[0-9]*$/, "", host); user = decoded(user)
+            } else {
+                host = first("DB_HOST DATABASE_HOST POSTGRES_HOST PGHOST")
+                port = first("DB_PORT DATABASE_PORT POSTGRES_PORT PGPORT")
+                name = first("DB_NAME DB_DATABASE DATABASE_NAME POSTGRES_DB PGDATABASE")
+                user = first("DB_USER DB_USERNAME DATABASE_USER POSTGRES_USER PGUSER")
+                password = first("DB_PASSWORD DB_PASS DATABASE_PASSWORD POSTGRES_PASSWORD PGPASSWORD")
+            }
+            if (host == "") exit
+            printf "PGHOST=%s\nPGPORT=%s\nPGUSER=%s\nPGPASSWORD=%s\nPGDATABASE=%s\n", host, port == "" ? 5432 : port, user, password, name
+        }'
+}
+
+# Prints what the client asks: whether there are tables, whether they may be written, and the first page of those
+# that are read most.
+client_sql() {
+    cat <<'SQL'
+SELECT 'no_tables' WHERE NOT EXISTS (SELECT FROM pg_stat_user_tables);
+SELECT 'read_only' WHERE current_setting('transaction_read_only') = 'on';
+SELECT format('SELECT 1 FROM %s WHERE ctid = %L', relid::regclass, '(0,1)') FROM pg_stat_user_tables
+ORDER BY has_table_privilege(relid, 'SELECT') DESC, coalesce(seq_scan, 0) + coalesce(idx_scan, 0) DESC, relname LIMIT 3 \gexec
+SQL
+}
+
+# Prints the outcome that the words of psql mean. Usage: client_outcome SAID
+client_outcome() {
+    case $1 in
+    *"could not translate host name"*) echo no_name ;;
+    *"No route to host"* | *"Network is unreachable"*) echo no_route ;;
+    *"Connection refused"*) echo refused ;;
+    *"timeout expired"* | *status=124* | *status=143* | *" 57014: "*) echo timed_out ;;
+    *"password authentication failed"* | *"no password supplied"* | *"no pg_hba.conf entry"* | *"is not permitted to log in"*) echo wrong_password ;;
+    *FATAL*"role "*"does not exist"*) echo wrong_password ;;
+    *FATAL*"database "*"does not exist"*) echo no_database ;;
+    *"too many"*"connections"* | *"too many clients"* | *"remaining connection slots"*) echo no_session_left ;;
+    *"starting up"* | *"shutting down"* | *"in recovery mode"* | *"not yet accepting connections"*) echo starting ;;
+    *" 42501: "*) echo permission ;;
+    *" 55P03: "*) echo lock ;;
+    *" 25006: "* | *read_only*) echo read_only ;;
+    *no_tables*) echo no_tables ;;
+    *status=12[5-7]*) echo unknown ;;
+    *status=*) echo error ;;
+    *) echo works ;;
+    esac
+}
+
+# Whether the API answers, and its application can use its database as far as that can be told.
 application_works() {
     [ "$(http 2 "$STACK_BACKEND_URL/health" 2>/dev/null)" = 200 ] || return
-    case $(application_view) in '{"way":'*'"database":{"outcome":"works"'*) ;; *) return 1 ;; esac
+    case $(application_view) in
+    '{"way":'*'"database":{"outcome":"works"'* | '{"way":"none"'*) ;;
+    *) return 1 ;;
+    esac
 }
 
 # Prints "route" and what the named route tells of the database: a status that is declared, or else success,

@@ -158,6 +158,17 @@ $service {\"state\":\"absent\",\"networks\":0,\"stopped_on_purpose\":true}" ;;
         END { print "}"; if (trouble != "") print trouble >"/dev/stderr" }'
 }
 
+# Prints the directory of a container's control group, of version 1 that of its memory; nothing for one
+# that does not run. Usage: control_group ID
+control_group() {
+    root=/sys/fs/cgroup/memory
+    [ -d "$root" ] || root=/sys/fs/cgroup
+    for group in "$root/docker/$1" "$root/system.slice/docker-$1.scope" "$root"/*/"$1" \
+        "$root"/*/docker-"$1".scope "$root"/user.slice/*/*/*/docker-"$1".scope; do
+        [ ! -d "$group" ] || { echo "$group"; return; }
+    done
+}
+
 # Runs a command in the container of a service; the deadline also holds in there.
 # Usage: inside SERVICE SECONDS COMMAND…
 inside() {
@@ -253,7 +264,7 @@ json_text() {
 serves() {
     case $1 in
     "$STACK_DATABASE") database_accepts ;;
-    "$STACK_BACKEND") [ "$(http 2 "$STACK_BACKEND_URL/health")" = 200 ] ;;
+    "$STACK_BACKEND") application_works ;;
     *) [ "$(docker inspect --format '{{with .State.Health}}{{.Status}}{{else}}{{$.State.Status}}{{end}}' "$(container "$1")" | sed 's/running/healthy/')" = healthy ] ;;
     esac
 }
