@@ -137,7 +137,7 @@ def test_from_the_fault_to_the_closed_review(practice, do, travel, receiver, smt
         at = entry["at"][11:19]
         assert at in page, entry
         assert at in text, entry
-    assert practice.login() == 401
+    assert practice.report() == 200
 
 
 def the_timeline_is_what_happened(found):

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Runs on a practice host, as root; `lab` pipes it in.
-#   stack.sh thaw          make the engine answer, give the file system its space back
-#   stack.sh up            start what is not running, wait until healthy
-#   stack.sh reset [hard]  undo what a fault left behind, wait until healthy; data is kept
-#   stack.sh check         0 when the stack is healthy, else say what is not
+# Runs on a practice host, as root; `lab` copies it in beside the pristine stack.
+#   stack.sh up                       start what is not running, wait until healthy
+#   stack.sh reset MODE IMAGE=ID...   undo what a fault left behind, wait until healthy; data is kept. MODE is soft or
+#                                     hard (every container is made anew). 10 when an image is gone
+#   stack.sh check                    0 when the stack is healthy, else say what is not
 set -eu
 
 stack=/srv/school_mgmt
@@ -11,7 +11,9 @@ pristine=/usr/local/share/school_mgmt
 project=school_mgmt
 network=school_mgmt_school_mgmt_network
 address=0x5FbDB2315678afecb367f032d93F642f64180aa3
-containers="school_mgmt_db school_mgmt_redis school_mgmt_blockchain school_mgmt_backend school_mgmt_frontend"
+volumes=/var/lib/docker/volumes
+containers="school_mgmt_db school_mgmt_redis school_mgmt_blockchain school_mgmt_backend school_mgmt_frontend school_mgmt_pdf_service"
+now=/run/lab # what was seen, one file each
 
 did() { printf '    %s: %s\n' "$(hostname)" "$*"; }
 compose() { (cd "$stack" && docker compose --progress quiet "$@"); }
@@ -19,25 +21,32 @@ get() { curl -sf -m 3 "$@"; }
 
 # --- seeing -----------------------------------------------------------------------------------
 
+rpc() { get -H 'content-type: application/json' http://localhost:8545 -d "$1"; }
 contract_there() {
-    get -H 'content-type: application/json' http://localhost:8545 \
-        -d "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_getCode\",\"params\":[\"$address\",\"latest\"]}" \
-        | grep -q '"result":"0x[0-9a-f]\{4\}'
+    rpc "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"eth_getCode\",\"params\":[\"$address\",\"latest\"]}" | grep -q '"result":"0x[0-9a-f]\{4\}'
 }
 certificates_initialised() { get http://localhost:5007/api/v1/certificates/health | grep -q '"initialized":true'; }
+database_answers() {
+    # shellcheck disable=SC2016
+    docker exec school_mgmt_db sh -c \
+        'PGCONNECT_TIMEOUT=3 PGPASSWORD=$POSTGRES_PASSWORD psql -qXAt -h "$(hostname -i)" -U postgres -d school_mgmt -c "SELECT 1 FROM users LIMIT 1"' \
+        > /dev/null 2>&1
+}
 
 # Prints what is wrong, one line each.
 complaints() {
     # shellcheck disable=SC2086
     docker inspect --format '{{.Name}} {{.State.Status}} {{with .State.Health}}{{.Status}}{{else}}-{{end}}' $containers 2>&1 \
         | grep -vE '^/[a-z_]+ running (healthy|-)$' || true
-    get -o /dev/null http://localhost:5007/health || echo "backend does not answer"
-    get -o /dev/null http://localhost || echo "frontend does not answer"
-    contract_there || echo "no contract on the blockchain"
-    certificates_initialised || echo "backend has no blockchain client"
-    docker exec school_mgmt_db sh -c \
-        'PGCONNECT_TIMEOUT=3 PGPASSWORD=$POSTGRES_PASSWORD psql -qXAt -h "$(hostname -i)" -U postgres -d school_mgmt -c "SELECT 1 FROM users LIMIT 1"' \
-        > /dev/null 2>&1 || echo "database does not answer"
+    {
+        get -o /dev/null http://localhost:5007/health || echo "backend does not answer"
+        certificates_initialised || echo "backend has no blockchain client"
+    } &
+    { get -o /dev/null http://localhost || echo "frontend does not answer"; } &
+    { get -o /dev/null http://localhost:8080/health || echo "PDF service does not answer"; } &
+    { contract_there || echo "no contract on the blockchain"; } &
+    { database_answers || echo "database does not answer"; } &
+    wait
 }
 
 check() {
@@ -54,10 +63,10 @@ wait_healthy() {
             return 1
         fi
         # The backend sets its client up at its start only.
-        if ! certificates_initialised && contract_there && get -o /dev/null http://localhost:5007/health; then
-            docker restart school_mgmt_backend > /dev/null
+        if grep -q '^backend has no' /run/lab-complaints && contract_there && get -o /dev/null http://localhost:5007/health; then
+            docker restart -t 3 school_mgmt_backend > /dev/null
         fi
-        sleep 0.5
+        sleep 0.3
     done
     rm -f /run/lab-complaints
 }
@@ -69,6 +78,23 @@ need_contract() {
     contract_there || { did "no contract: blockchain is made anew"; compose up -d --force-recreate --no-deps blockchain; }
 }
 
+# Looks once at everything that a clean host has clean: files below $now, made side by side.
+look() {
+    rm -rf "$now" && mkdir -p "$now"
+    docker ps -a --format '{{.Names}} {{.State}} {{.Label "com.docker.compose.project"}}' > "$now/containers" &
+    docker volume ls -q -f dangling=true | grep -v "^${project}_" > "$now/volumes" &
+    docker network ls -q -f type=custom --format '{{.Name}}' | grep -vx "$network" > "$now/networks" &
+    docker images --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}}' > "$now/images" &
+    docker builder prune -af > /dev/null 2>&1 &
+    # shellcheck disable=SC2086
+    docker inspect --format '{{.Name}} {{.State.Pid}} {{.LogPath}} {{.Image}} {{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{json .HostConfig.PidsLimit}} {{.HostConfig.RestartPolicy.Name}}{{range $name, $net := .NetworkSettings.Networks}} {{$name}}{{range $net.Aliases}}/{{.}}{{end}}{{end}}' \
+        $containers > "$now/inspected" 2> /dev/null &
+    wait
+}
+
+# The fields of a container in what was inspected: pid, log, image, limits, policy, networks.
+inspected() { sed -n "s|^/$1 ||p" "$now/inspected"; }
+
 # --- undoing ----------------------------------------------------------------------------------
 
 thaw() {
@@ -77,15 +103,20 @@ thaw() {
     # shellcheck disable=SC2086
     [ -z "$stopped" ] || { did "SIGCONT to $(echo $stopped | wc -w) processes"; kill -CONT $stopped 2> /dev/null || true; }
 
-    # What faults leave on the small file system, and hogs left running by ops.
-    find /srv -mindepth 1 -maxdepth 1 ! -name school_mgmt ! -name lost+found -exec rm -rf {} +
-    find /tmp -mindepth 1 -maxdepth 1 ! -name lost+found -exec rm -rf {} +
-    find /var/lib/docker -maxdepth 1 -type f ! -name engine-id -delete
-    find "$stack/backups" "$stack/backend/logs" -type f ! -name 'combined*.log' ! -name 'error*.log' ! -name .gitkeep -delete 2> /dev/null || true
-    rm -f /dev/shm/runbook-*.change
+    # Users that a case left at work, then hogs left running by ops.
+    while read -r leader; do kill -KILL -- "-$leader" 2> /dev/null || true; done 2> /dev/null < /run/case-users || true
+    rm -f /run/case-users
     orphans=$(ps -U ops -o pid=,ppid=,comm= 2> /dev/null | awk '$2 == 1 && $3 !~ /^(sshd|systemd)/ { print $1 }')
     # shellcheck disable=SC2086
     [ -z "$orphans" ] || kill -9 $orphans 2> /dev/null || true
+
+    # What faults leave on the small file systems.
+    find /srv -mindepth 1 -maxdepth 1 ! -name school_mgmt ! -name lost+found -exec rm -rf {} +
+    find /tmp -mindepth 1 -maxdepth 1 ! -name lost+found -exec rm -rf {} +
+    find /var/lib/docker -maxdepth 1 -type f ! -name engine-id -delete
+    find "$volumes" -maxdepth 1 -type f ! -name metadata.db -delete
+    rm -rf "$stack/backups"
+    rm -f /dev/shm/runbook-*.change
 
     if ! timeout 10 docker info > /dev/null 2>&1; then
         did "the engine does not answer: starting it"
@@ -95,48 +126,67 @@ thaw() {
     fi
 }
 
-# Files as in the pristine copy; logs and backups emptied. Says which were changed.
+# Files as in the pristine copy. Sets `changed` to those that were not.
 restore_files() {
     changed=
-    for file in $(cd "$pristine" && find . -type f | sed 's|^\./||'); do
-        if ! cmp -s "$pristine/$file" "$stack/$file"; then
-            mkdir -p "$(dirname "$stack/$file")"
-            # Into the same inode where there is one: a bind mount of one file follows the inode.
-            cat "$pristine/$file" > "$stack/$file"
-            changed="$changed $file"
-        fi
-    done
-    [ -z "$changed" ] || did "restored$changed"
-    (cd "$stack" && find . -type f) | sed 's|^\./||' | while read -r file; do
-        case $file in
-            backend/logs/combined*.log | backend/logs/error*.log) [ -n "$(find "$stack/$file" -mtime -1)" ] || rm -f "$stack/$file" ;;
-            *) [ -e "$pristine/$file" ] || rm -f "$stack/$file" ;;
-        esac
-    done
-    chown -R ops:ops "$stack"
+    if ! diff -rq "$pristine" "$stack" > /dev/null 2>&1; then
+        for file in $(cd "$pristine" && find . -type f | sed 's|^\./||'); do
+            if ! cmp -s "$pristine/$file" "$stack/$file"; then
+                mkdir -p "$(dirname "$stack/$file")"
+                # Into the same inode where there is one: a bind mount of one file follows the inode.
+                cat "$pristine/$file" > "$stack/$file"
+                changed="$changed $file"
+            fi
+        done
+        for entry in "$stack"/* "$stack"/.[!.]*; do
+            [ -e "$pristine/${entry##*/}" ] || rm -rf "$entry"
+        done
+        (cd "$stack" && find . -type f) | while read -r file; do [ -e "$pristine/$file" ] || rm -f "$stack/$file"; done
+        find "$stack" -mindepth 1 -type d -empty -delete
+        changed=${changed:-" strange files"}
+        did "restored$changed"
+        chown -R ops:ops "$stack"
+    fi
+    # The mark of the data directory's version, which a case changes.
+    mark=$volumes/${project}_postgres_data/_data/PG_VERSION
+    [ ! -s "$mark" ] || [ "$(cat "$mark")" = 17 ] || { did "PG_VERSION is 17"; echo 17 > "$mark"; }
 }
 
-# Containers, volumes and networks that are not the stack's.
-remove_strangers() {
-    docker ps -a --format '{{.Label "com.docker.compose.project"}} {{.Names}}' | while read -r owner name; do
-        [ -n "$name" ] || { name=$owner; owner=; }
-        [ "$owner" = "$project" ] || { did "removed container $name"; docker rm -fv "$name" > /dev/null; }
+# What faults change of the host's own network.
+restore_network() {
+    [ "$(cat /proc/sys/net/ipv4/ip_forward)" = 1 ] || echo 1 > /proc/sys/net/ipv4/ip_forward
+    if tc qdisc show 2> /dev/null | grep -q netem; then
+        tc qdisc show | awk '/netem/ { print $5 }' | sort -u | xargs -rn1 -I{} tc qdisc del dev {} root
+    fi
+    if iptables -S DOCKER-USER 2> /dev/null | grep -q -- '-j \(DROP\|REJECT\)'; then iptables -F DOCKER-USER; fi
+}
+
+# Every image has its name again; those of the arguments name=id. 10 when one is not there.
+restore_images() {
+    for pair in "$@"; do
+        grep -qx "${pair%%=*}:latest ${pair#*=}" "$now/images" && continue
+        docker tag "${pair#*=}" "${pair%%=*}" 2> /dev/null || return 10
     done
-    docker volume ls -q -f dangling=true | grep -v "^${project}_" | xargs -r docker volume rm > /dev/null
-    docker builder prune -af > /dev/null 2>&1 || true
-    docker network ls -q -f type=custom --format '{{.Name}}' | grep -vx "$network" | xargs -r docker network rm > /dev/null || true
+}
+
+# Containers, volumes, networks and images that are not the stack's.
+remove_strangers() {
+    while read -r name _ owner; do
+        [ "$owner" = "$project" ] || { did "removed container $name"; docker rm -fv "$name" > /dev/null; }
+    done < "$now/containers"
+    [ ! -s "$now/volumes" ] || xargs -r docker volume rm < "$now/volumes" > /dev/null
+    [ ! -s "$now/networks" ] || xargs -r docker network rm < "$now/networks" > /dev/null || true
     remove_strange_images
 }
 
 remove_strange_images() {
     docker images --format '{{.Repository}} {{.Repository}}:{{.Tag}} {{.ID}}' \
-        | awk '$2 !~ /^school_mgmt\/[a-z]*:latest$/ { print $2 ~ /<none>/ ? $3 : $2 }' | xargs -r docker rmi -f > /dev/null 2>&1 || true
+        | awk '$2 !~ /^school_mgmt\/[a-z-]*:latest$/ { print $2 ~ /<none>/ ? $3 : $2 }' | xargs -r docker rmi -f > /dev/null 2>&1 || true
 }
 
 # Processes that came into a container by `docker exec`, and whatever they left to its PID 1.
 kill_execs() {
-    # shellcheck disable=SC2086
-    docker inspect --format '{{.State.Pid}} {{.Name}}' $containers 2> /dev/null | while read -r pid name; do
+    while read -r name pid _; do
         [ "${pid:-0}" != 0 ] || continue
         shim=$(awk '{ print $4 }' "/proc/$pid/stat") || continue
         extra=$(pgrep -P "$shim" | grep -vx "$pid" || true)
@@ -146,32 +196,55 @@ kill_execs() {
             # shellcheck disable=SC2046
             kill -9 "$process" $(pgrep -P "$process") 2> /dev/null || true
         done
-    done
+    done < "$now/inspected"
 }
 
-# Why a container has to be made anew, or nothing.
+# Why a container has to be made anew, or nothing. Takes container, service and the id of the image it should have.
 dirty() {
-    name=$1 service=$2
+    name=$1 service=$2 image=$3
     case $service in postgres) policy=no ;; *) policy=unless-stopped ;; esac
-    have=$(docker inspect --format '{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.RestartPolicy.Name}}{{range $name, $net := .NetworkSettings.Networks}} {{$name}}{{range $net.Aliases}}{{if eq . "'"$service"'"}}/{{.}}{{end}}{{end}}{{end}}' "$name" 2> /dev/null) || return 0
-    [ "$have" = "0 0 $policy $network/$service" ] || { echo "limits, policy or networks: $have"; return 0; }
+    have=$(inspected "$name")
+    [ -n "$have" ] || return 0
+    # shellcheck disable=SC2086
+    set -- $have
+    pid=$1 log=$2
+    [ "$3" = "$image" ] || { echo "another image"; return 0; }
+    case "${9:-} $4 $5 $6 $7 ${8:-}/" in
+        " 0 0 null $policy $network"*"/$service/"* | " 0 0 0 $policy $network"*"/$service/"*) ;;
+        *) shift 3; echo "limits, policy or networks: $*"; return 0 ;;
+    esac
+    if [ "$pid" != 0 ] && [ "$(awk '/^Max open files/ { print ($4 == "unlimited" ? 99999 : $4) }' "/proc/$pid/limits")" -lt 1000 ]; then
+        echo "open files"; return 0
+    fi
     # A full disk tears lines of the engine's logs, and whoever reads past a torn one gets an error.
     whole='^\{"log":"([^"\]|\\.)*","stream":"[a-z]*","time":"[^"{]*"\}$'
-    ! grep -Eqv "$whole" "$(docker inspect --format '{{.LogPath}}' "$name")" || { echo "a torn log"; return 0; }
+    ! grep -Eqv "$whole" "$log" || { echo "a torn log"; return 0; }
     # Additions a service makes by itself do not count; the bind mount points are the engine's.
     docker diff "$name" | grep -vE '^[AC] (/run|/var/run|/tmp|/var/lib/(nginx|postgresql)|/app/(deployments|cache|artifacts|logs)|/root|/var/cache)(/|$)' \
-        | grep -vE '^C (/app|/var|/var/lib|/var/log|/etc|/etc/nginx|/etc/nginx/conf.d)$|^[AC] /(docker-entrypoint-initdb.d|etc/nginx/conf.d/default.conf)$' \
+        | grep -vE '^C (/app|/var|/var/lib|/var/log|/etc|/etc/nginx|/etc/nginx/conf.d)$|^[AC] /(docker-entrypoint-initdb.d(/.*)?|etc/nginx/conf.d/default.conf)$' \
         | head -3 | tr '\n' ' '
 }
 
+# Takes name=id of every image.
 recreate_dirty() {
-    for pair in school_mgmt_db:postgres school_mgmt_redis:redis school_mgmt_blockchain:blockchain school_mgmt_backend:backend school_mgmt_frontend:frontend; do
+    for pair in school_mgmt_db:postgres school_mgmt_redis:redis school_mgmt_blockchain:blockchain school_mgmt_backend:backend \
+        school_mgmt_frontend:frontend school_mgmt_pdf_service:pdf-service; do
+        image=$(printf '%s\n' "$@" | sed -n "s|^school_mgmt/${pair#*:}=||p")
         (
-            why=$(dirty "${pair%:*}" "${pair#*:}")
+            why=$(dirty "${pair%:*}" "${pair#*:}" "$image")
             [ -z "$why" ] || { did "${pair%:*} is made anew: $why"; docker rm -f "${pair%:*}" > /dev/null; }
         ) &
     done
     wait
+}
+
+# A published port whose docker-proxy is gone gets it back with its container's next start.
+restart_without_proxy() {
+    for pair in db:5433 redis:6379 blockchain:8545 backend:5007 frontend:80 pdf_service:8080; do
+        pgrep -f "[d]ocker-proxy .*-host-port ${pair#*:} " > /dev/null && continue
+        did "${pair%:*}: no docker-proxy, restarted"
+        docker restart -t 3 "school_mgmt_${pair%:*}" > /dev/null
+    done
 }
 
 # Compose gives up at once on a dependency that is unhealthy, though it may only have been asleep until now.
@@ -186,32 +259,69 @@ settle_health() {
     done
 }
 
+# Whether every container runs as the pristine compose file says, so that compose has nothing to do. The hashes of the
+# services are asked once for each compose file.
+as_composed() {
+    wanted=/run/lab-hashes
+    if [ "$(head -n 1 "$wanted" 2> /dev/null)" != "$(cksum < "$stack/docker-compose.yml")" ]; then
+        { cksum < "$stack/docker-compose.yml"; (cd "$stack" && docker compose config --hash '*') | sort; } > "$wanted"
+    fi
+    # shellcheck disable=SC2086
+    docker inspect --format '{{index .Config.Labels "com.docker.compose.service"}} {{index .Config.Labels "com.docker.compose.config-hash"}}{{if ne .State.Status "running"}} {{.State.Status}}{{end}}' \
+        $containers 2> /dev/null | sort > "$now/composed"
+    sed 1d "$wanted" | cmp -s - "$now/composed"
+}
+
+# Settings and leftovers; the rows stay. A schema that is lost, damaged or changed is seeded again.
 reset_database() {
-    # Settings and leftovers; the rows stay. A lost or damaged schema is seeded again.
     docker exec -i school_mgmt_db sh -s << 'IN' || { did "database: restarted"; docker restart -t 5 school_mgmt_db > /dev/null; }
 set -u
-export PGUSER=postgres PGOPTIONS='-c default_transaction_read_only=off -c statement_timeout=0 -c client_min_messages=warning' PGCONNECT_TIMEOUT=5
+export PGUSER=postgres PGOPTIONS='-c default_transaction_read_only=off -c statement_timeout=0 -c client_min_messages=error' PGCONNECT_TIMEOUT=5
 ask() { psql -qXAt -v ON_ERROR_STOP=1 "$@"; }
-ask -d template1 > /dev/null << SQL || exit 1
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'
-   AND (state LIKE 'idle in transaction%' OR (state = 'active' AND now() - query_start > interval '2 s'));
+strangers=$(ask -d template1 << SQL
+SELECT FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'
+   AND (state LIKE 'idle in transaction%' OR (state = 'active' AND now() - query_start > interval '2 s'))) t WHERE false;
 ALTER ROLE postgres PASSWORD '$POSTGRES_PASSWORD';
 ALTER ROLE postgres RESET ALL;
+UPDATE pg_database SET datcollversion = NULL WHERE datname = '$POSTGRES_DB' AND datcollversion IS NOT NULL;
+UPDATE pg_database SET datallowconn = true, datconnlimit = -1 WHERE datname = '$POSTGRES_DB' AND (NOT datallowconn OR datconnlimit <> -1);
+SELECT datname FROM pg_database WHERE datname NOT IN ('postgres', 'template0', 'template1', '$POSTGRES_DB')
+UNION ALL SELECT '/slot/' || slot_name FROM pg_replication_slots WHERE NOT active;
 SQL
-readable() { pg_dump -f /dev/null "$POSTGRES_DB" 2> /dev/null; }
-complete() { readable && [ "$(ask -d "$POSTGRES_DB" -c "SELECT count(*) >= 16 FROM pg_tables WHERE schemaname = 'public'" 2> /dev/null)" = t ]; }
-strangers=$(ask -d template1 -c "SELECT datname FROM pg_database WHERE datname NOT IN ('postgres', 'template0', 'template1', '$POSTGRES_DB')")
-for name in $strangers; do dropdb --force "$name"; done
-if ! complete; then
-    ask -d template1 -c "ALTER DATABASE $POSTGRES_DB ALLOW_CONNECTIONS true CONNECTION LIMIT -1" 2> /dev/null
-    if ! complete; then
-        dropdb --if-exists --force "$POSTGRES_DB" && createdb "$POSTGRES_DB" && ask -d "$POSTGRES_DB" -f /docker-entrypoint-initdb.d/init.sql
-    fi
+) || exit 1
+for name in $strangers; do
+    case $name in
+        /slot/*) ask -d template1 -c "SELECT pg_drop_replication_slot('${name#/slot/}')" -c "ALTER SYSTEM SET max_wal_size = '96MB'" -c "SELECT pg_reload_conf()"
+            sleep 1
+            for i in 1 2 3; do ask -d template1 -c "SELECT pg_switch_wal()" -c CHECKPOINT; done ;;
+        *) dropdb --force "$name" ;;
+    esac
+done > /dev/null
+# Reads every row of the public tables, and says how many columns of which type they have.
+shape() {
+    ask -d "$POSTGRES_DB" << 'SQL' 2> /dev/null
+SELECT FROM pg_class c WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v')
+   AND query_to_xml(format('SELECT count(t::text) FROM %I t', relname), false, false, '') IS NULL;
+SELECT md5(string_agg(concat_ws(' ', c.relname, c.relkind, a.attname, format_type(a.atttypid, a.atttypmod)), ',' ORDER BY c.relname, a.attnum))
+   FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+   WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'v');
+SQL
+}
+found=$(shape) || found=
+known=$PGDATA/lab-schema
+[ -z "$found" ] || [ -s "$known" ] || echo "$found" > "$known"
+seed() {
+    dropdb --if-exists --force "$POSTGRES_DB" && createdb "$POSTGRES_DB" || exit 1
+    for script in /docker-entrypoint-initdb.d/*.sql; do ask -d "$POSTGRES_DB" -f "$script" || exit 1; done
+}
+if [ -z "$found" ] || [ "$found" != "$(cat "$known" 2> /dev/null)" ]; then
+    seed
+    shape > "$known"
 fi
-for schema in $(ask -d "$POSTGRES_DB" -c "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname NOT IN ('public', 'information_schema')"); do
-    ask -d "$POSTGRES_DB" -c "DROP SCHEMA $schema CASCADE"
-done
-ask -d template1 -c "ALTER DATABASE $POSTGRES_DB CONNECTION LIMIT -1" -c "ALTER DATABASE $POSTGRES_DB RESET ALL"
+ask -d "$POSTGRES_DB" << SQL | while read -r schema; do ask -d "$POSTGRES_DB" -c "DROP SCHEMA $schema CASCADE"; done
+ALTER DATABASE $POSTGRES_DB RESET ALL;
+SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname NOT IN ('public', 'information_schema');
+SQL
 if grep -q '^[^#]' "$PGDATA/postgresql.auto.conf"; then
     ask -d template1 -c 'ALTER SYSTEM RESET ALL'
     exit 1
@@ -219,59 +329,89 @@ fi
 IN
 }
 
-# Log lines of a fault would be read as trouble later. The engine's log may be emptied only while its container
-# stands still (a reader of a truncated log spins), so it is done only where there is something to forget.
-forget_log() {
-    log=$(docker inspect --format '{{.LogPath}}' school_mgmt_backend)
-    if [ "$(wc -c < "$log")" -gt 1000000 ] \
-        || grep -E 'error|Slow query' "$log" | grep -qvE 'Unauthorized\. |Invalid credential|[Nn]ot found'; then
-        docker stop -t 3 school_mgmt_backend > /dev/null
-        truncate -s 0 "$log" "$stack"/backend/logs/*.log
-        docker start school_mgmt_backend > /dev/null
-        wait_healthy
-    fi
+# Contents and settings of the cache, whose directory is its own again.
+reset_cache() {
+    docker exec school_mgmt_redis sh -c 'chown redis:redis /data; printf "%s\n" "client unpause" "replicaof no one" "config set maxmemory 256mb" \
+        "config set maxmemory-policy allkeys-lru" "config set min-replicas-to-write 0" flushall | redis-cli | grep -v OK
+        [ "$(redis-cli info persistence | grep -c "bgsave_status:ok")" = 1 ] || { redis-cli bgsave; sleep 1; }' > "$now/cache" 2>&1 || true
+    [ "$(docker exec school_mgmt_redis redis-cli set lab:written 1 px 1 2>&1)" = OK ] || docker restart -t 3 school_mgmt_redis > /dev/null
 }
 
+# Mining on demand, as from the start.
+reset_chain() {
+    rpc '{"jsonrpc":"2.0","id":1,"method":"hardhat_getAutomine","params":[]}' | grep -q '"result":false' || return 0
+    did "the chain mines again"
+    rpc '[{"jsonrpc":"2.0","id":1,"method":"evm_setAutomine","params":[true]},{"jsonrpc":"2.0","id":2,"method":"evm_mine","params":[]}]' > /dev/null
+}
+
+# Log lines of a fault would be read as trouble later. The engine's log may be emptied only while its container
+# stands still (a reader of a truncated log spins), so it is done only where there is something to forget.
+forget_logs() {
+    forgotten=
+    for name in backend frontend; do
+        log=$(docker inspect --format '{{.LogPath}}' "school_mgmt_$name")
+        if [ "$(wc -c < "$log")" -gt 1000000 ] \
+            || grep -E 'error|Slow query' "$log" | grep -qvE 'Unauthorized\. |Invalid credential|[Nn]ot found'; then
+            [ "$name" != backend ] || docker exec school_mgmt_backend sh -c 'for log in logs/*.log; do : >"$log"; done'
+            docker stop -t 3 "school_mgmt_$name" > /dev/null
+            truncate -s 0 "$log"
+            docker start "school_mgmt_$name" > /dev/null
+            forgotten=yes
+        fi
+    done
+    [ -z "$forgotten" ] || wait_healthy
+}
+
+# A backend that has given Redis up goes on without: it has no established connection to port 6379 (18EB).
+has_cache() {
+    grep -q ':18EB 01 ' "/proc/$(docker inspect --format '{{.State.Pid}}' school_mgmt_backend)/net/tcp"
+}
+
+# Takes the mode, then name=id of every image.
 reset() {
+    mode=$1
+    shift
+    thaw
     restore_files
-    if tc qdisc show 2> /dev/null | grep -q netem; then
-        tc qdisc show | awk '/netem/ { print $5 }' | sort -u | xargs -rn1 -I{} tc qdisc del dev {} root
-    fi
-    iptables -S DOCKER-USER 2> /dev/null | grep -q -- '-j \(DROP\|REJECT\)' && iptables -F DOCKER-USER
-    docker ps -q -f status=paused | xargs -r docker unpause > /dev/null
+    restore_network
+    look
+    restore_images "$@" || return $?
+    awk '$2 == "paused" { print $1 }' "$now/containers" | xargs -r docker unpause > /dev/null
     remove_strangers &
     kill_execs
-    if [ "${1:-}" = hard ]; then
+    if [ "$mode" = hard ]; then
         # shellcheck disable=SC2086
         docker rm -f $containers > /dev/null 2>&1 || true
     else
-        recreate_dirty
+        recreate_dirty "$@"
     fi
     wait
     settle_health
-    case $changed in *nginx.conf*) docker restart school_mgmt_frontend > /dev/null 2>&1 || true ;; esac
+    case $changed in *nginx.conf*) docker restart -t 3 school_mgmt_frontend > /dev/null 2>&1 || true ;; esac
     # A container on its way up again after many crashes waits ever longer: start it now.
-    docker ps -q -f status=restarting | xargs -r docker restart -t 1 > /dev/null
-    compose up -d --remove-orphans
-    remove_strange_images  # once more: of some, a container was made until now
+    awk '$2 == "restarting" { print $1 }' "$now/containers" | xargs -r docker restart -t 1 > /dev/null 2>&1 || true
+    if [ -n "$changed" ] || ! as_composed; then
+        compose up -d --remove-orphans
+        remove_strange_images # once more: of some, a container was made until now
+    fi
+    restart_without_proxy
     reset_database &
-    docker exec school_mgmt_redis sh -c 'redis-cli client unpause; redis-cli flushall; redis-cli config set maxmemory 256mb; redis-cli config set maxmemory-policy allkeys-lru' > /dev/null || docker restart -t 3 school_mgmt_redis > /dev/null
+    reset_cache &
+    reset_chain &
     wait
     need_contract
     wait_healthy
-    # A backend that has given Redis up goes on without: it has no established connection to port 6379 (18EB).
-    if ! docker exec school_mgmt_backend grep -q ':18EB 01 ' /proc/net/tcp; then
+    if ! has_cache; then
         did "the backend is without its cache: restarted"
-        docker restart school_mgmt_backend > /dev/null
+        docker restart -t 3 school_mgmt_backend > /dev/null
         wait_healthy
     fi
-    forget_log
+    forget_logs
 }
 
 case ${1:-} in
-    thaw) thaw ;;
     up) compose up -d && need_contract && wait_healthy ;;
-    reset) reset "${2:-}" ;;
+    reset) shift && reset "$@" ;;
     check) check ;;
-    *) echo "usage: stack.sh thaw | up | reset [hard] | check" >&2; exit 2 ;;
+    *) echo "usage: stack.sh up | reset soft|hard IMAGE=ID... | check" >&2; exit 2 ;;
 esac

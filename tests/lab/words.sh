@@ -54,6 +54,19 @@ deploy_bad_release() {
     until curl -sf http://localhost:5007/health; do sleep 0.5; done
 }
 
+# Makes the directory in which a site keeps logs of its own; the drill names it: stack_log_dir.
+mkdir_logs() { sudo install -d -o ops -g ops /srv/logs; }
+
+# Restarts the API while the node cannot be reached: it then stays without a client, whatever becomes of the node.
+lose_blockchain_client() {
+    network=$(docker network ls -q --filter label=com.docker.compose.project=school_mgmt)
+    docker network disconnect "$network" school_mgmt_blockchain
+    docker restart -t 3 school_mgmt_backend
+    until curl -sf http://localhost:5007/health; do sleep 0.5; done
+    docker network connect --alias school_mgmt_blockchain --alias blockchain "$network" school_mgmt_blockchain
+    curl -s http://localhost:5007/api/v1/certificates/health | grep '"initialized":false'
+}
+
 # Takes every byte that is left, those reserved for root too, with data that is nobody's to remove.
 # A checkpoint on a disk that full ends the database: the next one shall be minutes away.
 fill_disk() {

@@ -35,7 +35,7 @@ async function main() {
 
   fs.mkdirSync('deployments', { recursive: true });
   fs.writeFileSync('deployments/localhost.json', JSON.stringify({
-    network: 'localhost', chainId: 31337, contract: 'CertificateRegistry', address, transaction,
+    network: 'localhost', chainId: 31337, contract: 'CertificateRegistry', address, contractAddress: address, deployer: from, transaction,
     deployedAt: new Date().toISOString(), abi,
   }, null, 2));
   console.log(`Contract address: ${address}`);
