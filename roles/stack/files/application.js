@@ -11,7 +11,7 @@ const fs = require('fs');
 const net = require('net');
 const path = require('path');
 
-const DEADLINE = 3000; // milliseconds of each part, side by side
+const DEADLINE = Number(process.argv[2]) || 4000; // milliseconds of each part, side by side
 const LOCK_WAIT = 700;
 
 // --- what the application was configured with ---------------------------------------------------
