@@ -29,6 +29,12 @@ _DOCKER = {
     r"permission denied": "put the user into the group docker, or set ansible_become",
 }
 
+_WAYS = {
+    "driver": "its own driver, in its container, says",
+    "client": "psql, over the stack's network and as its role, says",
+    "none": "no driver and no client can be asked",
+}
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -129,6 +135,32 @@ def _stack(host: str, finding: Mapping[str, Any]) -> Iterator[Check]:
     yield Check(host, "stack", "ok", f"{file}, project {project}, {count} containers")
 
 
+def _application(host: str, finding: Mapping[str, Any]) -> Iterator[Check]:
+    """Tell by which way an incident will see what the application sees, and what that misses."""
+    triage, name_route = f"runbook triage -l {host}", "name a route in stack_read_path"
+    if failed := _failed(host, "application", finding, triage):
+        yield failed
+        return
+    view = as_mapping(finding["value"])
+    parts = {name: as_mapping(view.get(name)) for name in ("database", "cache", "chain", "route")}
+    states = {name: part["outcome"] for name, part in parts.items() if part}
+    found = ", ".join(f"{name} {word}" for name, word in states.items() if word != "unknown")
+    unseen = [name for name, word in states.items() if word == "unknown"]
+    text = f"{_WAYS[view['way']]}: {found or 'nothing'}"
+    text += f"; not seen: {', '.join([*unseen, 'routes behind a session'])}"
+    wrong = [part["reason"] for part in parts.values() if _is_wrong(part)]
+    if wrong:
+        yield Check(host, "application", "bad", f"{text}; {'; '.join(wrong)}", triage)
+    elif view["way"] == "driver" or states.get("route") == "works":
+        yield Check(host, "application", "ok", text)
+    else:
+        yield Check(host, "application", "warning", f"{text} ({view['missing']})", name_route)
+
+
+def _is_wrong(part: Mapping[str, Any]) -> bool:
+    return bool(part) and part["outcome"] not in ("works", "unknown")
+
+
 def _disks(host: str, finding: Mapping[str, Any]) -> Iterator[Check]:
     if failed := _failed(host, "disk", finding, "df -h; df -i"):
         yield failed
@@ -198,6 +230,7 @@ _JUDGES: dict[str, Callable[[str, Mapping[str, Any]], Iterator[Check]]] = {
     "docker": _docker,
     "compose": _compose,
     "stack": _stack,
+    "application": _application,
     "disks": _disks,
     "backup": _backup,
     "root": _root,

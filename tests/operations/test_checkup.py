@@ -61,7 +61,7 @@ def test_a_host_in_good_order_has_all_that_is_needed(practice, doctor, backed_up
     assert (code, wrong) == (0, {})
     told = {check["check"]: check["text"] for check in said}
     assert told["docker"].split()[1] in practice.run("docker --version")
-    assert told["stack"].endswith("docker-compose.yml, project school_mgmt, 5 containers")
+    assert told["stack"].endswith("docker-compose.yml, project school_mgmt, 6 containers")
     assert backed_up.rpartition("/")[2] in told["backup"]
     assert told["root"] == "ops may use sudo"
     after = practice.containers(), practice.run(f"ls -l {BACKUPS} /dev/shm /srv/school_mgmt")
@@ -77,7 +77,7 @@ def test_an_engine_that_hangs_hides_nothing_else(practice, doctor, backed_up):
     assert code == 1
     assert wrong["docker"] == ("bad", "Docker did not answer within 5 s")
     assert wrong["stack"][0] == "unknown"
-    assert set(wrong) == {"docker", "stack"}
+    assert set(wrong) == {"docker", "stack", "application"}
     assert {"clock", "disk", "backup", "root", "tools"} <= {check["check"] for check in said}
 
 

@@ -43,11 +43,22 @@ def backup(**more: Any) -> dict[str, Any]:
     return finding({**whole, **more})
 
 
+def part(outcome: str = "works", reason: str = "") -> dict[str, Any]:
+    return {"outcome": outcome, "reason": reason, "ms": 9}
+
+
+def view(way: str = "driver", **more: Any) -> dict[str, Any]:
+    """How an application sees what it depends on."""
+    seen = {"way": way, "database": part(), "cache": part(), "chain": None, "route": None}
+    return {**seen, **more}
+
+
 WELL = {
     "doctor": finding(f"{AT - 0.2:.3f}"),
     "docker": finding("28.1"),
     "compose": finding("v2 2.30"),
     "stack": finding("/srv/app/compose.yml\tapp\t5"),
+    "application": finding(view()),
     "disks": finding("90\n20\t3\t900\t1\t2\t3\t0\t/"),
     "backup": backup(),
     "root": finding("ops", output="ops\n"),
@@ -128,7 +139,7 @@ def test_all_is_well(recorded: Recorded) -> None:
     code, found = doctor("-i", "db1,")
     assert (code, {check["status"] for check in found}) == (0, {"ok"})
     here = "inventory software ssh run_directory store contacts"
-    there = "reach clock docker compose stack disk backup root tools"
+    there = "reach clock docker compose stack application disk backup root tools"
     assert [check["check"] for check in found if check["host"] is None] == here.split()
     assert [check["check"] for check in found if check["host"] == "db1"] == there.split()
     assert of(found, "inventory") == [("ok", "db1, (option -i): 1 host")]
@@ -155,6 +166,8 @@ def test_people_read_it_by_host_with_what_to_do_next(recorded: Recorded) -> None
         "  warning  compose        docker-compose 1.29, which gets no updates since 2023",
         "                          next: install the package docker-compose-plugin there",
         "  ok       stack          /srv/app/compose.yml, project app, 5 containers",
+        "  ok       application    its own driver, in its container, says: database works, cache"
+        " works; not seen: routes behind a session",
         "  ok       disk           /: 20 % of bytes and 3 % of inodes used, 900 MiB left",
         "  ok       backup         a.dump, 1 h old, is whole",
         "  ok       root           ops may use sudo",
@@ -163,12 +176,14 @@ def test_people_read_it_by_host_with_what_to_do_next(recorded: Recorded) -> None
         "  unknown  reach          cannot be reached (refused): connect to host db2 port 22:"
         " Connection refused",
         "                          next: is it up, and does sshd listen where ansible_port says?",
-        "14 ok, 1 warning, 1 unknown · exit 4",
+        "15 ok, 1 warning, 1 unknown · exit 4",
     ]
 
 
 DENIED = "permission denied while trying to connect to the Docker daemon socket"
 FULL = "90\n20\t3\t900\t1\t2\t3\t0\t/\n{}\t{}\t5\t1\t2\t3\t0\t/srv"
+UNKNOWN = part("unknown", "no module pg")
+UNSEEN: dict[str, Any] = {"cache": UNKNOWN, "chain": UNKNOWN, "missing": "no module pg"}
 ON_HOSTS = {
     "docker hangs": ("docker", failed("unhealthy", "Docker did not answer within 5 s"), 1, "bad"),
     "docker forbidden": ("docker", failed("unhealthy", DENIED), 1, "bad"),
@@ -177,6 +192,12 @@ ON_HOSTS = {
     "no stack": ("stack", failed("unhealthy", "no directory /x on this host"), 1, "bad"),
     "docker silent": ("stack", failed("unknown", "docker did not answer"), 4, "unknown"),
     "never started": ("stack", finding("/srv/app/compose.yml\t\t0"), 1, "bad"),
+    "application unasked": ("application", failed("unknown", "it is paused"), 4, "unknown"),
+    "no database": ("application", finding(view(database=part("refused", "no"))), 1, "bad"),
+    "by the client": ("application", finding(view("client", **UNSEEN)), 0, "warning"),
+    "a route proves it": ("application", finding(view("client", **UNSEEN, route=part())), 0, "ok"),
+    "a route fails": ("application", finding(view(route=part("error", "500"))), 1, "bad"),
+    "by nobody": ("application", finding(view("none", **UNSEEN, database=UNKNOWN)), 0, "warning"),
     "bytes at the limit": ("disks", finding(FULL.format(90, 1)), 1, "bad"),
     "inodes at the limit": ("disks", finding(FULL.format(1, 90)), 1, "bad"),
     "bytes near it": ("disks", finding(FULL.format(80, 1)), 0, "warning"),
