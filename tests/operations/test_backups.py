@@ -98,6 +98,48 @@ def test_a_restore_brings_everything_back(practice, runbook, break_it):
     assert (triage["verdict"], triage["root_causes"]) == ("healthy", []), triage["incidents"]
 
 
+def test_a_backup_that_lacks_what_the_code_names_is_not_switched_to(practice, runbook):
+    practice.query("ALTER TABLE user_profiles RENAME class_name TO form")
+    back_up(runbook)
+    practice.query("ALTER TABLE user_profiles RENAME form TO class_name")
+    before = practice.data(), practice.containers()
+    ran = runbook(*RESTORE)
+    assert (ran.code, ran.host()["verdict"]) == (5, "not_fixed"), ran.host()
+    assert "column public.user_profiles.class_name" in ran.host()["reason"]
+    assert (practice.data(), practice.containers()) == before
+
+
+def test_a_backup_without_the_columns_that_nothing_names_is_restored(practice, runbook):
+    back_up(runbook)
+    practice.query("ALTER TABLE users ADD left_over_by_somebody int")
+    ran = runbook(*RESTORE)
+    assert (ran.code, ran.host()["verdict"]) == (0, "fixed"), ran.host()
+
+
+def test_a_restored_database_that_the_role_of_the_api_may_not_read_is_switched_back(
+    practice, runbook
+):
+    practice.run(
+        'docker exec school_mgmt_db psql -qU postgres -d school_mgmt -c "CREATE ROLE app LOGIN'
+        " PASSWORD 'app-password'\" -c 'GRANT ALL ON ALL TABLES IN SCHEMA public TO app'"
+        " && sed -i 's|//postgres:[^@]*@|//app:app-password@|' /srv/school_mgmt/docker-compose.yml"
+        " && cd /srv/school_mgmt && docker compose --progress quiet up -d --no-deps backend"
+        " && until curl -sf -m 2 http://localhost:5007/health; do sleep 0.5; done"
+        " && docker exec school_mgmt_db pg_dump -x -O -U postgres school_mgmt"
+        f" | gzip >{BACKUPS}/nightly.sql.gz"
+    )
+    try:
+        before = practice.data()
+        ran = runbook(*RESTORE, "-e", "stack_restore_api_seconds=12")
+        assert (ran.code, ran.host()["verdict"]) == (5, "not_fixed"), ran.host()
+        assert "role app may read no table" in ran.host()["reason"]
+        assert practice.data() == before
+        assert practice.report() == 200
+    finally:
+        practice.reset()
+        practice.query("DROP OWNED BY app; DROP ROLE app")
+
+
 def test_a_restore_says_what_is_lost_in_time(practice, runbook):
     back_up(runbook)
     practice.query("UPDATE users SET last_login = now() WHERE id = 1")

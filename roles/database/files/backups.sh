@@ -418,6 +418,33 @@ switch() {
     return 1
 }
 
+# Prints a database's tables, and columns: SCHEMA.TABLE or SCHEMA.TABLE.COLUMN a line. Usage: columns_of DATABASE
+columns_of() {
+    inside "$STACK_DATABASE" 60 psql -X -q -A -t -v ON_ERROR_STOP=1 -U "$DATABASE_USER" -d "$1" -c "
+        SELECT DISTINCT nspname || '.' || relname || part
+        FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace JOIN pg_attribute ON attrelid = c.oid,
+            unnest(ARRAY['', '.' || attname]) AS part
+        WHERE relkind IN ('r', 'p', 'v', 'm') AND attnum > 0 AND NOT attisdropped
+            AND nspname <> 'information_schema' AND nspname !~ '^pg_'"
+}
+
+# Prints what the present database has, and a restored one lacks, that the code of the API names: with
+# that the API cannot work. Usage: lacking PRESENT RESTORED
+lacking() {
+    present=$(columns_of "$1") && restored=$(columns_of "$2") || return
+    lost=$(printf '%s\n' "$present" | grep -vxF "${restored:--}" | sort |
+        awk -F . 'NF == 2 { gone[$0] } NF == 2 || !(($1 "." $2) in gone)')
+    [ -n "$lost" ] || return 0
+    words=$(printf '%s\n' "$lost" | awk -F . '{ print $NF }' | sort -u)
+    named=$(printf '%s\n' "$words" | docker exec -i "$(container "$STACK_BACKEND")" sh -c '
+        while IFS= read -r word; do set -- "$@" -e "$word"; done
+        find . -type f ! -path "*/node_modules/*" -size -2048k -exec grep -ohwF "$@" {} +' 2>/dev/null | sort -u)
+    [ -n "$named" ] || return 0
+    printf '%s\n' "$lost" | NAMED=$named awk -F . '
+        BEGIN { n = split(ENVIRON["NAMED"], word, "\n"); for (i = 1; i <= n; i++) named[word[i]] }
+        $NF in named { print (NF == 2 ? "table " : "column ") $0 }'
+}
+
 # Whether the application can work with the database again, as far as it runs.
 application_reads() {
     database_query "SELECT 1" >/dev/null || return
@@ -480,6 +507,12 @@ restore_backup() {
     seen=$(rebuild "$scratch" "$chosen") || { give_up; return 1; }
     give_room_back
     echo "restored $(rows_of "$seen" | awk '{ n += $NF } END { printf "%d tables, %.0f rows", NR, n }') into $scratch"
+    lacks=$(! database_exists "$DATABASE_NAME" || lacking "$DATABASE_NAME" "$scratch" | head -n 5 | paste -s -d , -)
+    if [ -n "$lacks" ]; then
+        drop_scratch
+        echo "the application cannot use what is in the backup, which lacks what its code names: $lacks; the present database still serves" >&2
+        return 1
+    fi
     server_statement "COMMENT ON DATABASE $(quoted_name "$scratch") IS NULL" &&
         settings_of "$DATABASE_NAME" "$scratch" && switch "$scratch" "$aside" || {
         server_statement "COMMENT ON DATABASE $(quoted_name "$scratch") IS 'runbook: scratch'"
@@ -496,8 +529,9 @@ restore_backup() {
     *) start "$STACK_BACKEND" ;;
     esac >/dev/null
     if ! wait_until "$BACKUP_API_SECONDS" application_reads; then
+        why=$(application_complaint)
         ! database_exists "$aside" || switch "$aside" "$scratch" && restart "$STACK_BACKEND" >/dev/null
-        echo "the application does not read the restored database: the one before serves again, the restored one is $scratch" >&2
+        echo "the application does not read the restored database ($why): the one before serves again, the restored one is $scratch" >&2
         return 1
     fi
     now=$(newest_of "$seen")

@@ -183,6 +183,11 @@ application_works() {
     esac
 }
 
+# Prints what the application says of its database, in words.
+application_complaint() {
+    application_view 2>&1 | sed 's/.*"database":{"outcome":"[a-z_]*","reason":"\(\([^"\\]\|\\.\)*\)".*/\1/'
+}
+
 # Prints "route" and what the named route tells of the database: a status that is declared, or else success,
 # proves that it works; 5xx, or no answer, that it does not; any other says nothing about it.
 route_view() {
