@@ -111,8 +111,8 @@ def ratio(samples, other):
 
 
 def test_against_the_commands_typed_by_hand(samples):
-    assert ratio(samples, "typed") <= 0.2
+    assert ratio(samples, "typed") <= 0.14
 
 
 def test_against_a_play_that_does_nothing(samples):
-    assert ratio(samples, "noop") <= 1.6
+    assert ratio(samples, "noop") <= 1.35
