@@ -11,9 +11,10 @@ What the drills on a practice host showed: every fault, pair of faults and near 
 said, the rungs that were climbed, and how it ended. The last rung of a cure is the one that held.
 Seconds are those of the `runbook` commands on a machine with two cores that carries the practice
 hosts as well. Made by `make matrix`; a drill that failed keeps the row of its last success.
+`reported by` leads to the public report of somebody whom the same happened to.
 
-| drill | what is broken | triage says | rungs | ends | seconds to verdict | to cure |
-|---|---|---|---|---|---|---|
+| drill | what is broken | triage says | rungs | ends | seconds to verdict | to cure | reported by |
+|---|---|---|---|---|---|---|---|
 """
 ROWS = pytest.StashKey[list]()
 
@@ -27,7 +28,14 @@ def line(drill, verdict, cure=None):
     allowed = "" if drill.allow == "restart" else f" (`--allow {drill.allow}`)"
     rungs = "<br>".join(drill.rungs) + (allowed if drill.rungs else "")
     took = [f"{verdict:.1f}", "" if cure is None else f"{cure:.1f}"]
-    return f"| {' | '.join([drill.name, drill.title, causes, rungs, drill.ends, *took])} |\n"
+    row = [drill.name, drill.title, causes, rungs, drill.ends, *took, link(drill.report)]
+    return f"| {' | '.join(row)} |\n"
+
+
+def link(report):
+    """A report's address as `owner/name#number`, in Markdown."""
+    owner, name, _, number = report.split("/")[3:7] if report else [""] * 4
+    return f"[{owner}/{name}#{number}]({report})" if report else ""
 
 
 @pytest.fixture
