@@ -1,6 +1,6 @@
 # make demo      fresh machine: engine, one lab host, a real fault, and its cure, step by step
 # make test      fresh machine: every check and every test
-# make lab-up    practice hosts (HOSTS=2); make lab-down removes them
+# make lab-up    practice hosts (HOSTS=4); make lab-down removes them
 # make bench     how fast, against the commands typed by hand
 # make lint      the checks alone
 # make docs      docs/incidents/ from the cards; make matrix: docs/triage-matrix.md from the drills
@@ -10,16 +10,22 @@ HOSTS ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
 LAB := tests/lab/lab
-# Tests that need no practice host; that need both at once; and that break one of them, and nothing
-# else: as many of these at a time as there are hosts.
-HOSTLESS := tests/unit tests/record tests/pages
-TOGETHER := $(addprefix tests/,lab incidents/test_runs.py incidents/test_secrets.py operations/test_operations.py)
-ALONE := tests/incidents tests/operations
+# Tests that run while the practice hosts are raised; and those that need hosts, or their images. Of
+# these as many run at a time as there are workers, each with a host of its own, and one host more is
+# for tests that need two. They mostly wait: three workers keep two processors busy.
+WORKERS ?= 3
+EARLY := tests/unit tests/pages
+ON_HOSTS := $(addprefix tests/,incidents operations lab record)
+DRILL := pytest -n $(WORKERS) --dist loadgroup
 READY := $(VENV)/.ready
+
+# $(call part,NAME,COMMAND): run it, and say how long that took.
+part = begin=$$(date +%s); code=0; { $(2); } || code=$$?; \
+	echo "== $(1): $$(($$(date +%s) - begin)) s"; exit $$code
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup engine lab-up lab-down demo test lint unit bench docs matrix clean
+.PHONY: setup engine lab-up lab-down demo test beside early lint unit drills bench docs matrix clean
 
 setup: $(READY)
 
@@ -38,7 +44,7 @@ engine: setup
 	$(LAB) engine
 
 lab-up: engine
-	$(LAB) up $(HOSTS)
+	@$(call part,practice hosts,$(LAB) up $(HOSTS))
 
 lab-down:
 	$(LAB) down
@@ -47,20 +53,24 @@ demo: lab-up
 	tests/lab/demo
 
 lint: setup
-	ruff check .
-	ruff format --check .
-	mypy
-	ansible-lint --offline
+	@$(call part,lint,ruff check . && ruff format --check . && mypy && ansible-lint --offline)
 
 unit: setup
 	pytest tests/unit
 
-test: lint
-	$(MAKE) lab-up HOSTS=2
+test: engine
+	@$(call part,all,$(MAKE) --no-print-directory drills)
+
+# The browser first: two packages cannot be installed at a time.
+beside:
 	tests/pages/browser
-	pytest -n 2 $(HOSTLESS)
-	pytest $(TOGETHER)
-	pytest -n 2 $(ALONE) $(TOGETHER:%=--ignore %)
+	$(MAKE) --no-print-directory -j 2 --output-sync=target lab-up early HOSTS=$$(($(WORKERS) + 1))
+
+early: lint
+	@$(call part,tests without a host,pytest -n 2 --durations=10 $(EARLY))
+
+drills: beside
+	@$(call part,tests on practice hosts,$(DRILL) --durations=10 $(ON_HOSTS))
 
 bench: lab-up
 	pytest -s tests/bench
@@ -73,8 +83,8 @@ docs: setup
 	done
 
 matrix: setup
-	$(LAB) up 2
-	pytest -n 2 tests/incidents/test_faults.py --matrix docs/triage-matrix.md
+	$(LAB) up $(WORKERS)
+	$(DRILL) tests/incidents/test_faults.py --matrix docs/triage-matrix.md
 
 clean: lab-down
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .ansible

@@ -1,16 +1,24 @@
-"""Fixtures for everything that looks at a practice host (`make lab-up HOSTS=2`)."""
+"""Fixtures for everything that looks at practice hosts (`make lab-up HOSTS=2`)."""
 
 import os
 import subprocess
 import sys
 
 import pytest
-from practice import FIRST, HOST, INVENTORY, ROOT, Practice, Ran
+from practice import FIRST, HOST, INVENTORY, ROOT, SECOND, Practice, Ran
 from servers import Mailbox, Receiver
 
 
 def pytest_addoption(parser):
     parser.addoption("--matrix", metavar="FILE", help="write what the drills showed to FILE")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of the workers of pytest-xdist, let only one use the second host (--dist loadgroup)."""
+    for item in items:
+        if "practice_hosts" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("second host"))
 
 
 def host(number):
@@ -32,8 +40,8 @@ def first_host():
 
 @pytest.fixture(scope="session")
 def practice_hosts(first_host):
-    """Two practice hosts."""
-    second = host(FIRST + 1)
+    """Two practice hosts, the second of them shared by all workers."""
+    second = host(SECOND)
     yield [first_host, second]
     second.reset()
 

@@ -13,11 +13,10 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.oncall.runbook.plugins.plugin_utils import lock
-from practice import INVENTORY, ROOT
+from practice import BOTH, FIRST, HOST, INVENTORY, ROOT
 
 from runner import catalog
 
-BOTH = {"RUNBOOK_LIMIT": "all"}
 STOP_DATABASE = "docker stop school_mgmt_db"
 
 
@@ -74,14 +73,14 @@ def test_an_unreachable_host_says_why_and_the_others_are_judged(practice, runboo
             "{{ inventory_dir }}", str(INVENTORY.parent)
         )
     group["hosts"] = {
-        "runbook-lab-1": None,
+        HOST: None,
         "nobody-listens": {"ansible_port": 1},
         "no-such-name": {"ansible_host": "no-such-name.invalid"},
-        "wrong-key": {"ansible_port": 2201, "ansible_user": "nobody"},
+        "wrong-key": {"ansible_port": 2200 + FIRST, "ansible_user": "nobody"},
     }
     path = tmp_path / "inventory.yml"
     path.write_text(yaml.safe_dump(inventory))
-    ran = runbook("triage", "-i", path, "--format", "json", env=BOTH)
+    ran = runbook("triage", "-i", path, "--format", "json", env={"RUNBOOK_LIMIT": "all"})
     assert ran.code == 4
     assert ran.host()["verdict"] == "healthy"
     reasons = {name: host.get("unreachable") for name, host in ran.document["hosts"].items()}
@@ -184,7 +183,7 @@ def test_a_host_that_another_run_holds_is_left_alone_until_resumed(practice_host
     assert practice.run("docker inspect -f '{{.State.Running}}' school_mgmt_db").strip() == "false"
     subprocess.run(ssh, input=f"{foreign}\nrelease_lock\n", text=True, check=True)
     again = runbook("runs", "resume", "last", "--yes", "--format", "json")
-    assert (again.code, list(again.document["hosts"])) == (0, ["runbook-lab-1"])
+    assert (again.code, list(again.document["hosts"])) == (0, [HOST])
     assert [a["rung"] for a in again.host()["actions"]] == ["start_database"]
 
 
@@ -192,7 +191,7 @@ def test_evidence_is_kept_before_the_first_change(practice, runbook, tmp_path):
     practice.run(STOP_DATABASE)
     runbook("remediate", "--yes", "--format", "json")
     run = kept(tmp_path)
-    place = run / "evidence" / "runbook-lab-1"
+    place = run / "evidence" / HOST
     manifest = json.loads((place / "manifest.json").read_text())["files"]
     assert {"containers", "database_log", "backend_log", "compose_file"} <= set(manifest)
     for entry in manifest.values():
@@ -212,12 +211,19 @@ def test_without_room_for_evidence_nothing_is_done(practice, runbook, tmp_path):
     assert practice.run("docker inspect -f '{{.State.Running}}' school_mgmt_db").strip() == "false"
 
 
-def ours(practice=None):
-    """Processes that carry our mark, on this machine or on a practice host."""
-    look = "grep -lsE 'RUNBOOK_(CHANNEL|RUN_ID)=' /proc/[0-9]*/environ || true"
-    if practice:
-        return practice.run(f"sudo sh -c {json.dumps(look)}").split()
-    return subprocess.run(["sh", "-c", look], capture_output=True, text=True, check=True).stdout
+OURS = "grep -lsE 'RUNBOOK_(CHANNEL|RUN_ID)=' /proc/[0-9]*/environ || true"
+
+
+def there(practice):
+    """Processes on a practice host that carry our mark."""
+    return practice.run(f"sudo sh -c {json.dumps(OURS)}").split()
+
+
+def here(tmp_path):
+    """Processes on this machine that carry our mark and are of this test; others test beside it."""
+    found = subprocess.run(["sh", "-c", OURS], capture_output=True, text=True, check=True).stdout
+    mine = ["grep", "-ls", f"XDG_STATE_HOME={tmp_path}/", *found.split()]
+    return found and subprocess.run(mine, capture_output=True, text=True, check=False).stdout
 
 
 def ctrl_c(process, _runbook):
@@ -233,22 +239,23 @@ def test_a_cancelled_run_leaves_nothing_running(practice, runbook, tmp_path, can
     practice.run("sudo pkill -STOP -x dockerd")
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "runner", "triage", "-i", INVENTORY, "-l", "runbook-lab-1"],
+            [sys.executable, "-m", "runner", "triage", "-i", INVENTORY, "-l", HOST],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             cwd=ROOT,
             env={**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")},
         )
-        until(lambda: ours(practice))
+        until(lambda: there(practice))
+        assert here(tmp_path)
         cancel(process, runbook)
         output = "".join(process.communicate(timeout=30))
-        until(lambda: not ours(practice))
+        until(lambda: not there(practice))
     finally:
         practice.run("sudo pkill -CONT -x dockerd")
     assert process.returncode == 130
     assert "Traceback" not in output
-    until(lambda: not ours())
+    until(lambda: not here(tmp_path))
     assert json.loads((kept(tmp_path) / "run.json").read_text())["exit_code"] == 130
 
 
@@ -259,7 +266,7 @@ def test_a_host_that_freezes_is_unreachable_and_the_others_are_judged(practice_h
     frozen.run("sudo pkill -STOP -x dockerd")  # so that its probes last until it freezes
     freezer = threading.Thread(
         target=lambda: (
-            until(lambda: ours(frozen)),
+            until(lambda: there(frozen)),
             subprocess.run(["docker", "pause", frozen.name], check=True, capture_output=True),
         )
     )
@@ -296,7 +303,7 @@ def play(*arguments):
 
 def test_plain_ansible_only_looks_and_with_the_tag_does_the_same(practice, tmp_path):
     practice.run(STOP_DATABASE)
-    playbook = ["-l", "runbook-lab-1", "oncall.runbook.database_connection_failures"]
+    playbook = ["-l", HOST, "oncall.runbook.database_connection_failures"]
     evidence = ["-e", f"incident_evidence_dir={tmp_path}"]
     running = "docker inspect -f '{{.State.Running}}' school_mgmt_db"
     assert play(*playbook).returncode == 0
@@ -305,7 +312,7 @@ def test_plain_ansible_only_looks_and_with_the_tag_does_the_same(practice, tmp_p
     cured = play(*playbook, "--tags", "remediate", *evidence)
     assert cured.returncode == 0, cured.stdout
     assert practice.run(running).strip() == "true"
-    assert (tmp_path / "runbook-lab-1" / "manifest.json").exists()
+    assert (tmp_path / HOST / "manifest.json").exists()
 
 
 def test_two_hosts_with_different_troubles_are_both_cured(practice_hosts, runbook):
@@ -319,6 +326,6 @@ def test_two_hosts_with_different_troubles_are_both_cured(practice_hosts, runboo
     rungs = {
         name: [a["rung"] for a in host["actions"]] for name, host in ran.document["hosts"].items()
     }
-    assert rungs == {"runbook-lab-1": ["start_database"], "runbook-lab-2": ["start_application"]}
+    assert rungs == {one.name: ["start_database"], two.name: ["start_application"]}
     for host in practice_hosts:
         assert host.report() == 200

@@ -2,13 +2,18 @@
 
 import base64
 import binascii
+import contextlib
+import os
 import re
 import secrets
 from pathlib import Path
 
 import pytest
+from practice import HOST
 
-HOST = "runbook-lab-2"
+# All on one host, whose API is started with the canaries once.
+pytestmark = pytest.mark.xdist_group("canaries")
+
 COMPOSE = "/srv/school_mgmt/docker-compose.yml"
 MASK = "********"
 OUTPUTS = ("stdout", "stderr")
@@ -60,9 +65,9 @@ def environment(canaries):
 
 
 @pytest.fixture(scope="module")
-def practice(practice_hosts, canaries, environment):
-    """The second practice host, its API started with the canaries."""
-    host = practice_hosts[1]
+def practice(first_host, canaries, environment):
+    """A practice host, its API started with the canaries."""
+    host = first_host
     host.reset()
     try:
         add_to_the_environment(host, environment)
@@ -91,13 +96,12 @@ def no_leaks(canaries, places):
 
 
 def files_below(*directories):
-    paths = (path for directory in directories for path in Path(directory).rglob("*"))
+    """Every file with its content, but for another run's that is gone while we look."""
     found = {}
-    for path in paths:
-        try:
-            found[str(path)] = path.read_text(errors="replace") if path.is_file() else ""
-        except OSError:  # another run's, and gone already
-            continue
+    for folder, _, names in (place for top in directories for place in os.walk(top)):
+        for path in (Path(folder, name) for name in names):
+            with contextlib.suppress(OSError):
+                found[str(path)] = path.read_text(errors="replace") if path.is_file() else ""
     return found
 
 

@@ -22,10 +22,12 @@ COMPOSE = ROOT / "tests" / "lab" / "stack" / "docker-compose.yml"
 INVENTORY = Path(os.environ.get("RUNBOOK_LAB_INVENTORY", ROOT / "inventory" / "lab.yml"))
 KEYS = ROOT / ".lab"
 # The number of the host that tests break: somebody else may be at work on the ones before it, and
-# every worker of pytest-xdist has one of its own.
+# every worker of pytest-xdist has one of its own. The one after those is for tests that need two.
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 FIRST = int(os.environ.get("RUNBOOK_LAB_FIRST", "1")) + WORKER
+SECOND = FIRST - WORKER + int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 HOST = f"runbook-lab-{FIRST}"
+BOTH = {"RUNBOOK_LIMIT": f"{HOST},runbook-lab-{SECOND}"}
 SCHEMA = json.loads((ROOT / "runner" / "schema" / "run.schema.json").read_text())
 
 

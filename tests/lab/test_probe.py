@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from practice import HOST
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -36,7 +37,7 @@ def play(tmp_path):
         header = {"hosts": "all", "gather_facts": False, "tasks": tasks}
         playbook.write_text(yaml.safe_dump([header]))
         done = subprocess.run(
-            [BIN / "ansible-playbook", "-i", inventory, "-l", "*-1", playbook, *options],
+            [BIN / "ansible-playbook", "-i", inventory, "-l", HOST, playbook, *options],
             capture_output=True,
             text=True,
             check=False,
@@ -70,16 +71,16 @@ def asked(play, run, options=(), inventory=ROOT / "inventory/lab.yml", env=None,
     return play([task], inventory, ["-v", *options], env)["ask"]["findings"]["it"]
 
 
-def test_a_host_needs_no_python(practice_hosts, play):
-    assert practice_hosts[0].shell.run("command -v python3 python").rc != 0
+def test_a_host_needs_no_python(first_host, play):
+    assert first_host.shell.run("command -v python3 python").rc != 0
     assert asked(play, "id -un")["value"] == "ops"
 
 
-def test_become(practice_hosts, play):
+def test_become(first_host, play):
     assert asked(play, "id -un", become=True)["value"] == "root"
 
 
-def test_check_mode_asks_as_well(practice_hosts, play):
+def test_check_mode_asks_as_well(first_host, play):
     assert asked(play, "id -un", ["--check"])["value"] == "ops"
 
 
@@ -90,17 +91,17 @@ def test_a_local_connection(play):
     assert (found["value"], found["status"]) == ("here", "healthy")
 
 
-def test_a_container_connection(practice_hosts, play, container_connection, tmp_path):
+def test_a_container_connection(first_host, play, container_connection, tmp_path):
     inventory = tmp_path / "inventory.yml"
     variables = {"ansible_connection": "community.docker.docker", "ansible_user": "ops"}
-    inventory.write_text(yaml.safe_dump({"all": {"hosts": {"runbook-lab-1": variables}}}))
+    inventory.write_text(yaml.safe_dump({"all": {"hosts": {HOST: variables}}}))
     env = {"ANSIBLE_COLLECTIONS_PATH": str(container_connection)}
     found = asked(play, "hostname; id -un", inventory=inventory, env=env)
-    assert found["value"].split() == ["runbook-lab-1", "ops"]
+    assert found["value"].split() == [HOST, "ops"]
 
 
 @pytest.mark.parametrize("value", ["{{ 7 * 7 }}", "{% raw %}", "$(touch /tmp/ran)", "a'b\"c\n`x`"])
-def test_values_never_run_as_code(practice_hosts, play, tmp_path, value):
+def test_values_never_run_as_code(first_host, play, tmp_path, value):
     variables = tmp_path / "vars.json"
     variables.write_text(json.dumps({"given": {"__ansible_unsafe": value}}))
     task = {
@@ -112,30 +113,30 @@ def test_values_never_run_as_code(practice_hosts, play, tmp_path, value):
     }
     found = play([task], options=["-v", "-e", f"@{variables}"])["ask"]["findings"]["it"]
     assert found["output"] == value
-    assert practice_hosts[0].shell.run("test -e /tmp/ran").rc != 0
+    assert first_host.shell.run("test -e /tmp/ran").rc != 0
 
 
-def test_output_that_looks_like_a_template_stays_text(practice_hosts, play):
+def test_output_that_looks_like_a_template_stays_text(first_host, play):
     assert asked(play, r"printf '\173\173 7 * 7 \175\175'")["value"] == "{{ 7 * 7 }}"
 
 
-def test_act_in_check_mode_tells_and_does_nothing(practice_hosts, play):
+def test_act_in_check_mode_tells_and_does_nothing(first_host, play):
     act = {"title": "Touch", "risk": "restart", "run": "touch /tmp/ran"}
     told = play([{"name": "do", "oncall.runbook.act": act}], options=["-v", "--check"])["do"]
     assert told["msg"] == "would run: touch /tmp/ran"
     assert not told["changed"]
-    assert practice_hosts[0].shell.run("test -e /tmp/ran").rc != 0
+    assert first_host.shell.run("test -e /tmp/ran").rc != 0
 
 
-def test_act_refuses_without_the_allowance(practice_hosts, play):
+def test_act_refuses_without_the_allowance(first_host, play):
     act = {"title": "Touch", "risk": "data", "run": "touch /tmp/ran", "allow": "outage"}
     told = play([{"name": "do", "oncall.runbook.act": act}], options=["-v"], failing=True)["do"]
     assert (told["verdict"], told["changed"]) == ("refused", False)
-    assert practice_hosts[0].shell.run("test -e /tmp/ran").rc != 0
+    assert first_host.shell.run("test -e /tmp/ran").rc != 0
 
 
 @pytest.mark.parametrize("run", ["exit 3", "sleep 9"])
-def test_a_step_that_fails_fails_no_task(practice_hosts, play, run):
+def test_a_step_that_fails_fails_no_task(first_host, play, run):
     act = {"title": "Fail", "risk": "restart", "run": run, "timeout": 1}
     steps = {"do": act, "next": {**act, "run": ":"}}
     tasks = [{"name": name, "oncall.runbook.act": step} for name, step in steps.items()]

@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import pytest
-from practice import FIRST, INVENTORY
+from practice import BOTH, INVENTORY
 
 SERVICES = ["postgres", "redis", "blockchain", "backend", "frontend", "pdf-service"]
 # A site's own directory of logs, with an old one in it.
@@ -21,9 +21,8 @@ def two(practice_hosts, monkeypatch):
     """Two practice hosts in good order, and the command goes to both."""
     for host in practice_hosts:
         host.reset()
-    both = f"runbook-lab-{FIRST},runbook-lab-{FIRST + 1}"
-    monkeypatch.setenv("RUNBOOK_LIMIT", both)
-    return practice_hosts, {"RUNBOOK_LIMIT": both}
+    monkeypatch.setenv("RUNBOOK_LIMIT", BOTH["RUNBOOK_LIMIT"])
+    return practice_hosts, BOTH
 
 
 def value(ran, name, operation):
