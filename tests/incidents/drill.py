@@ -1,6 +1,7 @@
 """A drill: break a practice host as a fault file says, run the commands, look at the host."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from json import dumps
@@ -12,6 +13,8 @@ TESTS = Path(__file__).parents[1]
 # What a remediation ends with. A `finding` is what no card covers: it is said, and nothing is done.
 CODES = {"fixed": 0, "not_fixed": 5, "refused": 6}
 RISKS = ["restart", "outage", "data"]
+EVERYTHING = "everything"  # what a near miss touches that says nothing of it
+AT_ONCE = 6  # near misses on one host
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,30 @@ class Drill:
     rungs: list = field(default_factory=list)
     allow: str = "restart"
     loses: list = field(default_factory=list)  # of what Practice.data() looks at
-    still: str = "true"  # a command that must succeed after the cure
+    still: str = "true"  # a command that must succeed after the cure; of a near miss after triage
     findings: dict = field(default_factory=dict)
     extra_vars: dict = field(default_factory=dict)
+    # Of a near miss: parts of the host whose state it sets, alone; and those that it only adds to,
+    # beside others. One that declares neither has a host for itself.
+    touches: list = field(default_factory=list)
+    adds_to: list = field(default_factory=list)
+    passes: bool = False  # is over by itself soon, and so made last
 
     @classmethod
     def load(cls, path):
-        return cls(path.stem, **yaml.safe_load(path.read_text()))
+        given = yaml.safe_load(path.read_text())
+        alone = not {"touches", "adds_to"} & set(given)
+        return cls(path.stem, **({"touches": [EVERYTHING]} if alone else {}) | given)
+
+    def fits(self, other):
+        """Whether two near misses leave each other alone on one host."""
+        mine, its = {*self.touches, *self.adds_to}, {*other.touches, *other.adds_to}
+        apart = not (mine & {*other.touches} or its & {*self.touches})
+        return (
+            apart
+            and EVERYTHING not in mine | its
+            and self.extra_vars.keys().isdisjoint(other.extra_vars)
+        )
 
     def causes_in(self, host):
         """The root causes that a run names; they must be the right ones, in any of their forms."""
@@ -51,7 +71,13 @@ class Drill:
 
     @cached_property
     def options(self):
-        return ["-e", dumps(self.extra_vars), "--format", "json"]
+        return options(self)
+
+
+def options(*drills):
+    """The options of a command for drills on one host."""
+    given = {name: value for drill in drills for name, value in drill.extra_vars.items()}
+    return ["-e", dumps(given), "--format", "json"]
 
 
 def together(name, root_causes, rungs, ends="fixed"):
@@ -69,6 +95,26 @@ def together(name, root_causes, rungs, ends="fixed"):
         loses=[what for fault in faults for what in fault.loses],
         extra_vars={k: v for fault in faults for k, v in fault.extra_vars.items()},
     )
+
+
+def side_by_side(near_misses):
+    """Near misses in few groups that one host takes at once; first those that fit few others."""
+    near_misses, groups = list(near_misses), []
+    for drill in sorted(near_misses, key=lambda one: sum(map(one.fits, near_misses))):
+        fitting = (g for g in groups if len(g) < AT_ONCE and all(map(drill.fits, g)))
+        group = next(fitting, None)
+        if group is None:
+            groups.append(group := [])
+        group.append(drill)
+    return groups
+
+
+def make(practice, near_misses):
+    """Make near misses on one host at the same time; those that pass when all others are there."""
+    for passing in (False, True):
+        scripts = [drill.inject for drill in near_misses if drill.passes is passing]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(practice.inject, scripts))
 
 
 def every(folder):
