@@ -15,7 +15,7 @@ LAB := tests/lab/lab
 # for tests that need two. They mostly wait: three workers keep two processors busy.
 WORKERS ?= 3
 EARLY := tests/unit tests/pages
-ON_HOSTS := $(addprefix tests/,incidents operations lab record)
+ON_HOSTS := $(addprefix tests/,operations incidents lab record)
 DRILL := pytest -n $(WORKERS) --dist loadgroup
 READY := $(VENV)/.ready
 
