@@ -152,8 +152,12 @@ restore_files() {
     [ ! -s "$mark" ] || [ "$(cat "$mark")" = 17 ] || { did "PG_VERSION is 17"; echo 17 > "$mark"; }
 }
 
-# What faults change of the host's own network.
-restore_network() {
+# What faults change of the host itself: its network, and whose certificates it trusts.
+restore_host() {
+    if [ -n "$(ls /usr/local/share/ca-certificates)" ]; then
+        rm -f /usr/local/share/ca-certificates/*
+        update-ca-certificates --fresh > /dev/null 2>&1
+    fi
     [ "$(cat /proc/sys/net/ipv4/ip_forward)" = 1 ] || echo 1 > /proc/sys/net/ipv4/ip_forward
     if tc qdisc show 2> /dev/null | grep -q netem; then
         tc qdisc show | awk '/netem/ { print $5 }' | sort -u | xargs -rn1 -I{} tc qdisc del dev {} root
@@ -373,7 +377,7 @@ reset() {
     shift
     thaw
     restore_files
-    restore_network
+    restore_host
     look
     restore_images "$@" || return $?
     awk '$2 == "paused" { print $1 }' "$now/containers" | xargs -r docker unpause > /dev/null
