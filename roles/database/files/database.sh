@@ -62,6 +62,7 @@ database_activity() {
             SELECT DISTINCT unnest(pg_blocking_pids(pid)) AS pid FROM waiting
             EXCEPT SELECT pid FROM waiting
             UNION SELECT pid FROM pg_locks JOIN pg_stat_user_tables ON relid = relation
+                JOIN pg_class ON pg_class.oid = relid AND relpersistence <> 't'
             WHERE mode = 'AccessExclusiveLock' AND granted AND pid <> pg_backend_pid()
                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
             EXCEPT SELECT pid FROM waiting)

@@ -147,24 +147,22 @@ async function under(host, port, exchange) {
 // What decides whether its role can work here. Tables: those read most; locked: what would keep a read of
 // them waiting, and for how long by now; pool: what the other sessions from this address do.
 const FACTS = `
+  WITH relations AS (
+    SELECT relid, pg_table_is_visible(relid) AS visible, coalesce(seq_scan, 0) + coalesce(idx_scan, 0) AS scans,
+      has_schema_privilege(relnamespace, 'USAGE') AND has_table_privilege(relid, 'SELECT') AS readable
+    FROM pg_stat_user_tables JOIN pg_class ON pg_class.oid = relid WHERE relpersistence <> 't')
   SELECT current_user AS role, current_database() AS database, pg_is_in_recovery() AS standby,
     current_setting('transaction_read_only') = 'on' AS read_only,
     (SELECT coalesce(json_agg(t), '[]') FROM (
-      SELECT relid::regclass::text AS name,
-        has_schema_privilege(relid_schema, 'USAGE') AND has_table_privilege(relid, 'SELECT') AS readable
-      FROM (SELECT *, (SELECT relnamespace FROM pg_class WHERE oid = relid) AS relid_schema FROM pg_stat_user_tables) AS s
-      WHERE relid_schema IS NOT NULL
-      ORDER BY pg_table_is_visible(relid) DESC, coalesce(seq_scan, 0) + coalesce(idx_scan, 0) DESC, n_live_tup DESC, relname
-      LIMIT 30) AS t) AS tables,
+      SELECT relid::regclass::text AS name, readable FROM relations
+      ORDER BY visible DESC, readable DESC, scans DESC, relid LIMIT 30) AS t) AS tables,
     (SELECT coalesce(json_agg(l), '[]') FROM (
-      SELECT c.oid::regclass::text AS name, l.pid, l.granted, a.state, a.application_name AS application,
-        round(extract(epoch FROM now() - a.xact_start)) AS seconds
-      FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation AND c.relkind IN ('r', 'p')
-        JOIN pg_stat_user_tables AS s ON s.relid = c.oid
-        LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
-      WHERE l.mode = 'AccessExclusiveLock' AND l.pid <> pg_backend_pid()
-        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-      ORDER BY l.granted DESC, a.xact_start LIMIT 5) AS l) AS locked,
+      SELECT relid::regclass::text AS name, pid, granted, state, application_name AS application,
+        round(extract(epoch FROM now() - xact_start)) AS seconds
+      FROM pg_locks JOIN relations ON relid = relation LEFT JOIN pg_stat_activity USING (pid)
+      WHERE readable AND mode = 'AccessExclusiveLock' AND pid <> pg_backend_pid()
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      ORDER BY granted DESC, xact_start LIMIT 5) AS l) AS locked,
     (SELECT json_build_object('sessions', count(*), 'active', count(*) FILTER (WHERE state = 'active'),
         'in_transaction', count(*) FILTER (WHERE state LIKE 'idle in transaction%'),
         'stuck', count(*) FILTER (WHERE state LIKE 'idle in transaction%' AND state_change < now() - interval '10 seconds'))
