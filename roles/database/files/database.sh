@@ -26,6 +26,16 @@ restart_database() {
     docker stop -t "$1" "$id" && docker start "$id" && wait_until "$2" database_accepts
 }
 
+# The sessions that those of "waiting" wait for, or that readers would, as they have a table locked; none of
+# them waits itself. Another session's temporary table is nobody else's to read.
+blocking="
+    SELECT DISTINCT unnest(pg_blocking_pids(pid)) AS pid FROM waiting
+    UNION SELECT pid FROM pg_locks JOIN pg_stat_user_tables ON relid = relation
+        JOIN pg_class ON pg_class.oid = relid AND relpersistence <> 't'
+    WHERE mode = 'AccessExclusiveLock' AND granted AND pid <> pg_backend_pid()
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    EXCEPT SELECT pid FROM waiting"
+
 # Whether the database accepts connections, and what its sessions do, in one JSON object:
 #   accepts, ready       exit status and words of pg_isready: 0 accepts, 1 rejects, 2 no response
 #   error                why the application's database cannot be used though the server accepts
@@ -58,14 +68,7 @@ database_activity() {
             FROM pg_stat_activity
             WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()),
         waiting AS (SELECT pid, seconds FROM client WHERE wait_event_type = 'Lock'),
-        blocker AS (
-            SELECT DISTINCT unnest(pg_blocking_pids(pid)) AS pid FROM waiting
-            EXCEPT SELECT pid FROM waiting
-            UNION SELECT pid FROM pg_locks JOIN pg_stat_user_tables ON relid = relation
-                JOIN pg_class ON pg_class.oid = relid AND relpersistence <> 't'
-            WHERE mode = 'AccessExclusiveLock' AND granted AND pid <> pg_backend_pid()
-                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-            EXCEPT SELECT pid FROM waiting)
+        blocker AS ($blocking)
         SELECT json_build_object(
             'sessions_percent', (SELECT round(100.0 * count(*) / (
                 current_setting('max_connections')::int
@@ -217,9 +220,7 @@ relieve() {
     case $how in cancel) which="state = 'active'" done='cancelled the statement' ;; *) which=true done=ended ;; esac
     database_query "
         WITH waiting AS (SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'),
-        blocker AS (
-            SELECT DISTINCT unnest(pg_blocking_pids(pid)) AS pid FROM waiting
-            EXCEPT SELECT pid FROM waiting)
+        blocker AS ($blocking)
         SELECT '$done of session ' || pid || ' (' || application_name || '), ' || state
                || ', in its transaction for ' || round(extract(epoch FROM now() - xact_start)) || ' s'
         FROM (SELECT * FROM pg_stat_activity JOIN blocker USING (pid)

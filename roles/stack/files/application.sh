@@ -34,13 +34,14 @@ application_view() {
 # Asks in the API's own container, by a process of its own; hooks of the application's (NODE_OPTIONS)
 # would report us as its traffic. Prints a line of JSON, or why it could not be asked.
 driver_view() {
-    leaves_room "$id" || { echo "the API's memory limit leaves no room for a process that asks"; return; }
+    leaves_memory "$id" || { echo "the API's memory limit leaves no room for a process that asks"; return; }
+    leaves_time "$id" || { echo "the API's processor limit leaves no time for a process that asks"; return; }
     printf '%s\n' "$APPLICATION_JS" | docker exec -i -e NODE_OPTIONS= "$id" node -
 }
 
 # Whether the memory limit of a container leaves the 96 MiB that a process of Node.js may need: where it
-# does not, the application itself might be ended for it. Usage: leaves_room ID
-leaves_room() {
+# does not, the application itself might be ended for it. Usage: leaves_memory ID
+leaves_memory() {
     group=$(control_group "$1")
     [ -n "$group" ] || return 0
     if [ -r "$group/memory.max" ]; then
@@ -56,6 +57,22 @@ leaves_room() {
         [ "$name" != "$cache" ] || used=$((used - bytes))
     done <"$group/memory.stat"
     [ "$((limit - used))" -ge 100663296 ]
+}
+
+# Whether the processor limit of a container leaves it a quarter of one: under less, a process that asks
+# would hold the application up for seconds. Usage: leaves_time ID
+leaves_time() {
+    group=$(control_group "$1")
+    if [ -r "$group/cpu.max" ]; then
+        read -r quota period <"$group/cpu.max"
+    else
+        group=/sys/fs/cgroup/cpu${group#/sys/fs/cgroup/memory}
+        [ -r "$group/cpu.cfs_quota_us" ] || return 0
+        read -r quota <"$group/cpu.cfs_quota_us" && read -r period <"$group/cpu.cfs_period_us"
+    fi
+    # Without a limit version 2 says "max", version 1 -1.
+    case $quota in *[!0-9]*) return 0 ;; esac
+    [ "$((quota * 4))" -ge "$period" ]
 }
 
 # Puts into a view that has none of the database what psql says of it. Usage: with_client_view VIEW
