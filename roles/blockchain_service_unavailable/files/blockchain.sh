@@ -163,7 +163,7 @@ renew_client() {
 renew_node() {
     seconds=$1 path=$2 given=$3
     shift 3
-    "$@" && wait_until "$seconds" contract_answers "$path" "$given" && renew_client "$seconds" "$path"
+    "$@" && wait_for "$STACK_BLOCKCHAIN" "$seconds" contract_answers "$path" "$given" && renew_client "$seconds" "$path"
 }
 
 # The same for a node that keeps its chain by it. The API may have kept its client, but takes some
@@ -171,6 +171,6 @@ renew_node() {
 regain_node() {
     seconds=$1 path=$2 given=$3
     shift 3
-    "$@" && wait_until "$seconds" contract_answers "$path" "$given" || return
+    "$@" && wait_for "$STACK_BLOCKCHAIN" "$seconds" contract_answers "$path" "$given" || return
     ! wait_until 7 api_is lost "$path" || renew_client "$seconds" "$path"
 }

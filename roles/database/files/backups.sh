@@ -395,7 +395,7 @@ copy_data_directory() {
     said=$({ { docker cp "$id:$data" - && echo "copied=yes" >&2; } |
         in_backups sh -c 'umask 077; cat >"$1" && sync "$1"' sh "$partial"; } 2>&1)
     status=$?
-    docker start "$id" >/dev/null && wait_until 120 database_accepts || return
+    docker start "$id" >/dev/null && wait_for "$STACK_DATABASE" 120 database_accepts || return
     if [ "$status" -ne 0 ] || [ "$(fact_of "$said" copied)" != yes ]; then
         in_backups rm -f -- "$partial"
         echo "the data directory could not be copied: $(printf '%s\n' "$said" | tail -n 1)" >&2
@@ -466,8 +466,8 @@ held_bytes=67108864
 give_up() {
     give_room_back
     database_accepts >/dev/null 2>&1 || {
-        wait_until 20 database_accepts || docker start "$(container "$STACK_DATABASE")" >/dev/null
-        wait_until 120 database_accepts || echo "the database server does not come back: free disk space, and start it" >&2
+        wait_for "$STACK_DATABASE" 20 database_accepts || docker start "$(container "$STACK_DATABASE")" >/dev/null
+        wait_for "$STACK_DATABASE" 120 database_accepts || echo "the database server does not come back: free disk space, and start it" >&2
     }
     drop_scratch
 }

@@ -27,7 +27,9 @@ response_times() {
     case $figures in
     *'"slow":true'*)
         figures="${figures%\}},\"replicas\":$(containers | grep -c "^[^ ]* $STACK_BACKEND "),"
-        figures="$figures\"scaling\":\"$(not_scalable "$STACK_BACKEND" 2>&1 | tr -d '"\\' | paste -s -d , -)\"}"
+        # A compose file that cannot be read says why instead; warnings about it say nothing.
+        apart not_scalable "$STACK_BACKEND" || answer=$(reason_in "$complaint")
+        figures="$figures\"scaling\":\"$(printf '%s' "$answer" | tr -d '"\\' | paste -s -d , -)\"}"
         ;;
     esac
     printf '%s\n' "$figures"
@@ -130,7 +132,8 @@ response_figures() {
 
 # Prints what in the compose file keeps a service from running more than once; nothing when nothing does.
 not_scalable() {
-    compose config | awk -v service="$1:" '
+    configuration=$(compose config) || return
+    printf '%s\n' "$configuration" | awk -v service="$1:" '
         /^[^ ]/ { section = $1 }
         /^  [^ ]/ { name = $1; list = "" }
         section == "services:" && name == service {

@@ -285,7 +285,7 @@ limit_memory() {
         docker update --memory "$limit" --memory-swap "$limit" "$id" >/dev/null || exit
         echo "$service: at most $limit of memory, from now on"
         [ "$(state_of "$service")" = running ] || restart "$service"
-        wait_until 30 service_is_well "$service"
+        wait_for "$service" 30 service_is_well "$service"
     done
     mv "$path.new" "$path" && printf '%s\n' "$change"
 }
@@ -312,7 +312,7 @@ restart_for_memory() {
         *) start "$service" ;;
         esac || exit
     done
-    for service in "$@" "$STACK_BACKEND"; do wait_until "$start_seconds" service_is_well "$service"; done
+    for service in "$@" "$STACK_BACKEND"; do wait_for "$service" "$start_seconds" service_is_well "$service"; done
 }
 
 # Prints 512m and the like in bytes.

@@ -143,7 +143,8 @@ forgets() {
 }
 
 plan_restart() {
-    wanted=$(wanted_services 2>&1) || { plan "$(last_words "$wanted")" </dev/null; return; }
+    apart wanted_services || { plan "$(last_words "$complaint")" </dev/null; return; }
+    wanted=$answer
     for service in $wanted; do
         state=$(state_of "$service" 2>/dev/null)
         if [ "$service" = "$STACK_DATABASE" ] && [ "$state" = running ] && is_recovering; then
@@ -163,7 +164,7 @@ restart_services() {
             restart_database 120 120 >/dev/null 2>&1 && echo "restarted $service"
         else
             restart "$service"
-        fi && wait_until "$1" is_back "$service" || {
+        fi && wait_for "$service" "$1" is_back "$service" || {
             echo "$service does not serve within $1 s; what comes after it was left alone" >&2
             return 1
         }
@@ -212,7 +213,7 @@ reboot_stack() {
     compose down -t 120 >&2 && compose up -d >&2 || return
     echo "took the stack down and up"
     for service in $(services_in_order); do
-        wait_until "$1" is_back "$service" || { echo "$service does not serve within $1 s" >&2; return 1; }
+        wait_for "$service" "$1" is_back "$service" || { echo "$service does not serve within $1 s" >&2; return 1; }
     done
 }
 
@@ -310,14 +311,12 @@ could_restore() {
 }
 
 plan_restore() {
-    said=$(could_restore "$1" 2>&1)
-    status=$?
-    if [ "$status" -ne 0 ]; then
-        plan "$(last_words "$said")" </dev/null
+    if ! apart could_restore "$1"; then
+        plan "$(last_words "$complaint")" </dev/null
         return
     fi
-    printf '%s\n' "$said" | grep '^passed over' >&2
-    chosen=$(printf '%s\n' "$said" | tail -n 1)
+    printf '%s\n' "$complaint" | grep '^passed over' >&2
+    chosen=$answer
     step restore data "Restore $chosen$(newest=$(told "$chosen" newest_row); [ -z "$newest" ] || echo ", whose newest row is of $newest"); back up what is there now, and keep it beside" | plan
 }
 

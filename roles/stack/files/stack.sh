@@ -118,10 +118,12 @@ container() {
 # that are not well are named on standard error. stopped_on_purpose: a command stopped it (asked to
 # end, or ended, a process exits with 143 or 137), paused it, or took it off its network. steady: up,
 # and not just restarted by its policy once more; Docker itself takes for stable what ran ten seconds.
+# Of one that ended by itself, ended says why, and retried whether a run of ours has started it lately:
+# one more start would end the same way.
 container_states() {
     found=$(containers) || exit
     ids=$(printf '%s\n' "$found" | cut -d ' ' -f 1)
-    format='{{index .Config.Labels "com.docker.compose.service"}} {"name":{{json .Name}},"id":{{json .ID}},"image":{{json .Image}},"state":{{json .State.Status}},"exit_code":{{.State.ExitCode}},"oom_killed":{{.State.OOMKilled}},"started":{{json .State.StartedAt}},"restarts":{{.RestartCount}},"health":{{with .State.Health}}{{json .Status}}{{else}}null{{end}},"networks":{{len .NetworkSettings.Networks}},"stopped_on_purpose":{{or .State.Paused (eq .State.Status "created") (and .State.Running (eq (len .NetworkSettings.Networks) 0)) (and (eq .State.Status "exited") (not .State.OOMKilled) (or (eq .State.ExitCode 0) (eq .State.ExitCode 137) (eq .State.ExitCode 143)))}}}'
+    format='{{index .Config.Labels "com.docker.compose.service"}} {"name":{{json .Name}},"id":{{json .ID}},"image":{{json .Image}},"state":{{json .State.Status}},"exit_code":{{.State.ExitCode}},"oom_killed":{{.State.OOMKilled}},"error":{{json .State.Error}},"started":{{json .State.StartedAt}},"restarts":{{.RestartCount}},"health":{{with .State.Health}}{{json .Status}}{{else}}null{{end}},"networks":{{len .NetworkSettings.Networks}},"stopped_on_purpose":{{or .State.Paused (eq .State.Status "created") (and .State.Running (eq (len .NetworkSettings.Networks) 0)) (and (eq .State.Status "exited") (not .State.OOMKilled) (or (eq .State.ExitCode 0) (eq .State.ExitCode 137) (eq .State.ExitCode 143)))}}}'
     # shellcheck disable=SC2086  # one word an id
     states=$([ -z "$ids" ] || docker container inspect --format "$format" $ids) || exit
     for service in "$STACK_BACKEND" "$STACK_FRONTEND" "$STACK_DATABASE" "$STACK_BLOCKCHAIN" "$STACK_CACHE"; do
@@ -133,8 +135,13 @@ $service {"*) ;;
 $service {\"state\":\"absent\",\"networks\":0,\"stopped_on_purpose\":true}" ;;
         esac
     done
+    ENDINGS=$(printf '%s\n' "$states" | endings)
+    export ENDINGS
     printf '%s\n' "$found" "" "$states" | awk '
         BEGIN {
+            lines = split(ENVIRON["ENDINGS"], line, "\n")
+            for (l = 1; l <= lines; l++)
+                if (split(line[l], field, "\t") == 3) { retried[field[1]] = field[2]; why[field[1]] = field[3] }
             part[ENVIRON["STACK_BACKEND"]] = "backend"; part[ENVIRON["STACK_FRONTEND"]] = "frontend"
             part[ENVIRON["STACK_DATABASE"]] = "database"; part[ENVIRON["STACK_CACHE"]] = "cache"
             part[ENVIRON["STACK_BLOCKCHAIN"]] = "blockchain"
@@ -145,14 +152,17 @@ $service {\"state\":\"absent\",\"networks\":0,\"stopped_on_purpose\":true}" ;;
         {
             name = $1 in part ? part[$1] : $1
             status = "no container"
-            if (match($0, /"id":"[^"]+"/)) status = statuses[substr($0, RSTART + 6, RLENGTH - 7)]
+            id = match($0, /"id":"[^"]+"/) ? substr($0, RSTART + 6, RLENGTH - 7) : ""
+            if (id != "") status = statuses[id]
             steady = status ~ /^Up/ && (/"restarts":0,/ || status !~ /^Up (Less than a|[0-9]) second/)
             if (!steady || status ~ /unhealthy|Paused/) {
                 trouble = trouble (trouble == "" ? "" : ", ") $1 ": " status
                 if (match($0, /"restarts":[1-9][0-9]*/))
                     trouble = trouble ", restarts: " substr($0, RSTART + 11, RLENGTH - 11)
+                if (id in why) trouble = trouble ": " why[id]
             }
-            printf "%s\"%s\":{\"steady\":%s,%s", separator, name, steady ? "true" : "false", substr($0, length($1) + 3)
+            printf "%s\"%s\":{\"steady\":%s,\"ended\":\"%s\",\"retried\":%s,%s", separator, name, steady ? "true" : "false",
+                why[id], (id in why && retried[id]) ? "true" : "false", substr($0, length($1) + 3)
             separator = ","
         }
         END { print "}"; if (trouble != "") print trouble >"/dev/stderr" }'
@@ -169,7 +179,72 @@ control_group() {
     done
 }
 
-# Runs a command in the container of a service; the deadline also holds in there.
+# Reads what container_states inspects and prints of what ended by itself: ID <tab> 1 if a run of ours
+# started it within the last ten minutes, else 0 <tab> why.
+endings() {
+    change=
+    while IFS= read -r line; do
+        case $line in
+        *'"state":"exited"'* | *'"state":"dead"'* | *'"state":"restarting"'* | *'"state":"created"'*) ;;
+        *) continue ;;
+        esac
+        case $line in
+        *'"exit_code":0,"oom_killed":false,"error":""'*) continue ;;
+        *'"exit_code":137,"oom_killed":false,"error":""'* | *'"exit_code":143,"oom_killed":false,"error":""'*) continue ;;
+        esac
+        id=${line#*'"id":"'} started=${line#*'"started":"'}
+        [ -n "$change" ] || change=$(last_change)
+        again=0
+        if [ "$change" -gt "$(($(date +%s) - 600))" ]; then
+            again=$(date -u -d "@$change" +%Y-%m-%dT%H:%M:%S | awk -v started="$started" '{ print ($0 <= started) }')
+        fi
+        printf '%s\t%s\t%s\n' "${id%%\"*}" "$again" "$(json_text "$(why_ended "${id%%\"*}")")"
+    done
+}
+
+# Prints on one line why a container ended: what the engine says of a start that failed, its exit
+# status or signal, and the line of its own log since its last start that names a cause.
+# Usage: why_ended ID
+why_ended() {
+    read -r code killed start error <<END
+$(docker inspect --format '{{.State.ExitCode}} {{.State.OOMKilled}} {{.State.StartedAt}} {{.State.Error}}' "$1")
+END
+    if [ -n "$error" ]; then
+        echo "could not be started: $error"
+        return
+    fi
+    case $killed,$code in
+    true,*) said="ended for want of memory" ;;
+    *,12[5-9] | *,1[3-5][0-9]) [ "$code" -gt 128 ] && said="ended by signal $((code - 128))" || said="exit status $code" ;;
+    *) said="exit status ${code:-unknown}" ;;
+    esac
+    cause=$(docker logs --since "$start" --tail 60 "$1" 2>&1 | cause_of_end | without_secrets "$1")
+    echo "$said${cause:+: $cause}"
+}
+
+# Prints the line of a log that names why its process ended: the last that calls itself fatal, else the
+# first that tells of an error; with the detail that PostgreSQL says below. Frames of stacks, and what
+# clients meet while a database starts or stops, name nothing.
+cause_of_end() {
+    awk '
+        { gsub(/\033\[[0-9;]*m/, "") }
+        /^ +at |the database system is (starting up|shutting down|in recovery mode|not yet accepting)|administrator command/ { next }
+        /DETAIL:/ { if (line == NR - 1) { sub(/^.*DETAIL: */, ""); cause = cause " (" $0 ")" }; next }
+        { rank = 0 }
+        /PANIC|panic:/ { rank = 3 }
+        !rank && /FATAL|\[emerg\]|[Ff]atal|[Uu]ncaught|Bad file format|out of memory/ { rank = 2 }
+        !rank && /[Ee]rror|ERR|[Dd]enied|[Cc]ould not|[Cc]an(not|.t) |No space|[Ii]nvalid|incompatible|not found|No such|[Ff]ailed/ { rank = 1 }
+        rank > most || rank > 1 && rank == most {
+            most = rank; line = NR; cause = $0
+            sub(/^[0-9][0-9-]+[T ][0-9:.,]+Z?( [A-Z]+)?( \[[0-9]+\])? */, "", cause)
+            sub(/^[0-9]+:[A-Z] .*[0-9] [#*] /, "", cause)
+        }
+        END { if (cause != "") print substr(cause, 1, 300) }'
+}
+
+# Runs a command in the container of a service; the deadline also holds in there. In the database's
+# container the command may have no children (no sh -c): one that is left behind at the deadline is
+# taken over by the server, which takes it for a crashed session and ends all others.
 # Usage: inside SERVICE SECONDS COMMAND…
 inside() {
     id=$(container "$1") || exit
@@ -269,11 +344,49 @@ serves() {
     esac
 }
 
+# Runs a command with its streams kept apart, in the variables answer and complaint, whatever is in
+# them: warnings stand before many an answer. Returns its exit status. Usage: apart COMMAND…
+apart() {
+    complaint=$({
+        answer=$("$@" 2>&3 3>&-)
+        printf '\036%s\n%s' "$?" "$answer"
+    } 3>&1)
+    answer=${complaint#*"$separator_mark"} complaint=${complaint%%"$separator_mark"*}
+    status=${answer%%"$newline"*} answer=${answer#*"$newline"}
+    return "$status"
+}
+separator_mark=$(printf '\036')
+
+# The line of a complaint that says what is wrong, past warnings, details and hints; else its last one.
+reason_in() {
+    printf '%s\n' "$1" | awk '
+        /FATAL|ERROR|PANIC|[Ee]rror/ && !why { why = $0; sub(/^.*(FATAL|ERROR|PANIC): */, "", why) }
+        NF { last = $0 }
+        END { print (why != "" ? why : last) }'
+}
+
 # Waits until a command succeeds, asking twice a second. Usage: wait_until SECONDS COMMAND…
 wait_until() {
     end=$(($(date +%s) + $1))
     shift
     until "$@" >/dev/null 2>&1; do
+        [ "$(date +%s)" -lt "$end" ] || return 1
+        sleep 0.5
+    done
+}
+
+# Waits until a command of a service succeeds, as long as its container lasts: one that has exited does
+# not come back by waiting, and says why. Usage: wait_for SERVICE SECONDS COMMAND…
+wait_for() {
+    waits_for=$1 end=$(($(date +%s) + $2))
+    shift 2
+    until "$@" >/dev/null 2>&1; do
+        case $(state_of "$waits_for" 2>/dev/null) in
+        exited | dead)
+            echo "$waits_for has ended: $(why_ended "$(container "$waits_for")")" >&2
+            return 1
+            ;;
+        esac
         [ "$(date +%s)" -lt "$end" ] || return 1
         sleep 0.5
     done
@@ -300,13 +413,15 @@ restart() {
     docker restart "$id" >/dev/null && echo "restarted $1"
 }
 
-# Continues the processes of a service that were stopped by a signal; says so if there are any.
+# Continues the processes of a service that were stopped by a signal; says so if there are any. It is
+# done from the host; who is not root there reaches only the first process of the container.
 resume() {
     id=$(container "$1") || exit
-    stopped=$(docker top "$id" -o pid,stat | grep -c '^[0-9]* *T')
-    [ "$stopped" -gt 0 ] || { echo "no process is stopped" >&2; return 0; }
-    docker exec "$id" sh -c 'kill -s CONT $(ls /proc | grep "^[0-9][0-9]*$")' 2>/dev/null
-    docker kill -s CONT "$id" >/dev/null && echo "continued $stopped stopped processes of $1"
+    stopped=$(docker top "$id" -o pid,stat | awk '$2 ~ /^T/ { print $1 }')
+    [ -n "$stopped" ] || { echo "no process is stopped" >&2; return 0; }
+    # shellcheck disable=SC2086  # one word a process
+    (as_root kill -s CONT $stopped) || docker kill -s CONT "$id" >/dev/null || return
+    echo "continued $(printf '%s\n' "$stopped" | wc -l) stopped processes of $1"
 }
 
 # A new container with the same volumes, without touching what it depends on.
