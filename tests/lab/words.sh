@@ -93,3 +93,23 @@ damage_table() {
     ! docker exec school_mgmt_db psql -U postgres -d school_mgmt -c "SELECT * FROM $1" >/dev/null
     until [ "$(docker exec school_mgmt_db psql -XAtq -U postgres -c "SELECT checksum_failures > 0 FROM pg_stat_database WHERE datname = 'school_mgmt'")" = t ]; do sleep 0.2; done
 }
+
+# A program that opens sessions of the database, keeps them, and is deaf to their ends: for node -e PROGRAM
+# COUNT STATEMENT. A session whose statement is cancelled is given back.
+sessions='
+    const { Client } = require("pg");
+    const [count, statement] = process.argv.slice(1);
+    (async () => {
+      for (let i = 0; i < count; i++) {
+        const client = new Client({ host: "postgres", user: "postgres", password: process.env.DB_PASSWORD, database: "school_mgmt" });
+        client.on("error", () => {});
+        try { await client.connect() } catch { continue }
+        client.query(statement).catch(() => client.end());
+      }
+      setInterval(() => {}, 1e6);
+    })()'
+
+# Waits until the database has that many sessions of clients. Usage: await_sessions COUNT
+await_sessions() {
+    until [ "$(docker exec school_mgmt_db psql -XAtq -U postgres -c "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'")" -ge "$1" ]; do sleep 0.5; done
+}

@@ -1,0 +1,158 @@
+"""What the shell reads of a database that is full or has ended: recorded lines, its own words."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROLES = Path(__file__).parents[2] / "roles"
+LIBRARIES = [ROLES / "stack" / "files" / "stack.sh", ROLES / "database" / "files" / "database.sh"]
+
+
+def said(command, text="", shell="dash", **environment):
+    """Both streams of a word of ours over recorded text."""
+    script = "\n".join([*(f". {path}" for path in LIBRARIES), command])
+    done = subprocess.run(
+        [shell, "-c", script],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "STACK_NEEDED": "no", "STACK_DIR": "/srv/school_mgmt", **environment},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
+
+
+TITLES = """\
+PID   ELAPSED COMMAND
+593   517     postgres
+601   517     postgres: checkpointer
+611   5       postgres: postgres school_mgmt 10.202.0.5(47014) idle
+612   700     postgres: blue: app school_mgmt 10.202.0.6(47015) idle in transaction (aborted)
+613   1       postgres: postgres school_mgmt [local] SELECT
+614   1       postgres: walsender replicator 10.202.0.9(5000) streaming 0/1
+615   2       postgres: app school_mgmt fd00::5(40000) startup waiting
+"""
+
+
+def test_titles_of_processes_say_whose_sessions_there_are():
+    out, _ = said("sessions_of_titles", TITLES)
+    assert [line.split("\t") for line in out.splitlines()] == [
+        ["10.202.0.5", "postgres", "", "idle", "5"],
+        ["10.202.0.6", "app", "", "idle in transaction", "700"],
+        ["local", "postgres", "", "active", "1"],
+        ["fd00::5", "app", "", "active", "2"],
+    ]
+
+
+def test_connections_of_a_network_say_it_where_titles_do_not(tmp_path):
+    net = tmp_path / "net"
+    net.mkdir()
+    head = "  sl  local_address rem_address   st tx_queue\n"
+    established = "   0: 0400CA0A:1538 0500CA0A:B7A6 01 0\n"
+    listening = "   1: 00000000:1538 00000000:0000 0A 0\n"
+    elsewhere = "   2: 0400CA0A:C000 0500CA0A:1538 01 0\n"
+    (net / "tcp").write_text(head + established + listening + elsewhere)
+    mapped = f"   0: {'0' * 16}FFFF00000400CA0A:1538 {'0' * 16}FFFF00000600CA0A:0001 01 0\n"
+    (net / "tcp6").write_text(head + mapped)
+    # /proc/PID/net, for a process that is nowhere else
+    out, _ = said(f"sessions_of_network ../{tmp_path}")
+    assert [line.split("\t")[0] for line in out.splitlines()] == ["10.202.0.5", "10.202.0.6"]
+
+
+PEERS = """\
+10.202.0.5\taaa\t/school_mgmt_backend\tschool_mgmt\tbackend
+10.202.0.1\thost
+10.202.0.7\tbbb\t/reports_1\treports\tweb
+10.202.0.8\tccc\t/tool\t\t
+"""
+
+
+def held(rows, **environment):
+    text = "".join("\t".join(map(str, row)) + "\n" for row in rows)
+    given = {"OURS": "aaa\nddd", "PEERS": PEERS, "STACK_BACKEND": "backend", "HOST_CLIENTS": ""}
+    out, told = said("name_holders", text, **given, **environment)
+    first, rest = out.split("\n", 1)
+    return json.loads("{" + first + "}"), json.loads(rest), told.strip()
+
+
+def test_the_holder_is_named_with_what_its_sessions_do():
+    idle = [("10.202.0.5", "postgres", "node", "idle", 720)] * 95
+    other = [("local", "postgres", "psql", "active", 3)] * 2
+    holder, holders, told = held([*other, *idle])
+    assert (holder["service"], holder["sessions"], holder["half"]) == ("backend", 95, True)
+    assert told == (
+        "97 sessions: 95 idle of the API's container school_mgmt_backend (postgres, node),"
+        " oldest 12 min; 2 active of the database's own container (postgres, psql), oldest 3 s"
+    )
+    assert [h["sessions"] for h in holders] == [95, 2]
+
+
+@pytest.mark.parametrize(
+    ("address", "who"),
+    [
+        ("10.202.0.7", "container reports_1 of project reports"),
+        ("10.202.0.8", "container tool, of no project"),
+        ("10.202.0.1", "this host, or who comes through it"),
+        ("203.0.113.9", "203.0.113.9, no container here"),
+    ],
+)
+def test_who_is_not_ours_is_named_and_has_no_service(address, who):
+    holder, _, _ = held([(address, "app", "", "idle", 1)] * 9)
+    assert (holder["service"], holder["who"]) == ("", who)
+
+
+def test_no_holder_has_half_of_what_many_share():
+    rows = [(f"203.0.113.{n}", "app", "", "idle", 1) for n in range(9)]
+    assert held(rows)[0]["half"] is False
+
+
+ENDS = {
+    "2026-11-25 20:47:46.416 UTC [1] FATAL:  database files are incompatible with server\n"
+    "2026-11-25 20:47:46.416 UTC [1] DETAIL:  The data directory was initialized by another\n": (
+        "FATAL:  database files are incompatible with server"
+        " (The data directory was initialized by another)"
+    ),
+    "2026-11-25 20:47:46 UTC [9] FATAL:  the database system is starting up\n"
+    "2026-11-25 20:47:47 UTC [1] PANIC:  could not write to file: No space left on device\n"
+    "2026-11-25 20:47:48 UTC [9] FATAL:  terminating connection due to administrator command\n": (
+        "PANIC:  could not write to file: No space left on device"
+    ),
+    "1:M 25 Nov 2026 20:00:00.001 * Server initialized\n"
+    "1:M 25 Nov 2026 20:00:00.002 # Bad file format reading the append only file\n": (
+        "Bad file format reading the append only file"
+    ),
+    "1:M 25 Nov 2026 20:00:00.002 # Can't open or create append-only dir: Permission denied\n": (
+        "Can't open or create append-only dir: Permission denied"
+    ),
+    "node:internal/modules/cjs/loader:1\n  throw err;\n\nError: Cannot find module 'x.js'\n"
+    "    at Module._load (node:internal/modules/cjs/loader:9:2)\n  code: 'MODULE_NOT_FOUND',\n": (
+        "Error: Cannot find module 'x.js'"
+    ),
+    '2026/11/25 20:00:00 [emerg] 1#1: unknown directive "lisen"\n': (
+        '2026/11/25 20:00:00 [emerg] 1#1: unknown directive "lisen"'
+    ),
+    "all is well\n": "",
+}
+
+
+@pytest.mark.parametrize("log", ENDS)
+def test_a_log_names_why_its_process_ended(log):
+    assert said("cause_of_end", log)[0].strip() == ENDS[log]
+
+
+def test_a_warning_before_an_answer_stays_out_of_it():
+    talk = "talk() { echo 'WARNING:  collation version mismatch' >&2; echo '{}'; return 3; }"
+    out, _ = said(f'{talk}; apart talk; echo "$?|$answer|$complaint"')
+    assert out.strip() == "3|{}|WARNING:  collation version mismatch"
+
+
+def test_the_reason_of_a_complaint_is_its_error():
+    complaint = (
+        "WARNING:  collation\nDETAIL:  x\npsql: error: connection failed: FATAL:  sorry, too many"
+        " clients already\nHINT:  y\n"
+    )
+    assert said(f"reason_in '{complaint}'")[0] == "sorry, too many clients already\n"
