@@ -12,7 +12,15 @@ export TMPDIR=/dev/shm
 # percent of inodes used (both rounded up, of what users may have), MiB available, inodes free,
 # MiB reserved for root, MiB free, whether nothing can be written any more, path.
 figures() {
-    stat -f -c '%i-%t-%b-%c %t %S %b %f %a %c %d %n' "$@" 2>/dev/null | awk '
+    status_of_file_systems "$@" | figures_of_status
+}
+
+status_of_file_systems() {
+    "${asking:-env}" stat -f -c '%i-%t-%b-%c %t %S %b %f %a %c %d %n' "$@" 2>/dev/null
+}
+
+figures_of_status() {
+    awk '
         function percent(used, all,   share) {
             share = all > 0 ? 100 * used / all : 100
             return share > int(share) ? int(share) + 1 : share
@@ -33,15 +41,36 @@ figures() {
 }
 
 # The figures of every file system that the stack uses: its directories, and what its containers
-# mount of the host.
+# mount of the host, directories and volumes.
 file_systems() {
+    found=$(containers 2>/dev/null)
     IFS="$newline,	"
     set --
-    for word in $(containers 2>/dev/null); do
+    for word in $found; do
         case $word in /*) set -- "$@" "$word" ;; esac
     done
+    mounts=$(volume_mounts "$found")
     unset IFS
-    figures / "$STACK_DIR" "$STACK_DOCKER_DIR" "$STACK_BACKUP_DIR" "$STACK_LOG_DIR" "$@" /tmp
+    # Only root may look below Docker's directory.
+    [ -z "$mounts" ] || as_root true || exit
+    {
+        status_of_file_systems / "$STACK_DIR" "$STACK_DOCKER_DIR" "$STACK_BACKUP_DIR" "$STACK_LOG_DIR" "$@" /tmp
+        # shellcheck disable=SC2086  # one word a mount point
+        [ -z "$mounts" ] || asking=as_root status_of_file_systems $mounts
+    } | figures_of_status
+}
+
+# Prints where volumes of the stack's containers lie on a file system of their own. Usage: volume_mounts CONTAINERS
+volume_mounts() {
+    grep -qF "$STACK_DOCKER_DIR/volumes" /proc/mounts || return 0
+    printf '%s\n' "$1" | sed 's/^[^	]*	//' | tr , '\n' |
+        awk -v below="$STACK_DOCKER_DIR/volumes" '
+            NR == FNR { if ($0 !~ /^\//) volume[$0]; next }
+            $2 == below { print below; next }
+            index($2, below "/") == 1 {
+                name = substr($2, length(below) + 2); sub(/\/.*/, "", name)
+                if (name in volume) print $2
+            }' - /proc/mounts
 }
 
 # Prints of file systems those above the target.
@@ -72,7 +101,7 @@ freeing() {
 # soon after a remedy of ours, the details that a ladder needs. What is above the limit is named
 # on standard error.
 disk_usage() {
-    systems=$(file_systems)
+    systems=$(file_systems) || exit
     [ -n "$systems" ] || unknown "stat -f did not answer"
     bytes=0 inodes=0 exhausted=false list='' told=''
     IFS=$newline
@@ -125,6 +154,7 @@ disk_details() {
         old_backups 2 2>/dev/null | sed 's/^/backup	/' &
         docker_use | sed 's/^/docker	/' &
         largest | sed 's/^/largest	/' &
+        what_keeps | sed 's/^/kept	/' &
         wait
     } | awk -F '\t' '
         function add(key, item) { list[key] = list[key] (list[key] == "" ? "" : ", ") item }
@@ -140,14 +170,15 @@ disk_details() {
         $1 == "backup" { backups++; backup_bytes += $2 }
         $1 == "docker" { add("docker", "\"" $2 "\"") }
         $1 == "largest" { add("largest", "\"" $2 "\"") }
+        $1 == "kept" { add("kept", "\"" $2 "\"") }
         END {
             printf ", \"large_logs\": [%s], \"old_logs\": %d, \"old_logs_mib\": %d, \"journal_mib\": %d",
                 list["large_logs"], old_logs, old_mib, journal_mib
             printf ", \"build_cache\": %d, \"unused_images\": %d, \"stopped_containers\": %d",
                 caches, images, containers
             printf ", \"old_backups\": %d, \"old_backups_mib\": %d", backups, mib(backup_bytes)
-            printf ", \"deleted_files\": [%s], \"docker\": [%s], \"largest\": [%s]",
-                list["deleted_files"], list["docker"], list["largest"]
+            printf ", \"deleted_files\": [%s], \"docker\": [%s], \"largest\": [%s], \"kept\": [%s]",
+                list["deleted_files"], list["docker"], list["largest"], list["kept"]
         }'
 }
 
@@ -181,13 +212,82 @@ largest() {
 
 # Prints where the file system of a path is mounted: the same one may be in several places.
 mounts_of() {
-    device=$(stat -c %d "$1")
+    device=$(stat -c %d "$1" 2>/dev/null) || { echo "$1"; return; }
     for mount in $(awk '{ print $2 }' /proc/mounts); do
         case $mount in
         */overlay2/* | */containers/* | /proc* | /sys* | /dev* | /etc/*) ;;
         *) [ ! -d "$mount" ] || [ "$(stat -c %d "$mount" 2>/dev/null)" != "$device" ] || echo "$mount" ;;
         esac
     done
+}
+
+# What keeps room that only people may give back, a line each: how much, whose it is, what frees it.
+what_keeps() {
+    kept=$(database_statement 3 "$(keepers_query)" 2>/dev/null) || kept=$(keepers_on_disk)
+    [ -z "$kept" ] || printf '%s\n' "$kept"
+    large_layers
+}
+
+# What a database server keeps of its write-ahead log, for whom, and the temporary files of its sessions.
+keepers_query() {
+    cat <<'SQL'
+SELECT format('%s MiB of write-ahead log are kept for the %s replication slot %s (%s): SELECT pg_drop_replication_slot(%L), if nobody needs it any more',
+    mib, CASE WHEN active THEN 'active' ELSE 'inactive' END, slot_name, slot_type, slot_name)
+FROM (SELECT *, round(pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
+        ELSE pg_current_wal_lsn() END, restart_lsn) / 1048576) AS mib FROM pg_replication_slots) AS slot
+WHERE mib >= CASE WHEN active THEN 256 ELSE 16 END
+UNION ALL
+SELECT format('%s segments of write-ahead log wait for archive_command, which has failed %s times, last for %s: mend it, the database''s log says what it says',
+    (SELECT count(*) FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'), failed_count, last_failed_wal)
+FROM pg_stat_archiver WHERE current_setting('archive_mode') <> 'off'
+    AND last_failed_time > coalesce(last_archived_time, '-infinity')
+UNION ALL
+SELECT format('%s MiB of write-ahead log are kept by the setting wal_keep_size: ALTER SYSTEM RESET wal_keep_size, SELECT pg_reload_conf()', setting)
+FROM pg_settings WHERE name = 'wal_keep_size' AND setting::bigint >= 256
+UNION ALL
+SELECT format('%s MiB of temporary files of session %s (%s %s): SELECT pg_cancel_backend(%s)',
+    mib, pid, coalesce(usename, 'gone'), application_name, pid)
+FROM (SELECT substring(name FROM '^pgsql_tmp([0-9]+)')::int AS pid, round(sum(size) / 1048576) AS mib
+      FROM pg_ls_tmpdir() GROUP BY 1) AS files LEFT JOIN pg_stat_activity USING (pid) WHERE mib >= 64
+SQL
+}
+
+# The same of a server that is down, as its files tell it.
+keepers_on_disk() {
+    docker inspect --format '{{range .Mounts}}{{println .Source}}{{end}}' "$(container "$STACK_DATABASE")" |
+        while IFS= read -r mount; do
+            [ -n "$mount" ] || continue
+            gently 5 find "$mount" -maxdepth 4 -path '*/pg_replslot/*' -type d |
+                sed -n "s|.*/\([a-z0-9_]*\)\$|write-ahead log is kept for the replication slot \1: SELECT pg_drop_replication_slot('\1') once the database runs, if nobody needs it any more|p"
+            waiting=$(gently 5 find "$mount" -maxdepth 5 -path '*/archive_status/*.ready' | wc -l)
+            [ "$waiting" -lt 16 ] || echo "$waiting segments of write-ahead log wait for archive_command: mend it"
+        done
+}
+
+# Containers that have written much into their own layer, be they ours or not, and where.
+large_layers() {
+    crowded "$STACK_DOCKER_DIR" || return 0
+    # shellcheck disable=SC2046
+    layers=$(docker inspect --format '{{.Name}}	{{with index .GraphDriver.Data "UpperDir"}}{{.}}{{end}}' $(docker ps -aq))
+    # shellcheck disable=SC2046
+    gently 8 du -x -k $(printf '%s\n' "$layers" | cut -f 2) | LAYERS=$layers awk -F '\t' '
+        BEGIN {
+            lines = split(ENVIRON["LAYERS"], line, "\n")
+            for (l = 1; l <= lines; l++) { split(line[l], field, "\t"); name[field[2]] = substr(field[1], 2) }
+        }
+        {
+            kib[$2] = $1
+            parent = $2; sub(/\/[^\/]*$/, "", parent)
+            if ($1 > most[parent]) { most[parent] = $1; child[parent] = $2 }
+        }
+        END {
+            for (layer in name) {
+                if (layer == "" || kib[layer] < ENVIRON["DISK_LOG_MIB"] * 1024) continue
+                for (path = layer; most[path] >= 0.8 * kib[layer]; path = child[path]);
+                printf "%d MiB were written by container %s into its own layer, most of it below %s: rotate it, or give it a volume; to recreate the container removes it\n",
+                    kib[layer] / 1024, name[layer], path == layer ? "/" : substr(path, length(layer) + 1)
+            }
+        }'
 }
 
 # Docker's own use by kind. Volumes are counted; they are never touched.
@@ -334,7 +434,7 @@ old_backups() {
 # Starts a service that was stopped for a moment, and waits until it serves again.
 start_again() {
     docker start "$(container "$1")" >/dev/null || return
-    wait_until 60 serves "$1"
+    wait_for "$1" 60 serves "$1"
 }
 
 # The engine remembers how long the log of a running container is: once that is shorter, whoever
