@@ -34,6 +34,7 @@ class Drill:
     allow: str = "restart"
     loses: list = field(default_factory=list)  # of what Practice.data() looks at
     still: str = "true"  # a command that must succeed after the cure; of a near miss after triage
+    recovers: bool = False  # the fault itself ended the database's server badly
     findings: dict = field(default_factory=dict)
     extra_vars: dict = field(default_factory=dict)
     # Of a near miss: parts of the host whose state it sets, alone; and those that it only adds to,
@@ -91,6 +92,7 @@ def together(name, root_causes, rungs, ends="fixed"):
         root_causes=root_causes,
         rungs=rungs,
         ends=ends,
+        recovers=any(fault.recovers for fault in faults),
         allow=max((fault.allow for fault in faults), key=RISKS.index),
         loses=[what for fault in faults for what in fault.loses],
         extra_vars={k: v for fault in faults for k, v in fault.extra_vars.items()},
@@ -147,10 +149,19 @@ def told(runbook, *ran):
     return "\n".join(runbook("runs", "show", each.document["run"]).stdout for each in ran)
 
 
+def harm_to_the_database(practice, drill, since):
+    """Return what its log tells of since then, and a command may never do: crashes, recoveries."""
+    never = ["terminated by signal", "untracked child process", "server process .* exited"]
+    never += [] if drill.recovers else ["was not properly shut down", "redo starts"]
+    log = practice.shell.run(f"docker logs --since {since} school_mgmt_db 2>&1").stdout
+    return [line for line in log.splitlines() if re.search("|".join(never), line)]
+
+
 def walk_through(drill, practice, runbook):
     """Find the fault, plan, cure it or say why not, look at the host, and again; returns times."""
     before = kept(practice, drill)
     practice.inject(drill.inject)
+    since = practice.run("date +%s.%N").strip()
 
     found = runbook("triage", *drill.options)
     causes = drill.causes_in(found.host())
@@ -192,4 +203,5 @@ def walk_through(drill, practice, runbook):
     assert again.host()["actions"] == [], again.host()
     assert again.host()["verdict"] == ("healthy" if fixed else verdict)
     assert seen() == after
+    assert harm_to_the_database(practice, drill, since) == []
     return found.document["seconds"], cured.document["seconds"]
