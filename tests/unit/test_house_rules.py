@@ -202,6 +202,9 @@ NEVER = [
     r"\bDROP\b(?! INDEX CONCURRENTLY\b| DATABASE (IF EXISTS )?\$\(quoted_name|\|ALTER\|CREATE)",
     r"\brm -[a-z]*r",
     r"kill (-s )?-?(9|KILL)",
+    # A child left behind in there is taken over by the server, and its end for a crashed session.
+    r"inside \"\$STACK_DATABASE\"[^\n]*(\\\n[^\n]*)*\bsh -c",
+    r"docker exec [^\n]*\bkill\b",
 ]
 
 

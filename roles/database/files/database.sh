@@ -392,11 +392,13 @@ cancel_long_statements() {
 # Usage: restart_holder SECONDS, which it gets to serve again
 restart_holder() {
     held=$(session_holders) || exit
-    service=${held#'"service": "'}
+    service=${held#'"service": "'} count=${held#*'"sessions": '}
     service=${service%%'"'*}
     case $service,$held in
     ,* | "$STACK_DATABASE",* | "$STACK_BLOCKCHAIN",*) unknown "no service of this project that may be restarted holds the sessions" ;;
-    *'"half": true'"$newline"*) restart "$service" && wait_for "$service" "$1" serves "$service" ;;
+    *'"half": true'"$newline"*)
+        restart "$service" && echo "it lets go of ${count%%,*} sessions" && wait_for "$service" "$1" serves "$service"
+        ;;
     *) unknown "no service holds half of the sessions any more" ;;
     esac
 }
