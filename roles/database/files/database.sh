@@ -107,6 +107,8 @@ database_refuses() {
         restore_hint
         answer="{\"error\": \"$(json_text "$reason")\", \"damage\": \"there is no database $(json_text "$DATABASE_NAME")\"}"
         ;;
+    # A moment's state, over since.
+    0*"administrator command"* | 0*"the database system is"* | 0*"crash of another"*) unknown "$reason" ;;
     0*FATAL*) echo "$reason" >&2; answer="{\"error\": \"$(json_text "$reason")\"}" ;;
     [123]*) echo "$reason" >&2; answer='{"blockers": []}' ;;
     *) unknown "$reason" ;;
