@@ -156,3 +156,33 @@ def test_the_reason_of_a_complaint_is_its_error():
         " clients already\nHINT:  y\n"
     )
     assert said(f"reason_in '{complaint}'")[0] == "sorry, too many clients already\n"
+
+
+REFUSALS = {
+    "FATAL:  sorry, too many clients already": '"sessions_percent": 100',
+    "FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute": (
+        '"sessions_percent": 100'
+    ),
+    'FATAL:  too many connections for role "app"': '"sessions_percent": 100',
+    'FATAL:  database "school_mgmt" does not exist': "there is no database school_mgmt",
+    'FATAL:  password authentication failed for user "postgres"': '"error": "password auth',
+    'FATAL:  database "x" is not currently accepting connections': '"error": "database',
+    "FATAL:  terminating connection due to administrator command": "unknown",
+    "FATAL:  the database system is starting up": "unknown",
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_server_that_lets_nobody_in_says_what_is_wrong(refusal):
+    # A server that accepts connections, which is what pg_isready says of a full one as well.
+    ready = "inside() { echo '/run/postgresql:5432 - accepting connections'; }"
+    warned = f"WARNING:  collation\npsql: error: connection failed: {refusal}"
+    out, _ = said(
+        f'{ready}; complaint=$COMPLAINT; (database_refuses; echo "$answer") || echo unknown',
+        COMPLAINT=warned,
+        DATABASE_NAME="school_mgmt",
+        DATABASE_READ_ALL="0",
+        STACK_DATABASE="postgres",
+        DATABASE_USER="postgres",
+    )
+    assert REFUSALS[refusal] in out
