@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 ROOT = Path(__file__).parents[2]
-LIBRARY = ROOT / "roles" / "high_error_rate" / "files" / "errors.sh"
+ROLES = ROOT / "roles"
+WORDS = f". {ROLES}/stack/files/stack.sh\n. {ROLES}/high_error_rate/files/errors.sh\n"
+PROGRAM = (ROLES / "high_error_rate/files/errors.awk").read_text()
 NOW = int(datetime(2026, 1, 19, 15, 10, tzinfo=UTC).timestamp())
 TIME = "2026-01-19T15:09:30.123456789Z "
 STAMP = "2026-01-19 15:09:30:30"
@@ -21,6 +23,8 @@ FRAMES = "    at Object.through (/app/lib/cache.js:40:11)\n    at /app/server.js
 
 def counted(log, **given):
     environment = {
+        "STACK_NEEDED": "no",
+        "ERRORS_AWK": PROGRAM,
         "NOW": NOW,
         "SINCE": NOW - 300,
         "LINES": 5000,
@@ -31,7 +35,7 @@ def counted(log, **given):
         **given,
     }
     done = subprocess.run(
-        ["dash", "-c", f". {LIBRARY}\ncount_errors"],
+        ["dash", "-c", f"{WORDS}\ncount_errors"],
         input=log if isinstance(log, bytes) else log.encode(),
         capture_output=True,
         check=False,
@@ -84,6 +88,12 @@ ANSWERS = [
     "TokenExpiredError: jwt expired",
     "Error: name is required",
     "Error: Invalid csrf token",
+    "Error: User does not exist",
+    "Error: Role does not exist for user",
+    "Error: Email already verified",
+    "Error: You do not have permission to access to this resource - /api/v1/staffs",
+    "Error: Your account is disabled",
+    "NotFoundError: Resource not found",
 ]
 
 
@@ -104,6 +114,208 @@ def test_the_answer_to_a_wrong_request_is_no_fault(message):
 def test_a_line_that_only_speaks_of_errors_is_none(level):
     line = f"{TIME}{STAMP} {level}: TypeError: no error at all, INTERNAL_ERROR\n"
     assert counted(line * 9)[1]["errors"] == 0
+
+
+def at(second):
+    """The engine's time of a line, so many seconds before now."""
+    return datetime.fromtimestamp(NOW - second, UTC).strftime("%Y-%m-%dT%H:%M:%S.5Z ")
+
+
+def row(seconds, message="TypeError: x", times=1):
+    return "".join(error(message, at(second)) * times for second in seconds)
+
+
+def test_errors_are_counted_by_the_seconds_in_which_they_came():
+    """One failing request a second is a rate of 60 a minute at once, not after a whole window."""
+    found = counted(row(range(12, 0, -1)))[1]
+    assert (found["failing_seconds"], found["per_minute"], found["quiet_seconds"]) == (12, 60.0, 1)
+
+
+def test_one_moment_of_many_errors_is_a_single_second():
+    found = counted(row([4], times=80))[1]
+    assert (found["faults"], found["failing_seconds"]) == (80, 1)
+
+
+def test_a_row_that_ended_is_not_counted_with_the_one_that_began():
+    found = counted(row([*range(200, 100, -1), 5, 4, 3]))[1]
+    assert (found["faults"], found["failing_seconds"]) == (103, 3)
+
+
+def test_the_share_of_failures_counts_from_the_first_of_them():
+    """Fifteen seconds of failures do not drown in five minutes of requests that succeeded."""
+    line = '10.0.0.1 - - [19/Jan/2026:15:{} +0000] "GET /x HTTP/1.1" {} 12 "-" "-"\n'
+    moments = [(f"0{4 + s // 60 + 1}:{s % 60:02}", 200) for s in range(285)] * 4
+    moments += [(f"09:{45 + s}", code) for s in range(15) for code in (500, 200)]
+    log = "#requests\n" + "".join(line.format(*moment) for moment in moments)
+    found = counted(log, ERRORS_ACCESS_LOG="/var/log/x")[1]
+    assert (found["percent"], found["failing_seconds"]) == (50.0, 15)
+
+
+# How the driver's error looks when the API prints it by console.log, without a time of its own.
+DRIVER = """\
+error: {message}
+    at /app/node_modules/pg-pool/index.js:45:11
+    at process.processTicksAndRejections (node:internal/process/task_queues:95:5)
+    at async processRequest (/app/src/utils/process-request.js:7:24)
+    at async findAll (/app/src/modules/students/repository.js:80:22) {{
+  length: 119,
+  severity: 'ERROR',
+  code: '{code}',
+  detail: undefined,
+  position: '190',
+  routine: 'errorMissingColumn'
+}}
+"""
+
+
+def driver(message, code, time=TIME):
+    text = DRIVER.format(message=message, code=code)
+    return "".join(f"{time}{line}\n" for line in text.splitlines())
+
+
+def kinds_of(log, **given):
+    found = counted(log, DETAILS=1, **given)[1]
+    keys = ("kind", "sqlstate", "count", "where")
+    return [tuple(kind[key] for key in keys) for kind in found["kinds"]], found
+
+
+ANSWER_500 = "Error: An error occurred while processing your request. Please try again later."
+COLUMN = "column p.class_name does not exist"
+
+
+def test_the_first_error_of_a_chain_is_the_cause():
+    chain = driver(COLUMN, "42703") + error(ANSWER_500)
+    chain += error("TypeError: Cannot read properties of undefined (reading 'rows')")
+    kinds, found = kinds_of(chain * 6)
+    assert kinds == [("Database schema", "42703", 6, "utils/process-request.js:7")]
+    assert (found["errors"], found["parts"], found["restart_may_help"]) == (6, ["database"], False)
+    assert found["kinds"][0]["example"] == COLUMN
+
+
+def test_a_type_error_on_its_own_is_no_shadow():
+    log = driver(COLUMN, "42703", at(60)) + row(range(40, 20, -1))
+    kinds, found = kinds_of(log)
+    told = [kind[:3] for kind in kinds]
+    assert told == [("TypeError", None, 20), ("Database schema", "42703", 1)]
+    assert found["restart_may_help"]
+
+
+def test_requests_that_fail_side_by_side_are_paired():
+    log = (driver(COLUMN, "42703") * 3 + error(ANSWER_500) * 3) * 2
+    assert counted(log)[1]["errors"] == 6
+
+
+def test_a_transaction_that_was_aborted_before_is_a_consequence():
+    log = error("error: cannot execute UPDATE in a read-only transaction")
+    log += error("error: current transaction is aborted, commands ignored until end of block")
+    kinds, found = kinds_of(log * 5)
+    assert kinds == [("Database read-only", "25006", 5, "")]
+    assert "read-only" in found["advice"]
+
+
+STATES = {
+    "42703": (COLUMN, "Database schema", False),
+    "42P01": ('relation "notices" does not exist', "Database schema", False),
+    "42501": ("permission denied for table users", "Database permission", False),
+    "23505": (
+        'duplicate key value violates unique constraint "users_email_key"',
+        "Database constraint",
+        False,
+    ),
+    "25006": ("cannot execute INSERT in a read-only transaction", "Database read-only", False),
+    "2200H": (
+        'nextval: reached maximum value of sequence "users_id_seq"',
+        "Database sequence",
+        False,
+    ),
+    "28P01": ('password authentication failed for user "postgres"', "Database credentials", False),
+    "3D000": ('database "school_mgmt" does not exist', "Database missing", False),
+    "40P01": ("deadlock detected", "Database deadlock", False),
+    "53100": (
+        "could not extend file: No space left on device",
+        "Database resources",
+        False,
+    ),
+    "53200": ("out of shared memory", "Database resources", False),
+    "53300": ("sorry, too many clients already", "Database sessions", True),
+    "57014": ("canceling statement due to statement timeout", "Database wait", False),
+    "57P01": ("terminating connection due to administrator command", "Database", True),
+    "XX001": ("invalid page in block 0 of relation base/16384/16385", "Database damage", False),
+}
+
+
+@pytest.mark.parametrize("code", STATES)
+def test_the_databases_error_class_says_whether_a_restart_can_help(code):
+    message, kind, helps = STATES[code]
+    for log in (driver(message, code), error(f"error: {message}")):
+        kinds, found = kinds_of(log * 5)
+        assert [told[:3] for told in kinds] == [(kind, code, 5)]
+        assert (found["parts"], found["restart_may_help"]) == (["database"], helps)
+
+
+def test_the_summary_begins_with_the_cause_and_says_what_does_not_help():
+    summary, _ = counted(driver(COLUMN, "42703") * 5, DETAILS=1)
+    assert summary.startswith(f"5 x {COLUMN} [SQLSTATE 42703] (utils/process-request.js:7): ")
+    assert "deployment or migration; no restart helps" in summary
+
+
+def test_a_text_that_only_the_log_in_the_container_has_is_read_there():
+    entry = {"level": "error", "message": "Database query error", "timestamp": STAMP}
+    entries = [{**entry, "error": COLUMN, "query": "SELECT"}] * 5
+    fields = "#fields\n" + "".join(json.dumps(e) + "\n" for e in entries) + "#log\n"
+    log = error("Database query error") * 5
+    assert counted(log)[0] == "1 bare"
+    kinds, _ = kinds_of(fields + log)
+    assert kinds == [("Database schema", "42703", 5, "")]
+    assert counted(fields + log)[0] == "1"
+
+
+@pytest.mark.parametrize(
+    ("message", "part"),
+    [
+        ("Error getting cache", []),
+        ("Redis reconnection failed after 10 attempts", []),
+        ("\u274c Failed to initialize blockchain", ["blockchain"]),
+        ("Error issuing certificate", ["blockchain"]),
+        ("Error verifying certificate", ["blockchain"]),
+        ("Unexpected error on idle client", ["database"]),
+        ("Error: certificate has expired", ["application"]),
+        ("Error: Unable to add new notice", ["application"]),
+    ],
+)
+def test_messages_of_the_real_api_point_to_their_part(message, part):
+    assert counted(error(message) * 5)[1]["parts"] == part
+
+
+def test_names_stay_readable_and_numbers_go():
+    named = {
+        'violates constraint "user_profiles_class_name_section_name_fkey_2"': None,
+        'index "idx_2024" of school_mgmt_backend-1 and school-mgmt-db-1': None,
+        "connect ECONNREFUSED 10.202.0.3:5432": "connect ECONNREFUSED <address>:5432",
+        "CERT-2025-0001 of 4711 users": "CERT-#-# of # users",
+    }
+    for text, shown in named.items():
+        found = counted(error(f"Error: {text}") * 5, DETAILS=1)[1]
+        assert found["kinds"][0]["example"] == (shown or text)
+
+
+def test_no_answer_to_a_wrong_request_is_shown_as_a_reason(tmp_path):
+    """The lines that a failed probe shows as its reason pass the same sieve."""
+    log = "".join(f"{STAMP} error: {answer}\n" for answer in ANSWERS) + f"error: {COLUMN}\n"
+    (tmp_path / "log").write_text(log)
+    engine = f"""
+container() {{ echo id; }}
+without_secrets() {{ cat; }}
+docker() {{ case $1 in logs) cat {tmp_path}/log ;; *) echo ;; esac; }}
+complaints backend rror:"""
+    done = subprocess.run(
+        ["dash", "-c", WORDS + engine],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "STACK_NEEDED": "no"},
+    )
+    assert done.stderr == f"error: {COLUMN}\n"
 
 
 def test_the_stack_says_where_and_is_no_error_of_its_own():
@@ -130,7 +342,7 @@ def test_what_is_older_than_the_window_or_the_last_change_is_past():
     assert counted(error("TypeError: x", "2026-01-19T15:04:59.9Z ") * 9)[1]["errors"] == 0
     assert counted(error("TypeError: x") * 9, SINCE=NOW - 20)[1]["errors"] == 0
     first, found = counted(error("TypeError: x") * 9, SINCE=NOW - 60)
-    assert (first, found["per_minute"], found["quiet_seconds"]) == ("1", 9.0, 30)
+    assert (first, found["per_minute"], found["quiet_seconds"]) == ("1", 18.0, 30)
 
 
 def test_few_errors_ask_for_no_details():
@@ -195,7 +407,7 @@ def test_requests_are_counted_in_every_declared_format(form):
     _, found = counted(log, ERRORS_ACCESS_LOG="/var/log/x", DETAILS=1)
     assert (found["requests"], found["failed"], found["percent"]) == (45, 5, 11.1)
     assert found["source"] == "5xx of 45 requests in /var/log/x"
-    assert found["routes"][0] == {"route": "500 GET /api/v#/students/#", "count": 2}
+    assert found["routes"][0] == {"route": "500 GET /api/v1/students/#", "count": 2}
     assert found["faults"] == 5
 
 
@@ -275,12 +487,14 @@ def test_a_torn_line_costs_no_details(tmp_path, readable):
     now = datetime.now(UTC).isoformat()[:19]
     log.write_text(error("TypeError: x is not a function", f"{now}.123456789Z ", FRAMES) * 6)
     done = subprocess.run(
-        ["dash", "-c", f". {LIBRARY}\n{TORN}\nbackend_errors"],
+        ["dash", "-c", f"{WORDS}\n{TORN}\nbackend_errors"],
         capture_output=True,
         text=True,
         check=False,
         env={
             **os.environ,
+            "STACK_NEEDED": "no",
+            "ERRORS_AWK": PROGRAM,
             "log": str(log),
             "readable": str(readable),
             "ERRORS_WINDOW_SECONDS": "300",

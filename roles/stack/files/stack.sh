@@ -279,14 +279,24 @@ http() {
     fi
 }
 
+# What the API says, at level error as well, to requests that are wrong: no fault of anybody's, and no
+# reason of any trouble. An extended regular expression over lower case.
+wrong_requests="unauthori[sz]ed|forbidden|not found|invalid (access |refresh |csrf )?(credential|token|csrf|session|signature|input|request|email|password|id|role)|csrf|jwt (expired|malformed)|invalid signature|validation|is required|must be |bad request|too many (login|requests|attempts)|access denied|already (exists|in use|taken|verified|in active)|not verified|do not have permission|account is disabled|is not active|(^|: )(account|class|department|role|section|staff|student|teacher|token|user)s? does not exist|request aborted|entity too large|is not valid json|unexpected token"
+
 # Prints what looks like trouble in a service's log since it was last started, to standard error:
 # the reason beside a failed probe. Usage: complaints SERVICE PATTERN
 complaints() {
     id=$(container "$1") || return 0
     # A start by the restart policy is one more try, whose reasons are those of the tries before.
     start=$(docker inspect --format '{{if eq .RestartCount 0}}{{.State.StartedAt}}{{end}}' "$id")
-    docker logs --since "${start:-1h}" --tail 30 "$id" 2>&1 | grep -E "$2" | tail -n 3 |
+    docker logs --since "${start:-1h}" --tail 30 "$id" 2>&1 | grep -E "$2" |
+        grep -ivE "$wrong_requests" | tail -n 3 |
         without_secrets "$id" >&2
+}
+
+# Prints the API's environment, a variable a line.
+api_environment() {
+    docker inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "$(container "$STACK_BACKEND")" 2>/dev/null
 }
 
 # Masks in its input what a container's environment holds under the name of a secret: nothing
