@@ -49,6 +49,7 @@ class HostState:
     root_causes: tuple[str, ...] = ()
     incidents: Mapping[str, Any] = field(default_factory=dict)
     findings: Mapping[str, Any] = field(default_factory=dict)
+    uncovered: tuple[str, ...] = ()
     plan: tuple[Mapping[str, Any], ...] = ()
     actions: tuple[Action, ...] = ()
     evidence: Mapping[str, Any] | None = None
@@ -101,6 +102,7 @@ def _judged(state: HostState, result: Mapping[str, Any], findings: Mapping[str, 
         cause="",
         root_causes=tuple(str(name) for name in as_list(result.get("root_causes"))),
         incidents=_records(result.get("incidents"), {"confirmed": None}),
+        uncovered=tuple(str(id) for id in as_list(result.get("uncovered"))),
         findings={**state.findings, **findings}
         if result.get("operation")
         else findings or state.findings,

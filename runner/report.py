@@ -70,9 +70,16 @@ def _footer(document: Mapping[str, Any]) -> Text:
 def _host(host: str, state: Mapping[str, Any]) -> Iterator[Text]:
     verdict = str(state["verdict"])
     reason = ": ".join(filter(None, (state.get("unreachable"), clean(state.get("reason")))))
+    findings, uncovered = state.get("findings") or {}, state.get("uncovered") or []
+    if uncovered and verdict == "healthy":
+        reason = "but for what no card covers and no rung cures:"
     yield Text.assemble((host, "bold"), ": ", word(verdict), f" — {reason}" if reason else "")
+    for id in uncovered:
+        told = _finding(id, findings.get(id, {}))
+        note = "" if verdict == "healthy" else " (no rung cures this)"
+        yield Text.assemble("  ", word("unhealthy"), f"  {told}{note}")
     yield from _causes(state)
-    yield from _findings(state.get("findings") or {})
+    yield from _findings({id: said for id, said in findings.items() if id not in uncovered})
     yield from _plan(state.get("plan") or [])
     if "actions" in state:
         yield from _actions(state)

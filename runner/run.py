@@ -188,6 +188,8 @@ def _host(job: Job, state: HostState) -> dict[str, Any]:
     }
     if state.cause:
         found["unreachable"] = state.cause
+    if state.uncovered:
+        found["uncovered"] = list(state.uncovered)
     if job.is_operation:
         found["plan"] = [dict(step) for step in state.plan]
         found["actions"] = [asdict(action) for action in state.actions]

@@ -210,9 +210,8 @@ class ActionModule(HostAction):
         name = arguments["judge"] or None
         asked = verdict.concerned(cards.all_cards(), name)
         shell = {**cards.own()["stack_shell"], **cards.own()["stack_look"]}
-        findings = self._agreed(
-            verdict.probes_of(asked.values(), cards.own()["stack_probes"]), shell
-        )
+        probes = verdict.probes_of(asked.values(), cards.own()["stack_probes"])
+        findings = self._agreed(probes, shell)
         incidents = verdict.judge(asked, findings, self.variable)
         causes = verdict.root_causes(incidents)
         before = (arguments["before"] or {}).get("incidents")
@@ -223,8 +222,13 @@ class ActionModule(HostAction):
         word, reason = verdict.verdict(
             subjects, incidents, findings, steps, before, bool(arguments["acted"])
         )
+        uncovered = verdict.uncovered(asked, probes, incidents, findings)
+        if uncovered and not reason:
+            shown = "; ".join(verdict.describe(findings[id]) for id in uncovered)
+            reason = f"no card covers, and no rung cures: {shown}"
         return {
             "findings": findings,
+            "uncovered": uncovered,
             "incident": name,
             "incidents": incidents,
             "root_causes": causes,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -230,6 +231,37 @@ def verdict(
         return "healthy", ""
     doubts = unproven(was, before, findings)
     return ("unknown", f"not proven: {'; '.join(doubts)}") if doubts else ("fixed", "")
+
+
+def uncovered(
+    cards: Mapping[str, Card],
+    probes: Iterable[Mapping[str, Any]],
+    incidents: Mapping[str, Incident],
+    findings: Mapping[str, Finding],
+) -> list[str]:
+    """Return the unhealthy findings that no confirmed incident is made of or looks at.
+
+    Nothing cures them, but people must hear of them. Left out are circumstances (``circumstance``
+    of a probe), which say more about an incident and are no trouble by themselves. Of several that
+    are read from one answer, the first stands for all.
+    """
+    present = [name for name in incidents if incidents[name]["confirmed"]]
+    because = {id for name in present for id in incidents[name]["because"]}
+    said = {findings[id].get("of", id) for id in because}
+    looked_at = set(re.findall(r"\w+", " ".join(_conditions(cards[name]) for name in present)))
+    looked_at |= {id for name in present for id in cards[name]["probes"] if isinstance(id, str)}
+    found: dict[str, str] = {}
+    for probe in probes:
+        id, source = probe["id"], probe.get("of", probe["id"])
+        ill = findings[id]["status"] == "unhealthy" and not probe.get("circumstance")
+        if ill and id not in looked_at and source not in said:
+            found.setdefault(source, id)
+    return [*found.values()]
+
+
+def _conditions(card: Card) -> str:
+    rungs = " ".join(str(rung["when"]) for rung in card["ladder"])
+    return f"{card['confirmed']} {card.get('independent_when', '')} {rungs}"
 
 
 def unproven(

@@ -258,3 +258,41 @@ def test_an_operation_is_done_when_it_said_so_and_the_host_proves_it():
     assert verdict.done({"rc": 5, "reason": "small"}, well) == ("not_fixed", "small")
     assert verdict.done({"rc": 69, "reason": "no room"}, well) == ("refused", "no room")
     assert verdict.done({}, well)[0] == "not_fixed"
+
+
+PROBES = [
+    {"id": "db"},
+    {"id": "db_detail", "of": "db"},
+    {"id": "api"},
+    {"id": "memory"},
+    {"id": "cache"},
+    {"id": "cache_detail", "of": "cache"},
+    {"id": "pressure", "circumstance": True},
+]
+
+
+@pytest.mark.parametrize(
+    ("ill", "expected"),
+    [
+        ([], []),
+        # What no card looks at is said, once for all that is read from one answer.
+        (["cache", "cache_detail"], ["cache"]),
+        (["pressure"], []),
+        # What a confirmed incident is made of, or read from the same answer, is not said again.
+        (["db", "db_detail"], []),
+        (["db", "cache_detail"], ["cache_detail"]),
+    ],
+)
+def test_an_unhealthy_finding_that_no_incident_covers_is_said(ill, expected):
+    ids = [probe["id"] for probe in PROBES]
+    findings = seen(**{id: "unhealthy" if id in ill else "healthy" for id in ids})
+    incidents = verdict.judge(CARDS, findings, INPUTS.__getitem__)
+    assert verdict.uncovered(CARDS, PROBES, incidents, findings) == expected
+
+
+def test_what_the_card_of_a_confirmed_incident_asks_is_covered_by_it():
+    """A shared probe that its condition does not name: a lock, as the application sees it."""
+    cards = {"slow": card("not locks.healthy", ["view"])}
+    findings = seen(locks="unhealthy", view="unhealthy")
+    incidents = verdict.judge(cards, findings, INPUTS.__getitem__)
+    assert verdict.uncovered(cards, [{"id": "locks"}, {"id": "view"}], incidents, findings) == []

@@ -89,6 +89,26 @@ def test_triage_as_text(fake: FakeEngine) -> None:
     )
 
 
+REFUSES = {"title": "The cache serves", "status": "unhealthy", "reason": "it refuses writes"}
+
+
+def test_a_finding_that_no_card_covers_is_said_first(fake: FakeEngine) -> None:
+    def told(state: dict[str, object]) -> dict[str, object]:
+        findings = {**state["findings"], "cache": REFUSES}  # type: ignore[dict-item]
+        return {**state, "findings": findings, "uncovered": ["cache"], "reason": "no card covers"}
+
+    fake.diagnosis = [("db1", "probe", "ok", told(BROKEN)), ("web1", "probe", "ok", told(WELL))]
+    result = run("triage")
+    assert steady(result.stdout).splitlines()[:2] == [
+        "db1: incident — no card covers",
+        "  unhealthy  The cache serves: it refuses writes (no rung cures this)",
+    ]
+    assert steady(result.stdout).split("\n\n")[1].splitlines() == [
+        "web1: healthy — but for what no card covers and no rung cures:",
+        "  unhealthy  The cache serves: it refuses writes",
+    ]
+
+
 def test_triage_as_json_is_one_document_and_the_record_of_the_run(
     fake: FakeEngine, tmp_path: Path
 ) -> None:
