@@ -1,7 +1,6 @@
-# Shell words about response times: of the API, of the host below it, and of the cache; on top of
-# stack.sh.
+# Shell words about response times, of the API and of the host below it; on top of stack.sh.
 #
-# In: STACK_BACKEND, STACK_BACKEND_URL, STACK_CACHE, STACK_CACHE_URL
+# In: STACK_BACKEND, STACK_BACKEND_URL
 
 # Times GET requests of the API, REQUESTS of each route and all at once: one after the other, the
 # requests after a long one would meet an API that has just caught up. Slow answers are asked for once
@@ -145,71 +144,4 @@ not_scalable() {
                 print "host port " ($1 == "published:" ? $2 : port[1]) " is fixed"
             }
         }' | sort -u
-}
-
-# What the cache says of itself, as one JSON object: latency_ms and slow (above LIMIT); answers
-# (whether it did at all), used_percent of maxmemory, used_bytes, policy, evicted and hit_percent
-# since its start. A slow answer is asked for twice more: the quickest counts. Usage: cache_activity LIMIT
-cache_activity() {
-    for _ in 1 2 3; do
-        figures=$(cache_info | cache_figures "$1") || unknown "the cache could not be asked"
-        case $figures in *'"slow":true,"answers":true'*) ;; *) break ;; esac
-    done
-    printf '%s\n' "$figures"
-}
-
-# INFO of the cache, and the seconds that took. Its protocol is lines of text, as that of dict:// is:
-# at a published port curl asks for a tenth of what a client in the container costs.
-cache_info() {
-    answer=$(curl -s --noproxy '*' -m 2 -w '\nseconds:%{time_total}' "dict://${STACK_CACHE_URL#*://}/INFO")
-    case $?$answer in
-    *used_memory:* | 28*) printf '%s\n' "$answer" ;;
-    *)
-        read -r start _ </proc/uptime
-        inside "$STACK_CACHE" 2 redis-cli INFO || [ $? -eq 124 ] || exit
-        read -r end _ </proc/uptime
-        echo "between:$start:$end"
-        ;;
-    esac
-}
-
-cache_figures() {
-    awk -F : -v limit="$1" '
-        { sub(/\r$/, ""); value[$1] = $2 }
-        $1 == "between" { value["seconds"] = $3 - $2 }
-        END {
-            if (value["seconds"] == "") exit 1
-            answers = "used_memory" in value
-            printf "{\"latency_ms\":%d,\"slow\":%s,\"answers\":%s", 1000 * value["seconds"],
-                (1000 * value["seconds"] > limit) ? "true" : "false", answers ? "true" : "false"
-            reads = value["keyspace_hits"] + value["keyspace_misses"]
-            if (answers)
-                printf ",\"used_percent\":%.1f,\"used_bytes\":%.0f,\"policy\":\"%s\",\"evicted\":%.0f,\"hit_percent\":%s",
-                    (value["maxmemory"] > 0) ? 100 * value["used_memory"] / value["maxmemory"] : 0,
-                    value["used_memory"], value["maxmemory_policy"], value["evicted_keys"],
-                    reads ? sprintf("%.1f", 100 * value["keyspace_hits"] / reads) : "null"
-            print "}"
-        }'
-}
-
-# Drops the keys that begin with a PREFIX, and no others, a bounded batch at a time.
-# Usage: drop_cache_keys SECONDS PREFIX…
-drop_cache_keys() {
-    [ $# -gt 1 ] || unknown "no prefixes of cache keys: set high_response_times_cache_prefixes"
-    for prefix; do [ -n "$prefix" ] || unknown "an empty prefix is that of every key"; done
-    inside "$STACK_CACHE" "$1" sh -c '
-        batch="local page = redis.call(\"SCAN\", ARGV[1], \"MATCH\", ARGV[2], \"COUNT\", 2000)
-            if #page[2] > 0 then redis.call(\"UNLINK\", unpack(page[2])) end
-            return page[1] .. \" \" .. #page[2]"
-        end=$(($(date +%s) + $1 - 5))
-        shift
-        for prefix; do
-            pattern=$(printf "%s" "$prefix" | sed "s/[][*?\\\\]/\\\\&/g")\*
-            cursor=0 dropped=0
-            while set -- $(redis-cli --raw EVAL "$batch" 0 "$cursor" "$pattern") && [ "$#" -eq 2 ]; do
-                cursor=$1 dropped=$((dropped + $2))
-                [ "$cursor" != 0 ] && [ "$(date +%s)" -lt "$end" ] || break
-            done
-            echo "dropped $dropped keys $prefix*"
-        done' sh "$@"
 }
