@@ -31,10 +31,33 @@ api_is() {
     [ "$(api_client "$(fetch 3 "$STACK_BACKEND_URL$2")")" = "$1" ]
 }
 
-# Prints the first variable of the API's environment whose name matches. Usage: api_setting REGEX
-api_setting() {
-    docker inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "$(container "$STACK_BACKEND")" |
-        sed -n "s/^[A-Z_]*$1[A-Z_]*=//p" | head -n 1
+# Prints what the API's environment says of its chain: network, RPC address and contract, a line each;
+# empty where it says nothing. Of several RPC addresses the one of the network that is named counts.
+api_chain() {
+    api_environment | awk '
+        { name = $0; sub(/=.*/, "", name); sub(/^[^=]*=/, ""); value[name] = $0 }
+        name ~ /RPC/ && rpc == "" { rpc = $0 }
+        name ~ /CONTRACT/ && (contract == "" || name ~ /ADDRESS$/) { contract = $0 }
+        END {
+            network = value["BLOCKCHAIN_NETWORK"]
+            if ("LOCALHOST_RPC_URL" in value) rpc = value["LOCALHOST_RPC_URL"]
+            if ("BLOCKCHAIN_RPC_URL" in value) rpc = value["BLOCKCHAIN_RPC_URL"]
+            if (network != "" && (toupper(network) "_RPC_URL") in value) rpc = value[toupper(network) "_RPC_URL"]
+            print network; print rpc; print contract
+        }'
+}
+
+# Prints the id that the chain must have: of a public network that is named its own, else the given one.
+# Usage: expected_chain GIVEN NETWORK
+expected_chain() {
+    case $2 in
+    mainnet) echo 1 ;;
+    sepolia) echo 11155111 ;;
+    polygon) echo 137 ;;
+    amoy) echo 80002 ;;
+    mumbai) echo 80001 ;;
+    *) echo "$1" ;;
+    esac
 }
 
 # Prints the contract's address: the given one, else what the API says, else its environment.
@@ -46,7 +69,7 @@ contract_address() {
         address=${2#*'"contractAddress":"'}
         address=${address%%\"*}
         ;;
-    ,*) address=$(api_setting CONTRACT 2>/dev/null) ;;
+    ,*) address=$(api_chain | sed -n 3p) ;;
     esac
     case $address in
     "" | *[!0-9a-fA-Fx]*) echo "no address of the contract: set blockchain_service_unavailable_contract" >&2 ;;
@@ -55,14 +78,24 @@ contract_address() {
 }
 
 # Asks a node everything in one batch, and prints its answers as members of a JSON object; fails
-# when there are none. Usage: node_facts URL CONTRACT SECONDS (0: how old the block is, nobody asks)
+# when there are none. Its newest block is asked for where SECONDS says how old that may be, and on
+# networks elsewhere, which always make blocks; what waits for one only here, where it is not everybody's.
+# Usage: node_facts URL CONTRACT SECONDS
 node_facts() {
     call() { printf '%s{"jsonrpc":"2.0","id":%d,"method":"%s","params":[%s]}' "$@"; }
+    ! is_elsewhere "$1" || set -- "$@" elsewhere
     batch=[$(call '' 1 web3_clientVersion && call , 2 eth_chainId && call , 3 eth_blockNumber
         [ -z "$2" ] || call , 4 eth_getCode "\"$2\",\"latest\""
-        [ "$3" -eq 0 ] || call , 5 eth_getBlockByNumber '"latest",false')]
+        [ "$3$4" = 0 ] || call , 5 eth_getBlockByNumber '"latest",false'
+        call , 6 eth_syncing
+        if [ -n "$4" ]; then call , 8 net_peerCount; else call , 7 eth_getBlockByNumber '"pending",false'; fi)]
     answers=$(fetch 3 "$1" "$batch") || return
-    printf '%s' "$answers" | awk -v contract="$2" -v now="$([ "$3" -eq 0 ] || date +%s)" '
+    printf '%s' "$answers" | node_members "$2"
+}
+
+# Reads the answers to that batch, by their ids. Usage: node_members CONTRACT
+node_members() {
+    awk -v contract="$1" -v now="$(date +%s)" '
         function number(hex, sum) {
             for (sum = 0; hex != ""; hex = substr(hex, 2))
                 sum = sum * 16 + index("0123456789abcdef", tolower(substr(hex, 1, 1))) - 1
@@ -71,57 +104,131 @@ node_facts() {
         function text(key) {
             if (!match($0, "\"" key "\": *\"[^\"]*\"")) return ""
             found = substr($0, RSTART, RLENGTH - 1)
-            sub(/^"[a-z]*": *"/, "", found)
+            sub(/^"[A-Za-z]*": *"/, "", found)
             return found
         }
         BEGIN { RS = "}" }
-        text("timestamp") != "" { age = now - number(substr(text("timestamp"), 3)) }
+        # A block: its id stands before it, or behind.
+        text("timestamp") != "" {
+            time = number(substr(text("timestamp"), 3)); waiting = 0; block = 1
+            if (match($0, /"transactions": *\[[^]]*/)) {
+                list = substr($0, RSTART, RLENGTH); waiting = gsub(/"0x/, "", list)
+            }
+        }
+        text("highestBlock") != "" {
+            syncing = "it has block " number(substr(text("currentBlock"), 3)) " of " number(substr(text("highestBlock"), 3))
+        }
         text("message") != "" { complaint = text("message") }
         match($0, /"id": *[0-9]+/) {
             id = substr($0, RSTART, RLENGTH); sub(/.* |.*:/, "", id)
             if ($0 ~ /"result": *"/) result[id] = text("result")
+            if (block && id == 5) age = now - time
+            if (block && id == 7) pending = waiting
+            if (block) block = 0
         }
         END {
             if (result[2] !~ /^0x[0-9a-fA-F]+$/) {
                 print (complaint != "" ? complaint : "no answer to eth_chainId") > "/dev/stderr"
                 exit 1
             }
-            printf "\"software\":\"%s\",\"chain_id\":%s", result[1], number(substr(result[2], 3))
+            printf "\"software\":\"%s\",\"chain_id\":%s,\"pending\":%d", result[1], number(substr(result[2], 3)), pending
             if (result[3] != "") printf ",\"block\":%s", number(substr(result[3], 3))
             if (age != "") printf ",\"block_age\":%d", age
+            if (8 in result && number(substr(result[8], 3)) == 0 && age > 120)
+                syncing = "it has no peers, and its newest block is " age " s old"
+            printf ",\"syncing\":\"%s\"", syncing
             if (4 in result) printf ",\"contract\":\"%s\",\"contract_bytes\":%d", contract, length(result[4]) / 2 - 1
         }'
 }
 
-# Prints the node and the API's client of it as one JSON object. When something is wrong, also how
-# many of the node's processes are stopped by a signal, and whether a restart would lose its chain;
+# Prints a member of a JSON object of numbers and texts without blanks. Usage: member NAME FACTS
+member() {
+    printf '%s' "$2" | sed -n "s/.*\"$1\":\"\{0,1\}\([^,\"}]*\).*/\1/p"
+}
+
+# Looks a second time at a node with transactions that wait, and prints for how many seconds it has made
+# no block while they did; 0 when it does. Usage: pending_seconds URL FACTS
+pending_seconds() {
+    [ "$(member pending "$2")" -gt 0 ] || { echo 0; return; }
+    sleep 1
+    later=$(node_facts "$1" "" 1)
+    if [ "$(member pending "$later")" -gt 0 ] 2>/dev/null &&
+        [ "$(member block "$later")" = "$(member block "$2")" ]; then
+        member block_age "$later"
+    else
+        echo 0
+    fi
+}
+
+# Prints where else on this chain the contract was deployed: address and who says so, newest first tried;
+# nothing when nobody does, or there is no code either. Usage: contract_elsewhere URL ADDRESS
+contract_elsewhere() {
+    id=$(container "$STACK_BLOCKCHAIN") || return 0
+    {
+        docker exec "$id" timeout 3 sh -c 'grep -ihE "\"(contract)?address\": *\"0x" $(ls -t deployments/*.json) /dev/null' 2>/dev/null |
+            sed 's/^/deployments /'
+        docker logs --tail 5000 "$id" 2>&1 | grep -iE 'contract address|deployed (to|at)' | tail -n 5 | sort -r | sed 's/^/log /'
+    } | awk -v old="$2" '
+        match($0, /0x[0-9a-fA-F]+/) && RLENGTH == 42 {
+            address = substr($0, RSTART, RLENGTH)
+            if (tolower(address) != tolower(old) && !seen[tolower(address)]++ && seen["all"]++ < 5) print address, $1
+        }' | while read -r address source; do
+        case $(node_facts "$1" "$address" 0) in *contract_bytes\":[1-9]*) echo "$address $source"; break ;; esac
+    done
+}
+
+# Whether the API is up, but does not listen yet: it waits for the node, as it asks it once before.
+# Usage: api_waits
+api_waits() {
+    id=$(container "$STACK_BACKEND") || return
+    start=$(docker inspect --format '{{if .State.Running}}{{.State.StartedAt}}{{end}}' "$id")
+    [ -n "$start" ] && ! docker logs --since "$start" --tail 200 "$id" 2>&1 | grep -qiE 'running on port|listening|started on'
+}
+
+# Prints the node and the API's client of it as one JSON object; what is wrong, in words, on standard
+# error. When something is wrong, also how many of the node's processes are stopped by a signal, whether
+# a restart would lose its chain, where else the contract is, and whether the API waits for the node;
 # and when the API is configured for a node outside of this stack, that one is asked.
-# Usage: blockchain_state HEALTH_PATH CONTRACT SECONDS
+# Usage: blockchain_state HEALTH_PATH CONTRACT SECONDS CHAIN_ID
 blockchain_state() {
     url=$STACK_BLOCKCHAIN_URL answer=$(fetch 3 "$STACK_BACKEND_URL$1" 2>/dev/null)
     client=$(api_client "$answer")
     contract=$(contract_address "$2" "$answer")
+    network=$(printf '%s' "$answer" | sed -n 's/.*"network": *"\([a-z]*\)".*/\1/p')
     facts=$(node_facts "$url" "$contract" "$3")
-    stopped=0 arguments=
+    stopped=0 arguments='' elsewhere='' waits=false
     case $client,$facts in
     ready,*contract_bytes\":[1-9]*) ;;
-    *)
-        other=$(api_setting RPC 2>/dev/null)
-        if is_elsewhere "$other" && [ "$other" != "$url" ]; then
-            url=$other facts=$(node_facts "$other" "$contract" "$3")
-        fi
-        if is_elsewhere "$url"; then
-            echo "a network outside of this stack: nothing to restart here" >&2
-        else
-            processes=$(docker top "$(container "$STACK_BLOCKCHAIN")" -o pid,stat,args 2>/dev/null)
-            stopped=$(printf '%s\n' "$processes" | grep -c '^[0-9]* *T') arguments=$processes
-        fi
-        [ "$client,${facts:+well}" != lost,well ] || complaints "$STACK_BACKEND" 'rror:.*[Bb]lockchain'
-        ;;
+    *) look_closer "$2" "$3" ;;
     esac
-    printf '{"here":%s,"answers":%s,"in_memory":%s,"stopped_processes":%d,"api_client":"%s"%s}\n' \
+    expected=$(expected_chain "$4" "$network")
+    stuck=$([ -z "$facts" ] && echo 0 || pending_seconds "$url" "$facts")
+    printf '{"here":%s,"answers":%s,"in_memory":%s,"stopped_processes":%d,"api_client":"%s","api_waits":%s' \
         "$(is_elsewhere "$url" && echo false || echo true)" "$([ -n "$facts" ] && echo true || echo false)" \
-        "$(is_in_memory "$facts" "$arguments" && echo true || echo false)" "$stopped" "$client" "${facts:+,$facts}"
+        "$(is_in_memory "$facts" "$arguments" && echo true || echo false)" "$stopped" "$client" "$waits"
+    printf ',"expected_chain_id":%d,"pending_seconds":%d,"contract_elsewhere":"%s","elsewhere_said":"%s"%s}\n' \
+        "$expected" "$stuck" "${elsewhere% *}" "${elsewhere#* }" "${facts:+,$facts}"
+}
+
+# The part of blockchain_state for what is not well: sets what that prints. Usage: look_closer CONTRACT SECONDS
+look_closer() {
+    settings=$(api_chain)
+    network=$(printf '%s\n' "$settings" | sed -n 1p)
+    other=$(printf '%s\n' "$settings" | sed -n 2p)
+    if is_elsewhere "$other" && [ "$other" != "$url" ]; then
+        url=$other facts=$(node_facts "$other" "$contract" "$2")
+    fi
+    if is_elsewhere "$url"; then
+        echo "a network outside of this stack: nothing to restart here" >&2
+    else
+        processes=$(docker top "$(container "$STACK_BLOCKCHAIN")" -o pid,stat,args 2>/dev/null)
+        stopped=$(printf '%s\n' "$processes" | grep -c '^[0-9]* *T') arguments=$processes
+        case $facts in
+        '') [ "$client" != "no answer" ] || ! api_waits || waits=true ;;
+        *contract_bytes\":0*) elsewhere=$(contract_elsewhere "$url" "$contract") ;;
+        esac
+    fi
+    [ "$client,${facts:+well}" != lost,well ] || complaints "$STACK_BACKEND" 'rror:.*[Bb]lockchain'
 }
 
 # Usage: is_elsewhere URL
@@ -158,19 +265,16 @@ renew_client() {
     restart "$STACK_BACKEND" && wait_until "$1" api_is ready "$2"
 }
 
-# Does something (a word and its arguments) to the node, waits for its contract, and restarts the API.
+# Does something (a word and its arguments) to the node, and waits for its contract. The API may have kept
+# its client, lost it, or not told; it takes some seconds to notice, and is restarted only where it must be.
 # Usage: renew_node SECONDS HEALTH_PATH GIVEN_ADDRESS COMMAND…
 renew_node() {
     seconds=$1 path=$2 given=$3
     shift 3
-    "$@" && wait_for "$STACK_BLOCKCHAIN" "$seconds" contract_answers "$path" "$given" && renew_client "$seconds" "$path"
-}
-
-# The same for a node that keeps its chain by it. The API may have kept its client, but takes some
-# seconds to notice that it did not.
-regain_node() {
-    seconds=$1 path=$2 given=$3
-    shift 3
     "$@" && wait_for "$STACK_BLOCKCHAIN" "$seconds" contract_answers "$path" "$given" || return
+    [ "$(api_client "$(fetch 3 "$STACK_BACKEND_URL$path" 2>/dev/null)")" != "not told" ] || {
+        restart "$STACK_BACKEND"
+        return
+    }
     ! wait_until 7 api_is lost "$path" || renew_client "$seconds" "$path"
 }
