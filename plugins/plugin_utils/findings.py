@@ -121,7 +121,7 @@ def _judge(probe: Mapping[str, Any], answer: Answer, seen: Finding, evaluate: Ev
         return {"status": "unhealthy", "reason": said or f"exit status {answer.rc}"}
     judged = _judge_value(probe, seen, evaluate)
     if judged.get("status") == "unhealthy":
-        judged["reason"] = reason(seen["stderr"])
+        judged["reason"] = _why(probe, {**seen, **judged}, evaluate)
     return judged
 
 

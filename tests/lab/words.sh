@@ -113,3 +113,23 @@ sessions='
 await_sessions() {
     until [ "$(docker exec school_mgmt_db psql -XAtq -U postgres -c "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'")" -ge "$1" ]; do sleep 0.5; done
 }
+
+# Serves the web page over TLS, with a certificate for localhost that it has signed itself. Usage: serve_tls DAYS
+serve_tls() {
+    mkdir -p /srv/school_mgmt/frontend/certs
+    openssl req -x509 -newkey rsa:2048 -nodes -days "$1" -subj /CN=localhost -addext subjectAltName=DNS:localhost \
+        -keyout /srv/school_mgmt/frontend/certs/server.key -out /srv/school_mgmt/frontend/certs/server.pem 2>/dev/null
+    cat >/srv/school_mgmt/frontend/nginx.conf <<'END'
+server {
+    listen 443 ssl;
+    ssl_certificate /etc/nginx/certs/server.pem;
+    ssl_certificate_key /etc/nginx/certs/server.key;
+    root /usr/share/nginx/html;
+    location / { try_files $uri /index.html; }
+}
+END
+    sed -i 's|- "80:80"|- "80:80"\n      - "443:443"|; s|^\( *\)- ./frontend/nginx.conf.*|&\n\1- ./frontend/certs:/etc/nginx/certs:ro|' \
+        /srv/school_mgmt/docker-compose.yml
+    docker compose -f /srv/school_mgmt/docker-compose.yml up -d --no-deps frontend 2>&1
+    until curl -ksf -o /dev/null https://localhost; do sleep 0.3; done
+}

@@ -177,35 +177,29 @@ contract_elsewhere() {
     done
 }
 
-# Whether the API is up, but does not listen yet: it waits for the node, as it asks it once before.
-# Usage: api_waits
-api_waits() {
-    id=$(container "$STACK_BACKEND") || return
-    start=$(docker inspect --format '{{if .State.Running}}{{.State.StartedAt}}{{end}}' "$id")
-    [ -n "$start" ] && ! docker logs --since "$start" --tail 200 "$id" 2>&1 | grep -qiE 'running on port|listening|started on'
-}
-
 # Prints the node and the API's client of it as one JSON object; what is wrong, in words, on standard
 # error. When something is wrong, also how many of the node's processes are stopped by a signal, whether
-# a restart would lose its chain, where else the contract is, and whether the API waits for the node;
-# and when the API is configured for a node outside of this stack, that one is asked.
+# a restart would lose its chain, and where else the contract is; and when the API is configured for a
+# node outside of this stack, that one is asked.
 # Usage: blockchain_state HEALTH_PATH CONTRACT SECONDS CHAIN_ID
 blockchain_state() {
-    url=$STACK_BLOCKCHAIN_URL answer=$(fetch 3 "$STACK_BACKEND_URL$1" 2>/dev/null)
+    need_own_port "$STACK_BLOCKCHAIN_URL"
+    url=$STACK_BLOCKCHAIN_URL
+    answer=$( { need_own_port "$STACK_BACKEND_URL" && fetch 3 "$STACK_BACKEND_URL$1"; } 2>/dev/null)
     client=$(api_client "$answer")
     contract=$(contract_address "$2" "$answer")
     network=$(printf '%s' "$answer" | sed -n 's/.*"network": *"\([a-z]*\)".*/\1/p')
     facts=$(node_facts "$url" "$contract" "$3")
-    stopped=0 arguments='' elsewhere='' waits=false
+    stopped=0 arguments='' elsewhere=''
     case $client,$facts in
     ready,*contract_bytes\":[1-9]*) ;;
     *) look_closer "$2" "$3" ;;
     esac
     expected=$(expected_chain "$4" "$network")
     stuck=$([ -z "$facts" ] && echo 0 || pending_seconds "$url" "$facts")
-    printf '{"here":%s,"answers":%s,"in_memory":%s,"stopped_processes":%d,"api_client":"%s","api_waits":%s' \
+    printf '{"here":%s,"answers":%s,"in_memory":%s,"stopped_processes":%d,"api_client":"%s"' \
         "$(is_elsewhere "$url" && echo false || echo true)" "$([ -n "$facts" ] && echo true || echo false)" \
-        "$(is_in_memory "$facts" "$arguments" && echo true || echo false)" "$stopped" "$client" "$waits"
+        "$(is_in_memory "$facts" "$arguments" && echo true || echo false)" "$stopped" "$client"
     printf ',"expected_chain_id":%d,"pending_seconds":%d,"contract_elsewhere":"%s","elsewhere_said":"%s"%s}\n' \
         "$expected" "$stuck" "${elsewhere% *}" "${elsewhere#* }" "${facts:+,$facts}"
 }
@@ -224,7 +218,6 @@ look_closer() {
         processes=$(docker top "$(container "$STACK_BLOCKCHAIN")" -o pid,stat,args 2>/dev/null)
         stopped=$(printf '%s\n' "$processes" | grep -c '^[0-9]* *T') arguments=$processes
         case $facts in
-        '') [ "$client" != "no answer" ] || ! api_waits || waits=true ;;
         *contract_bytes\":0*) elsewhere=$(contract_elsewhere "$url" "$contract") ;;
         esac
     fi

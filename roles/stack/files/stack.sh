@@ -57,29 +57,40 @@ compose() {
     fi
 }
 
-# Usage: containers_of DIRECTORY, as compose wrote it into the label: with symbolic links or not.
-containers_of() {
-    docker ps -a --no-trunc --filter label=com.docker.compose.oneoff=False \
-        --filter "label=com.docker.compose.project.working_dir=$1" --format \
-        '{{.ID}} {{.Label "com.docker.compose.service"}} {{.Label "com.docker.compose.project"}} {{.Status}}	{{.Mounts}}'
+# Asks Docker once for every container of the engine, and lists those of the stack by label, never by
+# a guessed name: ID SERVICE PROJECT STATUS… <tab> MOUNT,… <tab> PORT,… a line; below "-- others" those
+# of others that hold a port of this host: NAME <tab> PROJECT <tab> DIRECTORY <tab> STATUS <tab> PORT,…
+all_containers() {
+    listed=$(docker ps -a --no-trunc --format '{{.Label "com.docker.compose.oneoff"}}	{{.Label "com.docker.compose.project.working_dir"}}	{{.ID}} {{.Label "com.docker.compose.service"}} {{.Label "com.docker.compose.project"}}	{{.Status}}	{{.Mounts}}	{{.Ports}}	{{.Names}}') ||
+        unknown "docker did not answer"
+    # The label has the directory with symbolic links, or without.
+    printf '%s\n' "$listed" | STACK_PHYSICAL=$(cd "$STACK_DIR" && pwd -P) awk -F '\t' '
+        function ports(text, list, part, range, count, i) {
+            count = split(text, part, /, /)
+            for (i = 1; i <= count; i++)
+                if (match(part[i], /:[0-9]+(-[0-9]+)?->.*tcp/)) {
+                    split(substr(part[i], RSTART + 1), range, /->|-/)
+                    if (part[i] !~ /:[0-9]+-[0-9]+->/) range[2] = range[1]
+                    for (; range[1] <= range[2] && index(list, "," range[1] ",") == 0; range[1]++)
+                        list = (list == "" ? "," : list) range[1] ","
+                }
+            return list
+        }
+        $1 == "False" && $2 == ENVIRON["STACK_DIR"] { given = given $3 " " $4 "\t" $5 "\t" ports($6) "\n"; next }
+        $1 == "False" && $2 == ENVIRON["STACK_PHYSICAL"] { physical = physical $3 " " $4 "\t" $5 "\t" ports($6) "\n"; next }
+        ports($6) != "" { split($3, word, " "); others = others $7 "\t" word[3] "\t" $2 "\t" $4 "\t" ports($6) "\n" }
+        END { printf "%s-- others\n%s", given == "" ? physical : given, others }'
 }
 
-# Lists the stack's containers by label, never by a guessed name:
-# ID SERVICE PROJECT STATUS… <tab> MOUNT,…  a line. A diagnosis learns them once for all its probes, in
-# STACK_CONTAINERS; a rung looks anew.
+# Lists the containers of the stack, as all_containers does. A diagnosis learns them once for all its
+# probes, in STACK_CONTAINERS; a rung looks anew.
 containers() {
-    if [ -z "${STACK_CONTAINERS_STATUS:-}" ]; then
-        found=$(containers_of "$STACK_DIR") || unknown "docker did not answer"
-        physical=$(cd "$STACK_DIR" && pwd -P)
-        if [ -z "$found" ] && [ "$physical" != "$STACK_DIR" ]; then
-            found=$(containers_of "$physical") || unknown "docker did not answer"
-        fi
-        [ -z "$found" ] || printf '%s\n' "$found"
-    elif [ "$STACK_CONTAINERS_STATUS" -eq 0 ]; then
-        [ -z "$STACK_CONTAINERS" ] || printf '%s\n' "$STACK_CONTAINERS"
-    else
-        unknown "docker did not answer (docker ps: exit status $STACK_CONTAINERS_STATUS)"
-    fi
+    case ${STACK_CONTAINERS_STATUS:-} in
+    "") listed=$(all_containers) || exit ;;
+    0) listed=$STACK_CONTAINERS ;;
+    *) unknown "docker did not answer (docker ps: exit status $STACK_CONTAINERS_STATUS)" ;;
+    esac
+    printf '%s' "${listed%%"-- others"*}"
 }
 
 # Prints the name of the one project in $STACK_DIR; nothing when it was never started.
@@ -253,30 +264,133 @@ inside() {
     docker exec "$id" timeout "$seconds" "$@"
 }
 
-# Prints the status code of a request, 000 without an answer; the body of an error goes to standard
-# error.
-# Usage: http SECONDS URL [JSON]
+# Prints the status code of a request, 000 without an answer, and on standard error why it has none, or
+# the body of an error. Not asked (69): a port that is somebody else's. Usage: http SECONDS URL [JSON]
 http() {
+    need_own_port "$2"
     if command -v curl >/dev/null; then
         [ $# -lt 3 ] || set -- "$1" "$2" -H 'Content-Type: application/json' --data-raw "$3"
         seconds=$1 url=$2
         shift 2
-        answer=$(curl -sS --noproxy '*' -m "$seconds" -w '\n%{http_code}' "$@" "$url")
-        code=${answer##*
-}
-        [ "${code#[123]}" != "$code" ] || printf '%s' "${answer%
-*}" | head -c 500 >&2
-        echo "$code"
+        answer=$(curl -sS --noproxy '*' -m "$seconds" -w '\n<code>%{http_code}</code>' "$@" "$url" 2>&1)
+        status=$? code=${answer##*"<code>"} body=${answer%"$newline<code>"*}
+        code=${code%%"</code>"*}
     elif command -v wget >/dev/null; then
         [ $# -lt 3 ] || set -- "$1" "$2" --header 'Content-Type: application/json' --post-data "$3"
         seconds=$1 url=$2
         shift 2
-        code=$(timeout "$seconds" wget -S -q -O /dev/null "$@" "$url" 2>&1 |
-            sed -n 's|^ *HTTP/[0-9.]* \([0-9]*\).*|\1|p' | tail -n 1)
-        echo "${code:-000}"
+        body=$(timeout "$seconds" wget -S -O /dev/null "$@" "$url" 2>&1)
+        status=$? code=$(printf '%s\n' "$body" | sed -n 's|^ *HTTP/[0-9.]* \([0-9]*\).*|\1|p' | tail -n 1)
+        [ -z "$code" ] || status=0 body=
     else
         unknown "neither curl nor wget on this host"
     fi
+    [ "$status" -eq 0 ] || code=000
+    case $status,$code in
+    0,[123]*) ;;
+    0,*) error_body "$body" "$code" ;;
+    *) no_answer "$status" "$body" "$seconds" "$url" ;;
+    esac >&2
+    echo "$code"
+}
+
+# Prints what the body of an error says: of a page its title. Usage: error_body BODY CODE
+error_body() {
+    case $1 in
+    *"<title>"*"</title>"*)
+        title=${1#*"<title>"}
+        printf '%.200s\n' "${title%%"</title>"*}"
+        ;;
+    *[![:space:]]*) printf '%.500s\n' "$1" ;;
+    *) echo "answered $2" ;;
+    esac
+}
+
+# Prints in plain words why a request has no answer, from the exit status of curl or wget and what it
+# said. Usage: no_answer STATUS TEXT SECONDS URL
+no_answer() {
+    place=${4#*://} text=${2##*"curl: ("}
+    place=${place%%[/?]*} text=${text%%"$newline"*}
+    place=${place##*@} text=${text#*") "}
+    case $1,$2 in
+    *[Cc]ertificate* | *CERTIFICATE* | 60,* | 51,*) certificate_trouble "$2" "${place%:*}" ;;
+    6,* | *"bad address"* | *"nable to resolve"* | *"ould not resolve"*) echo "could not resolve ${place%:*}" ;;
+    *"No route to host"* | *"etwork is unreachable"* | *"ost is unreachable"*) echo "no route to $place" ;;
+    28,* | 124,* | 137,* | 143,* | *"timed out"*) echo "$place: timed out after $3 s" ;;
+    7,* | *refused*) echo "connection to $place refused" ;;
+    35,*) echo "no TLS connection with $place: $text" ;;
+    47,*) echo "$place redirects without end" ;;
+    52,* | *"Empty reply"* | *"No data received"*) echo "$place closed the connection without an answer" ;;
+    56,* | *"reset by peer"* | *"error getting response"*) echo "the connection to $place broke off" ;;
+    1,* | 3,* | *"scheme missing"*) echo "not an address that can be asked: $4" ;;
+    *) echo "no answer from $place: ${text:-exit status $1}" ;;
+    esac
+}
+
+# Prints why a certificate is refused, from the words of OpenSSL, GnuTLS or wget. Usage:
+# certificate_trouble TEXT HOST
+certificate_trouble() {
+    case $1 in
+    *expired*) echo "the certificate of $2 has expired" ;;
+    *"not yet valid"* | *"not activated"* | *"not yet activated"*) echo "the certificate of $2 is not yet valid" ;;
+    *elf[-\ ]signed*) echo "the certificate of $2 is self-signed: no issuer that this host knows" ;;
+    *ssuer* | *"ignature"* | *"self signed"*) echo "the certificate of $2 is of an issuer that this host does not know" ;;
+    *"subject name"* | *match* | *"ommon name"*) echo "the certificate is not for the name $2" ;;
+    *) echo "the certificate of $2 is refused" ;;
+    esac
+}
+
+# Refuses to ask a port of this host that the stack publishes, but that somebody else holds: what
+# answers there says nothing about the stack. Costs a process only when no container of the stack
+# has the port. Usage: need_own_port URL
+need_own_port() {
+    [ "${STACK_CONTAINERS_STATUS:-1}" -eq 0 ] || return 0
+    place=${1#*://} port=80
+    case $1 in https:*) port=443 ;; esac
+    place=${place%%[/?]*}
+    place=${place##*@}
+    case $place in *:[0-9]*) port=${place##*:} ;; esac
+    case ${place%:*} in localhost | 127.* | 0.0.0.0 | "[::1]" | "$(hostname)") ;; *) return 0 ;; esac
+    case ${STACK_CONTAINERS%%"-- others"*} in *",$port,"*) return 0 ;; esac
+    publishes "$port" || return 0
+    holder=$(holder_of "$port") || return 0
+    unknown "port $port is already in use by $holder: not asked, it is not this stack's"
+}
+
+# Whether the compose files give that port of the host to a service.
+publishes() {
+    override=$(override_file)
+    grep -Eqs "(^|[^0-9])$1\}?[\"']?:[0-9]|published:[[:space:]]*[\"']?$1([^0-9]|\$)" "$compose_file" ${override:+"$override"}
+}
+
+# Prints who holds a port of the host: a container of others, with project, directory and age, or a
+# process. Exit status 1: nobody. Usage: holder_of PORT
+holder_of() {
+    found=$(printf '%s\n' "${STACK_CONTAINERS#*"-- others"}" | awk -F '\t' -v port="$1" '
+        index($5, "," port ",") {
+            printf "container %s of %s, %s\n", $1, $2 == "" ? "no project" : "another project, " $2 " in " $3, $4
+            exit
+        }')
+    [ -n "$found" ] || found=$(process_on "$1")
+    [ -n "$found" ] && echo "$found"
+}
+
+# Prints which process listens on a port of the host: who it is where that may be seen. Usage: process_on PORT
+process_on() {
+    listening_ports | grep -qx "$1" || return
+    pid=$( { (as_root ss -ltnp "sport = :$1") 2>/dev/null || ss -ltnp "sport = :$1" 2>/dev/null; } | sed -n 's/.*pid=\([0-9]*\).*/\1/p' | head -n 1)
+    [ -n "$pid" ] || { echo "a process that this user may not see"; return; }
+    echo "process $pid, started $(ps -o lstart= -p "$pid"): $(ps -o args= -p "$pid" | cut -c 1-80)"
+}
+
+# Lists the TCP ports that something on this host listens on.
+listening_ports() {
+    cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk '
+        $4 == "0A" {
+            split($2, place, ":"); port = 0
+            for (i = 1; i <= 4; i++) port = port * 16 + index("0123456789ABCDEF", substr(place[2], i, 1)) - 1
+            if (!seen[port]++) print port
+        }'
 }
 
 # What the API says, at level error as well, to requests that are wrong: no fault of anybody's, and no
@@ -284,14 +398,15 @@ http() {
 wrong_requests="unauthori[sz]ed|forbidden|not found|invalid (access |refresh |csrf )?(credential|token|csrf|session|signature|input|request|email|password|id|role)|csrf|jwt (expired|malformed)|invalid signature|validation|is required|must be |bad request|too many (login|requests|attempts)|access denied|already (exists|in use|taken|verified|in active)|not verified|do not have permission|account is disabled|is not active|(^|: )(account|class|department|role|section|staff|student|teacher|token|user)s? does not exist|request aborted|entity too large|is not valid json|unexpected token"
 
 # Prints what looks like trouble in a service's log since it was last started, to standard error:
-# the reason beside a failed probe. Usage: complaints SERVICE PATTERN
+# the reason beside a failed probe. What is older than ten minutes, and refusals to visitors, are none.
+# Usage: complaints SERVICE PATTERN
 complaints() {
     id=$(container "$1") || return 0
     # A start by the restart policy is one more try, whose reasons are those of the tries before.
     start=$(docker inspect --format '{{if eq .RestartCount 0}}{{.State.StartedAt}}{{end}}' "$id")
-    docker logs --since "${start:-1h}" --tail 30 "$id" 2>&1 | grep -E "$2" |
-        grep -ivE "$wrong_requests" | tail -n 3 |
-        without_secrets "$id" >&2
+    docker logs --timestamps --since 10m --tail 50 "$id" 2>&1 |
+        awk -v start="$start" '$1 >= start { sub(/^[^ ]+ /, ""); print }' |
+        grep -E "$2" | grep -ivE "$wrong_requests" | tail -n 3 | without_secrets "$id" >&2
 }
 
 # Prints the API's environment, a variable a line.
@@ -443,11 +558,19 @@ networks_of() {
     docker inspect --format '{{len .NetworkSettings.Networks}}' "$(container "$1")"
 }
 
-# Joins a service that lost its network to the one its neighbours are on, under its own name.
+# Joins a service that lost its network to the one its neighbours are on, under its own name; one that
+# is there without its name, once more with it.
 reconnect() {
-    [ "$(networks_of "$1")" -eq 0 ] || return 0
-    network=$(docker inspect --format '{{range $name, $_ := .NetworkSettings.Networks}}{{println $name}}{{end}}' \
-        $(containers | cut -d ' ' -f 1) | sed '/^$/d' | sort | uniq -c | sort -rn | awk 'NR == 1 {print $2}')
+    id=$(container "$1") || exit
+    if [ "$(networks_of "$1")" -ne 0 ]; then
+        networks=$(docker inspect --format '{{range $name, $network := .NetworkSettings.Networks}}{{range $network.Aliases}}{{println $name .}}{{end}}{{println $name}}{{end}}' "$id")
+        ! printf '%s\n' "$networks" | grep -q " $1\$" || return 0
+        network=$(printf '%s\n' "$networks" | awk 'NF {print $1; exit}')
+        docker network disconnect "$network" "$id"
+    else
+        network=$(docker inspect --format '{{range $name, $_ := .NetworkSettings.Networks}}{{println $name}}{{end}}' \
+            $(containers | cut -d ' ' -f 1) | sed '/^$/d' | sort | uniq -c | sort -rn | awk 'NR == 1 {print $2}')
+    fi
     [ -n "$network" ] || unknown "no container of this project has a network"
-    docker network connect --alias "$1" "$network" "$(container "$1")"
+    docker network connect --alias "$1" "$network" "$id"
 }

@@ -1,0 +1,309 @@
+# Shell words about the way from users to the services, on top of stack.sh: published ports, what the
+# web server and the API answer on them, and the state of an API that does not answer.
+#
+# In: STACK_BACKEND, STACK_BACKEND_URL, STACK_FRONTEND, STACK_FRONTEND_URL,
+#     PATH_API (a path of the API that the web server may pass on), PATH_FIREWALL ("True": read its rules),
+#     PATH_PORTS_AWK, PATH_FIREWALL_AWK, PATH_START_AWK: the texts of ports.awk, firewall.awk, start.awk
+
+# --- published ports --------------------------------------------------------------------------
+
+# Prints what is wrong with the published ports and the names of the stack's containers, as one JSON
+# object:
+#   found   SERVICE:KIND, or host:KIND
+#     taken       the service does not run, and somebody else holds a port of its
+#     no_proxy    it runs, and nothing listens on its port, while Docker's proxy does on others
+#     start_error Docker could not start it
+#     no_name     on its networks it is not known by the service's name
+#     resolver    a resolv.conf without Docker's own resolver is mounted into it
+#     forwarding  the host forwards nothing, so nobody outside reaches a published port
+#     firewall    a rule of the host's firewall drops what comes from outside for everybody
+#   gate    something else listens on 80 or 443: users may come in by a proxy on the host, and need none
+#           of the published ports
+#   unread  what could not be read
+#   why     for each that was found, a sentence
+published_ports() {
+    found=$(containers) || exit
+    ids=$(printf '%s\n' "$found" | cut -s -d ' ' -f 1)
+    [ -n "$ids" ] || { echo '{"found":[],"gate":false,"unread":"","why":{}}'; return; }
+    # shellcheck disable=SC2086  # one word an id
+    facts=$(docker container inspect --format 'S	{{index .Config.Labels "com.docker.compose.service"}}	{{.State.Status}}	{{range $port, $bound := .HostConfig.PortBindings}}{{range $bound}},{{.HostPort}},{{end}}{{end}}	{{range $port, $bound := .NetworkSettings.Ports}}{{range $bound}},{{.HostIp}}={{.HostPort}}={{$port}},{{end}}{{end}}	{{range .NetworkSettings.Networks}}{{range .Aliases}},{{.}},{{end}}{{end}}	{{len .NetworkSettings.Networks}}	{{.HostConfig.NetworkMode}}	{{range .Mounts}}{{if eq .Destination "/etc/resolv.conf"}}{{.Source}}{{end}}{{end}}	{{json .State.Error}}' $ids) ||
+        unknown "docker did not answer"
+    {
+        # Of rootless Docker the forwarding is done elsewhere.
+        [ ! -S /var/run/docker.sock ] || printf 'forward\t%s\n' "$(cat /proc/sys/net/ipv4/ip_forward 2>/dev/null)"
+        printf 'listening\t%s\n' "$(listening_ports | paste -s -d , -)"
+        case $facts in *"	/"*) foreign_resolvers "$facts" ;; esac
+        for port in $(printf '%s\n' "$facts" | awk -F '\t' '$3 != "running" { gsub(/,+/, " ", $4); print $4 }'); do
+            case ${STACK_CONTAINERS%%"-- others"*} in *",$port,"*) continue ;; esac
+            ! holder=$(holder_of "$port") || printf 'holder\t%s\t%s\n' "$port" "$holder"
+        done
+        [ "$PATH_FIREWALL" != True ] || blocked_ports "$(application_ports "$facts")"
+        printf '%s\n' "$facts"
+    } | awk -F '\t' "$PATH_PORTS_AWK"
+}
+
+# Prints which services have a resolv.conf mounted that does not name Docker's own resolver, the only one
+# that knows the stack's services: "resolver <tab> SERVICE <tab> FILE" a line. Usage: foreign_resolvers FACTS
+foreign_resolvers() {
+    printf '%s\n' "$1" | awk -F '\t' '$9 ~ /^\// { print $2 "\t" $9 }' | while IFS='	' read -r service file; do
+        { cat "$file" || (as_root cat "$file"); } 2>/dev/null | grep -q '^nameserver *127\.0\.0\.11' ||
+            printf 'resolver\t%s\t%s\n' "$service" "$file"
+    done
+}
+
+# Prints of the facts the ports of API and web server that are published to more than this host:
+# PORT=PORT_OF_THE_CONTAINER, with blanks between. Usage: application_ports FACTS
+application_ports() {
+    printf '%s\n' "$1" | awk -F '\t' '
+        $3 == "running" && ($2 == ENVIRON["STACK_BACKEND"] || $2 == ENVIRON["STACK_FRONTEND"]) {
+            count = split($5, bound, ",+")
+            for (i = 1; i <= count; i++)
+                if (split(bound[i], part, "=") == 3 && part[3] ~ /tcp$/ && part[1] !~ /^(127\.|::1)/) {
+                    sub(/\/tcp$/, "", part[3])
+                    printf "%s=%s ", part[2], part[3]
+                }
+        }'
+}
+
+# Prints of ports those that the firewall drops for everybody who comes from outside, "blocked <tab>
+# PORT <tab> RULE" a line, or "unread <tab> …". A rule for some addresses only, or one after it, is no
+# trouble: somebody may come in. Usage: blocked_ports "PORT=PORT_OF_THE_CONTAINER …"
+blocked_ports() {
+    as_user=
+    [ "$(id -u)" -eq 0 ] || as_user="sudo -n"
+    # Also where nobody may read them, this is one line in the log of the host: see the input.
+    rules=$($as_user iptables-save 2>/dev/null) || { printf 'unread\tthe rules of the firewall\n'; return; }
+    printf '%s\n' "$rules" | awk -v pairs="$1" "$PATH_FIREWALL_AWK"
+}
+
+# --- what is answered -------------------------------------------------------------------------
+
+# Asks the API for /health, and where that fails, for what a restart would destroy. Prints one JSON
+# object:
+#   code     HTTP status; 0 without an answer
+#   inside   the same, asked at the container's own address; null when not asked
+#   process  what is wrong with its process: stopped, waiting, zombie, open_files, busy, processes,
+#            heap; "" when nothing is, or it was not looked at
+#   stage    starting (it does not listen yet, within the time that its last starts took) or waiting (the
+#            same, and it should by now); "" for one that has listened
+#   reason   why it does not answer, in plain words
+backend_state() {
+    inside=null trouble='' stage='' reason=''
+    answer=$(http 3 "$STACK_BACKEND_URL/health" 2>&1) || held_by_others "$?" "$answer"
+    code=${answer##*"$newline"}
+    if [ "$code" != 200 ]; then
+        reason=${answer%"$newline"*}
+        case $reason in
+        *"already in use"*) ;;
+        *)
+            [ "$code" != 000 ] || ! id=$(container "$STACK_BACKEND" 2>/dev/null) || look_inside "$id"
+            [ -n "$trouble$stage" ] || [ "$inside" = 200 ] || reason="$reason$(last_complaint "$STACK_BACKEND" 'rror:')"
+            ;;
+        esac
+    fi
+    printf '{"code":%d,"inside":%s,"process":"%s","stage":"%s","reason":"%s"}\n' "${code#00}" "$inside" "$trouble" "$stage" "$(json_text "$reason")"
+}
+
+# Prints the last line of a service's log that looks like trouble, to stand behind a reason. Usage:
+# last_complaint SERVICE PATTERN
+last_complaint() {
+    line=$(complaints "$1" "$2" 2>&1 | tail -n 1)
+    [ -z "$line" ] || printf '; its log: %.300s' "$line"
+}
+
+# A port that others hold answers for them: nothing of the stack is there. Sets answer; ends where the
+# request could not be made for another reason. Usage: held_by_others STATUS TEXT
+held_by_others() {
+    case $2 in
+    *"already in use"*) answer="$2${newline}000" ;;
+    *)
+        echo "$2" >&2
+        exit "$1"
+        ;;
+    esac
+}
+
+# Asks a running API at its container's own address, and looks at its process. Sets inside, trouble,
+# stage and reason. Usage: look_inside ID
+look_inside() {
+    port=${STACK_BACKEND_URL#*://}
+    port=${port%%/*}
+    case $port in *:[0-9]*) port=${port##*:} ;; *) port=80 ;; esac
+    # shellcheck disable=SC2046  # words: state, process, start, addresses, and the ports it publishes
+    set -- "$1" $(docker inspect --format '{{.State.Status}} {{.State.Pid}} {{.State.StartedAt}} {{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}} {{range $own, $bound := .NetworkSettings.Ports}}{{range $bound}}{{.HostPort}}={{$own}} {{end}}{{end}}' "$1")
+    [ "${2:-}" = running ] || return 0
+    id=$1 pid=$3 started=$4 address='' own=''
+    shift 4
+    for word; do
+        case $word in
+        "$port"=*) own=${word#*=} ;;
+        *=*) ;;
+        *) address=${address:-$word} ;;
+        esac
+    done
+    if [ -n "$address" ] && [ -n "$own" ]; then
+        place=$address:${own%/*}
+        said=$(http 2 "http://$place/health" 2>&1)
+        inside=$(printf '%d' "$(printf '%s\n' "$said" | sed -n '$s/^00*\([0-9]\)/\1/p')")
+        reason=${said%"$newline"*}
+    fi
+    if [ "$inside" = 200 ]; then
+        reason="the API answers inside its container ($place), but not on its published port $port"
+    else
+        said=$(start_facts "$id" "$started" | awk "$PATH_START_AWK")
+        [ -z "$said" ] || { stage=${said%% *} reason="${said#* }: $reason"; }
+        [ "$stage" = starting ] || process_trouble "$id" "$pid"
+    fi
+}
+
+# Prints when a container was started, as Docker remembers, when its log said that it listens, and when
+# this start was: KIND TIME a line. Usage: start_facts ID STARTED
+start_facts() {
+    echo "now $(date -u +%Y-%m-%dT%H:%M:%S)"
+    echo "begun ${2%%.*}"
+    docker events --since 24h --until "$(date +%s)" --filter "container=$1" --filter event=start --format '{{.Time}}' |
+        tail -n 5 | while read -r time; do date -u -d "@$time" '+start %Y-%m-%dT%H:%M:%S'; done
+    docker logs --timestamps --since 24h --tail 2000 "$1" 2>&1 |
+        sed -n 's/^\([0-9T:-]*\)\.[0-9]*Z .*\([Ll]istening\|[Rr]unning on\|[Ss]erver \(is \)*\(ready\|started\|running\)\).*/ready \1/p'
+}
+
+# Names what keeps the processes of a container from their work, in trouble and reason; leaves them when
+# nothing is seen. Usage: process_trouble ID PID
+process_trouble() {
+    for group in /sys/fs/cgroup/pids/*/"$1" /sys/fs/cgroup/pids/*/*"$1"* /sys/fs/cgroup/*/*"$1"*; do
+        [ -r "$group/pids.max" ] || continue
+        read -r most <"$group/pids.max"
+        read -r many <"$group/pids.current"
+        [ "$most" = max ] || [ "$many" -lt "$most" ] || {
+            trouble=processes reason="its container has $many of $most processes it may have (pids limit)"
+            return
+        }
+        break
+    done
+    told=$(docker exec "$1" timeout 3 sh -c "$LOOK_AT_PROCESSES" 2>&1)
+    said=$(printf 'state %s\n%s\n' "$(cat "/proc/$2/stat" 2>/dev/null)" "$told" | judge_processes)
+    [ -z "$said" ] || { trouble=${said%% *} reason=${said#* }; }
+}
+
+# What runs in a container, for judge_processes: its processes, half a second later again, and of each
+# the open files and the memory with their limits. Of its environment nothing but the heap's size.
+# shellcheck disable=SC2016
+LOOK_AT_PROCESSES='
+look() { for p in /proc/[0-9]*; do [ -e "$p/exe" ] && echo "$1 ${p#/proc/} $(cat "$p/task/${p#/proc/}/stat")"; done 2>/dev/null; }
+look first; sleep 0.5; look second
+for p in /proc/[0-9]*; do
+    [ -e "$p/exe" ] || continue
+    echo "files ${p#/proc/} $(ls "$p/fd" | wc -l) $(sed -n "s/^Max open files *\([0-9]*\).*/\1/p" "$p/limits")"
+    echo "heap ${p#/proc/} $(sed -n "s/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p" "$p/status") $({ tr "\0" "\n" <"$p/cmdline"; tr "\0" "\n" <"$p/environ"; } | sed -n "s/.*max[-_]old[-_]space[-_]size=\([0-9]*\).*/\1/p" | head -n 1)"
+done 2>/dev/null'
+
+# Prints the first thing that is wrong with the processes it reads of: KIND and a sentence.
+judge_processes() {
+    awk '
+        function state(line) { sub(/^.*\) /, "", line); return substr(line, 1, 1) }
+        function name(line) { sub(/^[^(]*\(/, "", line); sub(/\).*/, "", line); return line }
+        function ticks(line, word) { sub(/^.*\) /, "", line); split(line, word, " "); return word[12] + word[13] }
+        $1 == "state" { main_state = state($0); main = "its process (" name($0) ")" }
+        $1 == "first" { before[$2] = $0 }
+        $1 == "second" && $2 in before {
+            used = ticks($0) - ticks(before[$2])
+            if (used > most) { most = used; busy = "process " $2 " (" name($0) ")" }
+        }
+        $1 == "files" && $4 > 0 && $3 >= $4 - 3 {
+            files = "process " $2 " has " $3 " of " $4 " open files it may have (EMFILE): it can take no connection"
+        }
+        $1 == "heap" && $4 > 0 && $3 >= 920 * $4 {
+            heap = "process " $2 " holds " int($3 / 1024) " MiB of the " $4 " MiB its heap may have"
+        }
+        /[Rr]esource temporarily unavailable|[Cc]an.?t fork|[Cc]annot fork|procReady/ { full = 1 }
+        END {
+            if (main_state ~ /[Tt]/) print "stopped " main " is stopped by a signal (state T)"
+            else if (main_state == "Z") print "zombie " main " has ended and nobody waited for it (zombie)"
+            else if (files != "") print "open_files " files
+            else if (full) print "processes no further process can be started in its container (pids limit)"
+            else if (heap != "") print "heap " heap
+            else if (main_state == "D") print "waiting " main " waits for a disk or device and cannot be interrupted (state D)"
+            else if (most >= 30) print "busy " busy " kept a processor busy for " most * 2 " % of half a second and answered nothing: its event loop is blocked"
+        }'
+}
+
+# Asks for the web page, and through the web server for the API. Prints one JSON object:
+#   code         HTTP status; 0 without an answer
+#   certificate  valid, expired, not_yet_valid, wrong_name, unknown_issuer or refused; "none" without TLS
+#   days         until the certificate expires; null when not known
+#   until        when that is, or was, in words
+#   api_code     HTTP status of the API's path, 0 without an answer; null when not asked
+#   configuration  the web server's own complaint that it cannot start with; "" without one
+#   reason       why the page, or the API through it, does not answer, in plain words
+frontend_state() {
+    answer=$(http 3 "$STACK_FRONTEND_URL" 2>&1) || held_by_others "$?" "$answer"
+    code=${answer##*"$newline"} api_code=null certificate=none days=null until='' configuration=''
+    reason=${answer%"$code"}
+    reason=${reason%"$newline"}
+    case $STACK_FRONTEND_URL in https:*) certificate_facts "$reason" ;; esac
+    case $certificate,$code,$reason in
+    *,[23]*) [ -z "$PATH_API" ] || api_through_web_server ;;
+    *"already in use"*) ;;
+    none,* | valid,*)
+        said=$(last_complaint "$STACK_FRONTEND" 'emerg|alert|crit')
+        case $said in *"[emerg]"*) configuration=${said#; its log: } ;; esac
+        reason=$reason$said
+        ;;
+    *) reason=$reason$until ;;
+    esac
+    printf '{"code":%d,"certificate":"%s","days":%s,"until":"%s","api_code":%s,"configuration":"%s","reason":"%s"}\n' \
+        "${code#00}" "$certificate" "$days" "$until" "$api_code" "$(json_text "$configuration")" "$(json_text "$reason")"
+}
+
+# Asks the web server for a path that it may pass on to the API; what it answers itself is as good. Sets
+# api_code and reason. A gateway without an answer is asked for its own words: which address it asks.
+api_through_web_server() {
+    answer=$(http 3 "$STACK_FRONTEND_URL$PATH_API" 2>&1)
+    api_code=${answer##*"$newline"}
+    case $api_code in
+    502 | 504 | 000)
+        said=$(complaints "$STACK_FRONTEND" 'upstream' 2>&1)
+        asked=$(printf '%s\n' "$said" | sed -n 's|.*upstream: "[a-z]*://\([^"/]*\).*|\1|p' | tail -n 1)
+        addresses=$(docker inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}' "$(container "$STACK_BACKEND")")
+        reason="the web server gets no answer from its upstream (${answer%"$newline"*})"
+        case " $addresses" in
+        *" ${asked%:*} "*) reason="$reason at $asked" ;;
+        *) reason="$reason${asked:+ at $asked, but $STACK_BACKEND is at ${addresses% } now}" ;;
+        esac
+        ;;
+    esac
+    api_code=$(printf '%d' "${api_code#00}")
+}
+
+# Sets certificate and days from the reason of a request that failed. Where only our own name for the
+# host (localhost, an address) does not fit, the page is asked without it, and code is set. Usage:
+# certificate_facts REASON
+certificate_facts() {
+    place=${STACK_FRONTEND_URL#*://}
+    place=${place%%[/?]*}
+    case $1 in
+    *"has expired"*) certificate=expired ;;
+    *"not yet valid"*) certificate=not_yet_valid ;;
+    *"not for the name"*) certificate=wrong_name ;;
+    *issuer*) certificate=unknown_issuer ;;
+    *"is refused"*) certificate=refused ;;
+    *) certificate=valid ;;
+    esac
+    case $certificate,$place in
+    wrong_name,localhost* | wrong_name,*[0-9].*[0-9] | wrong_name,*[0-9].*[0-9]:*)
+        certificate=valid
+        code=$(curl -ks --noproxy '*' -m 3 -o /dev/null -w '%{http_code}' "$STACK_FRONTEND_URL")
+        ;;
+    esac
+    case $place in *:[0-9]*) ;; *) place=$place:443 ;; esac
+    if command -v openssl >/dev/null; then
+        end=$(timeout 3 openssl s_client -connect "$place" -servername "${place%:*}" </dev/null 2>/dev/null |
+            openssl x509 -noout -enddate 2>/dev/null)
+        end=${end#notAfter=}
+    else
+        end=$(curl -ksv --noproxy '*' -m 3 -o /dev/null "$STACK_FRONTEND_URL" 2>&1 | sed -n 's/^\* *expire date: *//p')
+    fi
+    [ -n "$end" ] && seconds=$(date -d "$end" +%s 2>/dev/null) || return 0
+    days=$(((seconds - $(date +%s)) / 86400))
+    if [ "$days" -lt 0 ]; then until=" on $end, $((-days)) days ago"; else until=", valid until $end ($days days)"; fi
+}

@@ -1,0 +1,132 @@
+# Shell words about services of the stack that play none of the five parts, on top of stack.sh.
+#
+# In: STACK_BACKEND … STACK_CACHE: the services that do; SERVICES_FRESH_SECONDS: how long a start counts as
+#     the one chance that a service gets
+
+# Prints what is wrong with the services beside the five parts, and with any health check, as one JSON
+# object:
+#   degraded       services that are down, restart again and again, or are unhealthy
+#   startable      of them those that a start may help: stopped by somebody, or ended, and not just started
+#   restartable    of them those that run unhealthy, and not since a moment ago
+#   running        whether all of them run
+#   broken_checks  services of any part whose health check cannot be run
+#   why            service -> a sentence
+other_services() {
+    told=$(troubled_services) || exit
+    printf '%s\n' "$told" | awk -F '\t' '
+        function listed(kind, list) { list = lists[kind]; return "\"" kind "\":[" list "]" }
+        function add(kind, service) { lists[kind] = lists[kind] (lists[kind] == "" ? "" : ",") "\"" service "\"" }
+        NF < 4 { next }
+        {
+            gsub(/\\/, "&&", $4); gsub(/"/, "\\\"", $4)
+            why = why (why == "" ? "" : ",") "\"" $1 "\":\"" $4 "\""
+            if ($2 == "broken_check") { add("broken_checks", $1); next }
+            add("degraded", $1)
+            if ($3 != "") add($3, $1)
+            if ($2 == "down") down = 1
+        }
+        END {
+            printf "{%s,%s,%s,%s,\"running\":%s,\"why\":{%s}}\n", listed("degraded"), listed("startable"), \
+                listed("restartable"), listed("broken_checks"), down ? "false" : "true", why
+        }'
+}
+
+# Lists the services in trouble: SERVICE <tab> down, unhealthy or broken_check <tab> startable, restartable or
+# nothing <tab> sentence. Docker is asked only for what docker ps does not call well.
+troubled_services() {
+    found=$(containers) || exit
+    ids=$(printf '%s\n' "$found" | awk -F '\t' '
+        BEGIN { for (name in ENVIRON) if (name ~ /^STACK_(BACKEND|FRONTEND|DATABASE|BLOCKCHAIN|CACHE)$/) part[ENVIRON[name]] }
+        {
+            split($1, word, " ")
+            status = $1; sub(/^[^ ]+ [^ ]+ [^ ]+ /, "", status)
+            if (status ~ /\(unhealthy\)/ || (!(word[2] in part) && (status !~ /^Up/ || status ~ /Paused|^Up (Less than a|[0-9]+) second/)))
+                print word[1]
+        }')
+    [ -n "$ids" ] || return 0
+    # shellcheck disable=SC2086  # one word an id
+    facts=$(docker container inspect --format '{{.ID}}	{{index .Config.Labels "com.docker.compose.service"}}	{{.State.Status}}	{{.State.ExitCode}}	{{.State.OOMKilled}}	{{or .HostConfig.RestartPolicy.Name "no"}}	{{.RestartCount}}	{{.State.StartedAt}}	{{with .State.Health}}{{.Status}}{{else}}-{{end}}	{{$last := ""}}{{$status := 0}}{{with .State.Health}}{{range .Log}}{{$last = .Output}}{{$status = .ExitCode}}{{end}}{{end}}{{$status}}	{{range .HostConfig.PortBindings}}{{range .}}{{.HostPort}} {{end}}{{end}}-	{{json $last}}	{{json .State.Error}}' $ids) ||
+        unknown "docker did not answer"
+    printf '%s\n' "$facts" | name_troubles
+}
+
+# Reads the facts of troubled_services, and prints its lines.
+name_troubles() {
+    while IFS='	' read -r id service state code oom policy restarts started health check_code ports check error; do
+        trouble_of_service
+    done
+}
+
+# Prints the line of one service, from what is set by troubled_services; nothing for one that is well, or
+# a job that is done.
+trouble_of_service() {
+    case $state,$health in
+    running,unhealthy)
+        case $check_code,$check in
+        -1,* | 126,* | 127,* | *"executable file not found"* | *": not found"* | *"No such file"*)
+            printf '%s\tbroken_check\t\tthe health check of %s cannot be run: %s\n' "$service" "$service" "$check"
+            return
+            ;;
+        esac
+        ! is_part || return 0
+        step=restartable
+        ! is_fresh || step=''
+        printf '%s\tunhealthy\t%s\t%s is unhealthy: %s\n' "$service" "$step" "$service" "$check"
+        return
+        ;;
+    running,*)
+        [ "$restarts" -gt 0 ] || return 0
+        state=restarting
+        ;;
+    exited,*) [ "$code,$policy" != 0,no ] || return 0 ;;
+    esac
+    ! is_part || return 0
+    step=startable
+    case $state,$oom,$code in
+    restarting,*) step='' why="restarts again and again ($restarts times, exit status $code)$(last_words_of "$id")" ;;
+    paused,* | created,*) why="is $state" ;;
+    exited,true,*) why="was killed for want of memory" ;;
+    exited,false,0 | exited,false,137 | exited,false,143) why="was stopped (exit status $code)" ;;
+    *)
+        ! is_fresh || step=''
+        why="ended by itself (exit status $code)$(last_words_of "$id")"
+        ;;
+    esac
+    [ "$error" = '""' ] || why="$why; docker could not start it: $error"
+    for port in ${ports%-}; do
+        [ "$state" != restarting ] || break
+        holder=$(holder_of "$port") || continue
+        step='' why="$why; its port $port is already in use by $holder"
+    done
+    printf '%s\tdown\t%s\t%s %s\n' "$service" "$step" "$service" "$why"
+}
+
+is_part() {
+    case $service in
+    "$STACK_BACKEND" | "$STACK_FRONTEND" | "$STACK_DATABASE" | "$STACK_BLOCKCHAIN" | "$STACK_CACHE") ;;
+    *) return 1 ;;
+    esac
+}
+
+# Whether it was started so lately that it has had its chance.
+is_fresh() {
+    begun=${started%%.*}
+    begun=$(date -u -d "${begun%%T*} ${begun#*T}" +%s 2>/dev/null) || return 1
+    [ "$(($(date +%s) - begun))" -lt "$SERVICES_FRESH_SECONDS" ]
+}
+
+# Prints, to stand behind a sentence, the line of a container's log that says why it ended. Usage:
+# last_words_of ID
+last_words_of() {
+    line=$(docker logs --tail 30 "$1" 2>&1 | without_secrets "$1" | tr -d '\000-\010\013-\037' |
+        awk '!first && /[Ee]rror|ERROR|[Ff]atal|FATAL|panic|[Cc]annot|[Dd]enied|not found/ { first = $0 } NF { last = $0 } END { print first == "" ? last : first }')
+    [ -z "$line" ] || printf '; its log: %.300s' "$line"
+}
+
+# Does one step (start, restart) to each service that needs it. Usage: mend_services startable|restartable WORD
+mend_services() {
+    told=$(troubled_services) || exit
+    printf '%s\n' "$told" | awk -F '\t' -v step="$1" '$3 == step { print $1 }' | while read -r service; do
+        "$2" "$service"
+    done
+}

@@ -1,0 +1,540 @@
+"""The way from users to services: recorded facts, through the shell and awk that judge them."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ROLES = ROOT / "roles"
+STACK = ROLES / "stack" / "files" / "stack.sh"
+PATH = ROLES / "application_not_responding" / "files" / "path.sh"
+PORTS = ROLES / "application_not_responding" / "files" / "ports.awk"
+FIREWALL = ROLES / "application_not_responding" / "files" / "firewall.awk"
+SERVICES = ROLES / "service_degraded" / "files" / "services.sh"
+START = ROLES / "application_not_responding" / "files" / "start.awk"
+PARTS = {
+    "STACK_BACKEND": "backend",
+    "STACK_FRONTEND": "frontend",
+    "STACK_DATABASE": "postgres",
+    "STACK_BLOCKCHAIN": "blockchain",
+    "STACK_CACHE": "redis",
+}
+COMPOSE = """\
+services:
+  backend:
+    ports:
+      - "5007:5007"
+  frontend:
+    ports: ["${WEB_PORT:-80}:80"]
+"""
+
+
+@pytest.fixture
+def shell(tmp_path):
+    """Run shell words in dash, with programs of the test's own before those of the host."""
+    (tmp_path / "docker-compose.yml").write_text(COMPOSE)
+    programs = tmp_path / "bin"
+    programs.mkdir()
+
+    def run(commands, *libraries, programs_said=(), **environment):
+        for name, script in dict(programs_said).items():
+            (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+            (programs / name).chmod(0o755)
+        words = "".join(f". {library}\n" for library in (STACK, *libraries))
+        return subprocess.run(
+            ["dash", "-c", words + commands],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={
+                **os.environ,
+                **PARTS,
+                "PATH": f"{programs}:{os.environ['PATH']}",
+                "LC_ALL": "C",
+                "STACK_DIR": str(tmp_path),
+                "SERVICES_FRESH_SECONDS": "300",
+                **environment,
+            },
+        )
+
+    return run
+
+
+# --- why a request has no answer ----------------------------------------------------------------
+
+# Exit status and words of curl and wget, and what people are told.
+FAILURES = [
+    (
+        7,
+        "curl: (7) Failed to connect to localhost port 5007 after 0 ms: Could "
+        "not connect to server",
+        "connection to localhost:5007 refused",
+    ),
+    (
+        7,
+        "curl: (7) Failed to connect to 10.0.0.9 port 5007: No route to host",
+        "no route to localhost:5007",
+    ),
+    (6, "curl: (6) Could not resolve host: localhost", "could not resolve localhost"),
+    (
+        28,
+        "  % Total    % Received % Xferd\n  0     0    0     0\n"
+        "curl: (28) Operation timed out after 3001 milliseconds with 0 bytes received",
+        "localhost:5007: timed out after 3 s",
+    ),
+    (
+        52,
+        "curl: (52) Empty reply from server",
+        "localhost:5007 closed the connection without an answer",
+    ),
+    (
+        56,
+        "curl: (56) Recv failure: Connection reset by peer",
+        "the connection to localhost:5007 broke off",
+    ),
+    (
+        35,
+        "curl: (35) OpenSSL/3.0.15: error:0A00010B:SSL routines::wrong version number",
+        "no TLS connection with localhost:5007: OpenSSL/3.0.15: "
+        "error:0A00010B:SSL routines::wrong version number",
+    ),
+    (
+        60,
+        "curl: (60) SSL certificate problem: certificate has expired\n"
+        "More details here: https://curl.se/docs/sslcerts.html\n\nTo learn "
+        "more about this situation and\n"
+        "how to fix it, please visit the webpage mentioned above.",
+        "the certificate of localhost has expired",
+    ),
+    (
+        60,
+        "curl: (60) SSL certificate problem: certificate is not yet valid",
+        "the certificate of localhost is not yet valid",
+    ),
+    (
+        60,
+        "curl: (60) SSL certificate problem: self-signed certificate",
+        "the certificate of localhost is self-signed: no issuer that this host knows",
+    ),
+    (
+        60,
+        "curl: (60) SSL certificate problem: unable to get local issuer certificate",
+        "the certificate of localhost is of an issuer that this host does not know",
+    ),
+    (
+        60,
+        "curl: (60) SSL: no alternative certificate subject name matches "
+        "target host name 'localhost'",
+        "the certificate is not for the name localhost",
+    ),
+    (
+        4,
+        "Connecting to localhost (localhost)|127.0.0.1|:5007... failed: Connection refused.",
+        "connection to localhost:5007 refused",
+    ),
+    (4, "wget: unable to resolve host address 'localhost'", "could not resolve localhost"),
+    (1, "wget: bad address 'localhost:5007'", "could not resolve localhost"),
+    (
+        1,
+        "wget: can't connect to remote host (127.0.0.1): Connection refused",
+        "connection to localhost:5007 refused",
+    ),
+    (124, "", "localhost:5007: timed out after 3 s"),
+    (
+        5,
+        "ERROR: cannot verify localhost's certificate, issued by 'CN=x':\n  "
+        "Issued certificate has expired.",
+        "the certificate of localhost has expired",
+    ),
+]
+
+
+@pytest.mark.parametrize(("status", "said", "told"), FAILURES)
+def test_a_failed_request_says_why_in_plain_words(shell, status, said, told):
+    done = shell(
+        'no_answer "$STATUS" "$SAID" 3 http://user:x@localhost:5007/health?a=b',
+        STATUS=str(status),
+        SAID=said,
+    )
+    assert (done.stdout, done.stderr) == (told + "\n", "")
+
+
+@pytest.mark.parametrize(
+    ("curl", "code", "told"),
+    [
+        ("printf 'fine\\n<code>200</code>'", "200", ""),
+        (
+            "echo 'curl: (7) Could not connect' >&2; printf '\\n<code>000</code>'; exit 7",
+            "000",
+            "connection to localhost:5007 refused\n",
+        ),
+        (
+            "printf '<html><head><title>502 Bad Gateway</title></head></html>\\n<code>502</code>'",
+            "502",
+            "502 Bad Gateway\n",
+        ),
+        (
+            'printf \'{"error":"INTERNAL_ERROR"}\\n<code>500</code>\'',
+            "500",
+            '{"error":"INTERNAL_ERROR"}\n',
+        ),
+        ("printf '\\n<code>503</code>'", "503", "answered 503\n"),
+    ],
+)
+def test_a_request_prints_its_status_and_only_on_the_other_stream_why(shell, curl, code, told):
+    done = shell("http 3 http://localhost:5007/health", programs_said={"curl": curl})
+    assert (done.stdout, done.stderr) == (code + "\n", told)
+
+
+# --- whose port it is ---------------------------------------------------------------------------
+
+PS = """\
+False	{dir}	aaa backend school_mgmt	Up 5 m	/app/x	0.0.0.0:5007->5007/tcp, :::5007->5007/tcp	a
+False	{dir}	bbb cluster school_mgmt	Up 5 m		0.0.0.0:7000-7002->7000-7002/tcp, :53->53/udp	c
+True	{dir}	ccc backend school_mgmt	Up 5 m			run
+False	/srv/other	ddd web other	Up 2 hours		127.0.0.1:80->80/tcp	other_web_1
+		eee  	Up 3 days		8080/tcp	bare
+"""
+
+
+def test_containers_are_listed_once_with_their_ports_and_those_of_others_apart(shell, tmp_path):
+    (tmp_path / "ps").write_text(PS.format(dir=tmp_path))
+    done = shell("all_containers; echo; containers", programs_said={"docker": f"cat {tmp_path}/ps"})
+    ours = (
+        "aaa backend school_mgmt Up 5 m\t/app/x\t,5007,\n"
+        "bbb cluster school_mgmt Up 5 m\t\t,7000,7001,7002,\n"
+    )
+    others = "-- others\nother_web_1\tother\t/srv/other\tUp 2 hours\t,80,\n"
+    assert done.stdout == f"{ours}{others}\n{ours}"
+
+
+ASKED = [
+    # containers, url, whether it is asked, what is said of who holds the port
+    ("a backend p Up 1 minute\t\t,5007,\n-- others\n", "http://localhost:5007/health", True, ""),
+    (
+        "a backend p Exited (0)\t\t\n-- others\nold_1\told\t/srv/old\tUp 1 hour\t,5007,\n",
+        "http://localhost:5007/health",
+        False,
+        "port 5007 is already in use by container old_1 of another project, old in /srv/old, "
+        "Up 1 hour",
+    ),
+    (
+        "a backend p Exited (0)\t\t\n-- others\nbare\t\t\tUp 1 hour\t,80,\n",
+        "http://localhost",
+        False,
+        "port 80 is already in use by container bare of no project",
+    ),
+    # Nothing of the stack wants this port: a proxy before it may hold it.
+    (
+        "a backend p Up 1 minute\t\t,8081,\n-- "
+        "others\nproxy\tproxy\t/srv/proxy\tUp 1 hour\t,443,\n",
+        "https://localhost",
+        True,
+        "",
+    ),
+    (
+        "a backend p Exited (0)\t\t\n-- others\nold_1\told\t/srv/old\tUp 1 hour\t,5007,\n",
+        "http://api.school.example:5007",
+        True,
+        "",
+    ),
+]
+
+
+@pytest.mark.parametrize(("containers", "url", "asked", "said"), ASKED)
+def test_a_port_that_somebody_else_holds_is_not_asked(shell, containers, url, asked, said):
+    done = shell(
+        'http 3 "$URL"',
+        programs_said={"curl": "printf '\\n<code>200</code>'"},
+        STACK_CONTAINERS=containers,
+        STACK_CONTAINERS_STATUS="0",
+        URL=url,
+    )
+    assert (done.returncode, done.stdout) == ((0, "200\n") if asked else (69, ""))
+    assert said in done.stderr
+
+
+def facts(*lines):
+    """What is wrong, from facts of published_ports."""
+    done = subprocess.run(
+        ["awk", "-F", "\t", PORTS.read_text()],
+        input="".join(f"{line}\n" for line in lines),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    return json.loads(done.stdout)
+
+
+def container(service, state="running", port=5007, names=None, mounted="", error='""', networks=1):
+    bound = f",0.0.0.0={port}={port}/tcp," if state == "running" else ""
+    names = f",{service}," if names is None else names
+    fields = [service, state, f",{port},", bound, names, networks, "stack_net", mounted, error]
+    return "\t".join(["S", *map(str, fields)])
+
+
+WELL = ["forward\t1", "listening\t5007,80,22"]
+TROUBLES = {
+    "all well": ([*WELL, container("backend"), container("frontend", port=80)], []),
+    "its proxy is gone": (
+        ["forward\t1", "listening\t80,22", container("backend"), container("frontend", port=80)],
+        ["backend:no_proxy"],
+    ),
+    "Docker without proxies": (
+        ["forward\t1", "listening\t22", container("backend"), container("frontend", port=80)],
+        [],
+    ),
+    "taken": (
+        [*WELL, "holder\t5007\tcontainer old_1", container("backend", "exited")],
+        ["backend:taken"],
+    ),
+    "nothing is forwarded": (["forward\t0", WELL[1], container("backend")], ["host:forwarding"]),
+    "nothing is forwarded, nor published": (
+        ["forward\t0", WELL[1], container("backend").replace("0.0.0.0=", "127.0.0.1=")],
+        [],
+    ),
+    "firewall": (
+        [*WELL, "blocked\t5007\tfirewall rule -A X", container("backend")],
+        ["backend:firewall"],
+    ),
+    "resolver": (
+        [*WELL, "resolver\tbackend\t/srv/resolv.conf", container("backend")],
+        ["backend:resolver"],
+    ),
+    "no name": ([*WELL, container("backend", names=",api,")], ["backend:no_name"]),
+    "no network": ([*WELL, container("backend", names="", networks=0)], []),
+    "not started": (
+        [
+            *WELL,
+            container("backend", "created", error='"driver failed: port is already allocated"'),
+        ],
+        ["backend:start_error"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TROUBLES)
+def test_what_is_wrong_with_ports_and_names_is_found_and_said(case):
+    lines, found = TROUBLES[case]
+    answer = facts(*lines)
+    assert answer["found"] == found
+    assert set(answer["why"]) == set(found)
+
+
+def test_a_proxy_on_the_host_is_another_way_in():
+    assert facts("listening\t5007,443", container("backend"))["gate"]
+    assert not facts("listening\t80", container("frontend", port=80))["gate"]
+
+
+# --- the firewall -------------------------------------------------------------------------------
+
+DOCKER_RULES = """\
+*filter
+:INPUT ACCEPT [0:0]
+:FORWARD DROP [0:0]
+:DOCKER - [0:0]
+:DOCKER-USER - [0:0]
+-A FORWARD -j DOCKER-USER
+-A FORWARD -o br-1 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A FORWARD -o br-1 -j DOCKER
+-A DOCKER -d 10.202.0.5/32 ! -i br-1 -o br-1 -p tcp -m tcp --dport 5007 -j ACCEPT
+USER
+-A DOCKER-USER -j RETURN
+COMMIT
+*nat
+:PREROUTING ACCEPT [4:240]
+:DOCKER - [0:0]
+-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+-A DOCKER ! -i br-1 -p tcp -m tcp --dport 8007 -j DNAT --to-destination 10.202.0.5:5007
+COMMIT
+"""
+FLUSHED = DOCKER_RULES.replace("-A FORWARD -j DOCKER-USER\n", "").replace(
+    "-A FORWARD -o br-1 -j DOCKER\n", ""
+)
+RULES = {
+    "none of the site": (
+        DOCKER_RULES.replace("USER\n-A DOCKER-USER -j", "-A DOCKER-USER -j"),
+        False,
+    ),
+    "the container's port": ("-A DOCKER-USER -p tcp -m tcp --dport 5007 -j DROP", True),
+    "several ports": (
+        "-A DOCKER-USER -p tcp -m multiport --dports 22,5007 -j REJECT --reject-with x",
+        True,
+    ),
+    "everything": ("-A DOCKER-USER -i eth0 -j DROP", True),
+    "another port": ("-A DOCKER-USER -p tcp -m tcp --dport 50070 -j DROP", False),
+    "another protocol": ("-A DOCKER-USER -p udp -m udp --dport 5007 -j DROP", False),
+    "all but some": ("-A DOCKER-USER ! -s 10.0.0.0/8 -i eth0 -j DROP", False),
+    "some are let in": (
+        "-A DOCKER-USER -s 10.0.0.0/8 -j RETURN\n-A DOCKER-USER -i eth0 -j DROP",
+        False,
+    ),
+    "one who attacks": ("-A DOCKER-USER -s 203.0.113.9/32 -j DROP", False),
+    "what is open stays": ("-A DOCKER-USER -m conntrack --ctstate INVALID -j DROP", False),
+    "Docker's rules were flushed": (FLUSHED, True),
+}
+
+
+@pytest.mark.parametrize("case", RULES)
+def test_a_rule_that_drops_everybody_is_found_and_no_other(case):
+    rules, dropped = RULES[case]
+    text = (
+        rules
+        if "*nat" in rules
+        else DOCKER_RULES.replace("USER\n-A DOCKER-USER -j", f"{rules}\n-A DOCKER-USER -j")
+    )
+    done = subprocess.run(
+        ["awk", "-v", "pairs=8007=5007", FIREWALL.read_text()],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("blocked\t8007\t") == dropped
+    assert bool(done.stdout) == dropped
+
+
+# --- the state of a process ---------------------------------------------------------------------
+
+
+def stat(pid, name, state="S", ticks=100):
+    return f"{pid} ({name}) {state} 0 1 1 0 -1 4194560 1 0 0 0 {ticks} 0 0 0 20 0 11 0"
+
+
+QUIET = [
+    f"state {stat(1, 'node')}",
+    f"first 1 {stat(1, 'node')}",
+    f"second 1 {stat(1, 'node', ticks=102)}",
+    "files 1 24 1048576",
+    "heap 1 90000 ",
+]
+PROCESSES = {
+    "": QUIET,
+    "open_files": [*QUIET, "files 1 119 120"],
+    "busy": [*QUIET[:2], f"second 1 {stat(1, 'node', 'R', ticks=149)}"],
+    "stopped": [f"state {stat(1, 'node', 'T')}"],
+    "waiting": [f"state {stat(1, 'my (odd) name', 'D')}"],
+    "heap": [*QUIET, "heap 1 261000 256"],
+    "processes": [QUIET[0], "sh: 1: Cannot fork"],
+}
+
+
+@pytest.mark.parametrize("kind", PROCESSES)
+def test_the_state_of_a_process_is_named(shell, kind):
+    done = shell(
+        'printf "%s" "$SEEN" | judge_processes', PATH, SEEN="\n".join(PROCESSES[kind]) + "\n"
+    )
+    assert done.stdout.split(" ")[0].strip() == kind, done
+    assert done.stderr == ""
+
+
+# --- other services -----------------------------------------------------------------------------
+
+NOW_AGO = {"long": "2026-01-19T15:05:42.5Z", "now": "$(date -u +%Y-%m-%dT%H:%M:%S).5Z"}
+SERVICE = {
+    # state, exit code, out of memory, policy, restarts, started, health, its exit code, its output
+    "stopped": (("exited", 0, "false", "always", 0, "long", "-", 0, ""), "down", "startable"),
+    "killed by a person": (
+        ("exited", 137, "false", "always", 0, "long", "-", 0, ""),
+        "down",
+        "startable",
+    ),
+    "ended": (("exited", 1, "false", "no", 0, "long", "-", 0, ""), "down", "startable"),
+    "ended at once": (("exited", 1, "false", "no", 0, "now", "-", 0, ""), "down", ""),
+    "a job that is done": (("exited", 0, "false", "no", 0, "long", "-", 0, ""), None, None),
+    "crash loop": (("restarting", 1, "false", "always", 7, "now", "-", 0, ""), "down", ""),
+    "just restarted by its policy": (
+        ("running", 1, "false", "always", 7, "now", "-", 0, ""),
+        "down",
+        "",
+    ),
+    "just started": (("running", 0, "false", "always", 0, "now", "-", 0, ""), None, None),
+    "unhealthy": (
+        ("running", 0, "false", "always", 0, "long", "unhealthy", 1, "503"),
+        "unhealthy",
+        "restartable",
+    ),
+    "unhealthy since its start": (
+        ("running", 0, "false", "always", 0, "now", "unhealthy", 1, "503"),
+        "unhealthy",
+        "",
+    ),
+    "check that cannot run": (
+        (
+            "running",
+            0,
+            "false",
+            "always",
+            0,
+            "long",
+            "unhealthy",
+            -1,
+            "exec: curl: executable file not found in $PATH",
+        ),
+        "broken_check",
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SERVICE)
+def test_a_service_in_trouble_is_named_with_what_may_help(shell, case):
+    (state, code, oom, policy, restarts, begun, health, check, output), kind, step = SERVICE[case]
+    fields = [
+        "id1",
+        "pdf",
+        state,
+        code,
+        oom,
+        policy,
+        restarts,
+        "BEGUN",
+        health,
+        check,
+        "-",
+        json.dumps(output),
+        '""',
+    ]
+    line = "\t".join(map(str, fields))
+    done = shell(
+        f'printf "%s\\n" "$LINE" | sed "s/BEGUN/{NOW_AGO[begun]}/" | name_troubles',
+        SERVICES,
+        programs_said={"docker": "echo 'Error: no fonts'"},
+        LINE=line,
+    )
+    assert done.stderr == ""
+    if kind is None:
+        assert done.stdout == ""
+    else:
+        assert done.stdout.split("\t")[:3] == ["pdf", kind, step]
+
+
+# --- a start that takes its time ----------------------------------------------------------------
+
+AT = "2026-01-19T15:{}"
+EARLIER = [f"start {AT.format('01:00')}", f"ready {AT.format('01:06')}"]
+STARTS = {
+    "it has listened": (["begun", "05:00", "05:10", f"ready {AT.format('05:03')}"], ""),
+    "as long as ever": (["begun", "05:00", "05:16", *EARLIER], "starting"),
+    "longer than ever": (["begun", "05:00", "05:18", *EARLIER], "waiting"),
+    "for the first time": (["begun", "05:00", "05:20"], "starting"),
+    "for the first time, and too long": (["begun", "05:00", "05:21"], "waiting"),
+}
+
+
+@pytest.mark.parametrize("case", STARTS)
+def test_a_start_gets_the_time_that_its_last_ones_took(case):
+    (_, begun, now, *more), stage = STARTS[case]
+    lines = [*more, f"begun {AT.format(begun)}", f"now {AT.format(now)}"]
+    done = subprocess.run(
+        ["awk", START.read_text()],
+        input="\n".join(lines) + "\n",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split(" ")[0].strip() == stage
