@@ -192,8 +192,8 @@ def test_a_request_prints_its_status_and_only_on_the_other_stream_why(shell, cur
 # --- whose port it is ---------------------------------------------------------------------------
 
 PS = """\
-False	{dir}	aaa backend school_mgmt	Up 5 m	/app/x	0.0.0.0:5007->5007/tcp, :::5007->5007/tcp	a
-False	{dir}	bbb cluster school_mgmt	Up 5 m		0.0.0.0:7000-7002->7000-7002/tcp, :53->53/udp	c
+False	{dir}	aaa backend school_mgmt	Up 5 m	/app/x	0.0.0.0:5007->5007/tcp, :5007->5007/tcp	a
+False	{dir}	bbb cluster school_mgmt	Up 5 m		0.0.0.0:7000-7002->7000-7002/tcp, :5->5/udp	c
 True	{dir}	ccc backend school_mgmt	Up 5 m			run
 False	/srv/other	ddd web other	Up 2 hours		127.0.0.1:80->80/tcp	other_web_1
 		eee  	Up 3 days		8080/tcp	bare
