@@ -34,12 +34,40 @@ limit_backend() {
     docker update --memory "$1" --memory-swap "$1" school_mgmt_backend
 }
 
-# Asks for an address five times a second, or every so many seconds, as somebody who has signed in.
-# Usage: keep_asking URL [SECONDS]
+# Waits until the API answers, two and a half minutes at most.
+api_answers() {
+    timeout 150 sh -c 'until curl -sf -m 5 -o /dev/null http://localhost:5007/health; do sleep 0.5; done'
+}
+
+# Runs statements in the application's database as its superuser. Usage: sql PSQL-OPTION…
+sql() {
+    docker exec -i school_mgmt_db psql -XAtq -U postgres -d school_mgmt "$@"
+}
+
+# Asks the node, and prints its answer. Usage: rpc METHOD [PARAMETERS]
+rpc() {
+    curl -s -m 10 http://localhost:8545 -H 'Content-Type: application/json' -d "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"$1\",\"params\":[$2]}"
+}
+
+# Lets the web server pass what is below /api on to the API, by its name, as it resolves at its start.
+pass_api_on() {
+    cat <<'IN' >/srv/school_mgmt/frontend/nginx.conf
+server {
+    listen 80;
+    root /usr/share/nginx/html;
+    location / { try_files $uri /index.html; }
+    location /api { proxy_pass http://backend:5007; }
+}
+IN
+    docker restart -t 1 school_mgmt_frontend
+}
+
+# Asks for an address five times a second, or every so many seconds, as somebody who has signed in;
+# further options of curl may use $n, another number each time. Usage: keep_asking URL [SECONDS [OPTIONS]]
 keep_asking() {
     token=$(docker exec school_mgmt_backend node -e '
         console.log(require("jsonwebtoken").sign({ id: 1, role: 1 }, process.env.JWT_SECRET, { expiresIn: "1h" }))')
-    setsid sh -c "while :; do curl -s -m 5 -H 'Authorization: Bearer $token' $1; sleep ${2:-0.2}; done" </dev/null >/dev/null 2>&1 &
+    setsid sh -c "n=0; while :; do n=\$((n + 1)); curl -s -m 5 -H 'Authorization: Bearer $token' $3 $1; sleep ${2:-0.2}; done" </dev/null >/dev/null 2>&1 &
 }
 
 # Deploys an API whose code throws on every list; the image before it stays, without its name.
