@@ -108,7 +108,7 @@ def below(shipped, *parts):
 def collection(shipped):
     """The files that the collection works with, by their names in the checkout."""
     code = below(shipped, "meta", "playbooks", "plugins", "roles")
-    assert {Path(name).suffix for name in code} == {".yml", ".py", ".sh"}
+    assert {Path(name).suffix for name in code} == {".yml", ".py", ".sh", ".js", ".awk"}
     examples = {n for n in below(shipped, "inventory") if n.startswith("inventory/example/")}
     return {*code, *examples, "inventory/local.yml"}
 
