@@ -301,8 +301,8 @@ def test_names_stay_readable_and_numbers_go():
 
 def test_no_answer_to_a_wrong_request_is_shown_as_a_reason(tmp_path):
     """The lines that a failed probe shows as its reason pass the same sieve."""
-    log = "".join(f"{STAMP} error: {answer}\n" for answer in ANSWERS) + f"error: {COLUMN}\n"
-    (tmp_path / "log").write_text(log)
+    lines = [*(f"{STAMP} error: {answer}" for answer in ANSWERS), f"error: {COLUMN}"]
+    (tmp_path / "log").write_text("".join(f"{TIME}{line}\n" for line in lines))
     engine = f"""
 container() {{ echo id; }}
 without_secrets() {{ cat; }}
