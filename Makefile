@@ -16,7 +16,7 @@ LAB := tests/lab/lab
 WORKERS ?= 3
 EARLY := tests/unit tests/pages
 ON_HOSTS := $(addprefix tests/,operations incidents lab record)
-DRILL := pytest -n $(WORKERS) --dist loadgroup
+DRILL := pytest -n $(WORKERS) --dist worksteal
 READY := $(VENV)/.ready
 
 # $(call part,NAME,COMMAND): run it, and say how long that took.

@@ -1,24 +1,18 @@
 """Fixtures for everything that looks at practice hosts (`make lab-up HOSTS=2`)."""
 
+import contextlib
+import fcntl
 import os
 import subprocess
 import sys
 
 import pytest
-from practice import FIRST, HOST, INVENTORY, ROOT, SECOND, Practice, Ran
+from practice import FIRST, HOST, INVENTORY, KEYS, ROOT, SECOND, Practice, Ran
 from servers import Mailbox, Receiver
 
 
 def pytest_addoption(parser):
     parser.addoption("--matrix", metavar="FILE", help="write what the drills showed to FILE")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Of the workers of pytest-xdist, let only one use the second host (--dist loadgroup)."""
-    for item in items:
-        if "practice_hosts" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group("second host"))
 
 
 def host(number):
@@ -38,12 +32,28 @@ def first_host():
     found.reset()
 
 
+@contextlib.contextmanager
+def alone_with_second_host():
+    """Keep the second host for one worker of pytest-xdist at a time; the others wait."""
+    with (KEYS / "second-host.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="session")
-def practice_hosts(first_host):
-    """Two practice hosts, the second of them shared by all workers."""
-    second = host(SECOND)
-    yield [first_host, second]
-    second.reset()
+def second_host():
+    """The host beside those of the workers, which they share; in good order at the end."""
+    found = host(SECOND)
+    yield found
+    with alone_with_second_host():
+        found.reset()
+
+
+@pytest.fixture
+def practice_hosts(first_host, second_host):
+    """Two practice hosts."""
+    with alone_with_second_host():
+        yield [first_host, second_host]
 
 
 @pytest.fixture

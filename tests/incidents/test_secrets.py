@@ -11,9 +11,6 @@ from pathlib import Path
 import pytest
 from practice import HOST
 
-# All on one host, whose API is started with the canaries once.
-pytestmark = pytest.mark.xdist_group("canaries")
-
 COMPOSE = "/srv/school_mgmt/docker-compose.yml"
 MASK = "********"
 OUTPUTS = ("stdout", "stderr")
