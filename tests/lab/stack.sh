@@ -176,7 +176,10 @@ restore_images() {
 # Containers, volumes, networks and images that are not the stack's.
 remove_strangers() {
     while read -r name _ owner; do
-        [ "$owner" = "$project" ] || { did "removed container $name"; docker rm -fv "$name" > /dev/null; }
+        case "$owner: $containers " in
+            "$project:"*" $name "*) ;;
+            *) did "removed container $name"; docker rm -fv "$name" > /dev/null ;;
+        esac
     done < "$now/containers"
     [ ! -s "$now/volumes" ] || xargs -r docker volume rm < "$now/volumes" > /dev/null
     [ ! -s "$now/networks" ] || xargs -r docker network rm < "$now/networks" > /dev/null || true
