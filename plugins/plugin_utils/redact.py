@@ -30,9 +30,20 @@ _PHRASE = (
     r"|violates |BIO_new_file\(\)|[\d.]+ ?(?:%|percent|rows|[kMGT]?i?B|bytes|seconds|m?s)(?![\w-]))"
 )
 _IS_PHRASE = re.compile(_PHRASE, re.I)
-# Where a secret stands in text; the group `secret` is what must not be seen.
-_PLACES = [
-    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?P<secret>.+?)(?:-----END|\Z)", re.S),
+# Without one of these a line has no name of a secret: most lines need no closer look.
+_STEMS = (
+    "pass",
+    "pwd",
+    "secret",
+    "token",
+    "credential",
+    "mnemonic",
+    "webhook",
+    "masterauth",
+    "key",
+)
+# Where a secret stands in a line, by the name before it; the group `secret` must not be seen.
+_IN_LINES = [
     # A string of JSON, as docker prints an environment: "NAME=…"
     re.compile(rf"\"{_NAME}=(?P<secret>(?:\\.|[^\"\\\n])+)", re.I),
     re.compile(
@@ -44,27 +55,43 @@ _PLACES = [
     re.compile(
         rf"^[ \t]*(?:-[ \t]+)?{_NAME}(?::[ \t]+(?!{_PHRASE})|=)"
         r"(?P<secret>[^\s\"'|>]\S*+(?:[ \t]++(?!\#)\S++)*+)",
-        re.I | re.M,
+        re.I,
     ),
     re.compile(
         rf"{_NAME}(?:\\*[\"'])?[ \t]*(?:=|:(?![ \t]+{_PHRASE}))[ \t]*"
         r"(?P<secret>[^\s\"',;&}\]\\]+)",
         re.I,
     ),
-    # An argument of its own: --requirepass SECRET, "--requirepass", "SECRET"
-    re.compile(
-        rf"(?<![\w.-])(?:--(?!no-)|(?=requirepass|masterauth))(?=[\w-]*?(?:{_WORDS}))[\w-]++"
-        r"(?:[ \t]+|[\"']\s*,\s*[\"'])(?P<secret>[^\s\"'-][^\s\"']*)",
-        re.I,
+]
+# The same anywhere in a text, over its lines, each with words of which one must be in it.
+_ANYWHERE = [
+    (
+        ("private key",),
+        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?P<secret>.+?)(?:-----END|\Z)", re.S),
     ),
-    # SQL: ALTER ROLE app PASSWORD 'SECRET'
-    re.compile(r"\b(?:password|identified by)\s+'(?P<secret>(?:''|[^'\n])+)'", re.I),
-    re.compile(r"(?<=://)[^\s/:@\"']*+:(?P<secret>[^\s/\"']+)@"),
-    re.compile(r"(?<=://)(?P<secret>[^\s/:@\"'*]{20,}+)@"),
-    re.compile(r"\b(?:bearer|basic)\s+(?P<secret>[\w.~+/=-]{8,})", re.I),
-    re.compile(r"\b(?:set-)?cookie:[ \t]*(?P<secret>[^\r\n\"]+)", re.I),
-    re.compile(r"(?<![\w-])(?P<secret>eyJ[\w-]++\.[\w-]++\.[\w-]*+)"),
-    re.compile(r"\b(?P<secret>0x[0-9a-f]{64})\b", re.I),
+    # An argument of its own: --requirepass SECRET, "--requirepass", "SECRET"
+    (
+        ("--", "requirepass", "masterauth"),
+        re.compile(
+            rf"(?<![\w.-])(?:--(?!no-)|(?=requirepass|masterauth))(?=[\w-]*?(?:{_WORDS}))[\w-]++"
+            r"(?:[ \t]+|[\"']\s*,\s*[\"'])(?P<secret>[^\s\"'-][^\s\"']*)",
+            re.I,
+        ),
+    ),
+    (("://",), re.compile(r"(?<=://)[^\s/:@\"']*+:(?P<secret>[^\s/\"']+)@")),
+    (("://",), re.compile(r"(?<=://)(?P<secret>[^\s/:@\"'*]{20,}+)@")),
+    (
+        ("bearer", "basic"),
+        re.compile(r"\b(?:bearer|basic)\s+(?P<secret>[\w.~+/=-]{8,})", re.I),
+    ),
+    (("cookie:",), re.compile(r"\b(?:set-)?cookie:[ \t]*(?P<secret>[^\r\n\"]+)", re.I)),
+    (("eyj",), re.compile(r"(?<![\w-])(?P<secret>eyJ[\w-]++\.[\w-]++\.[\w-]*+)")),
+    (("0x",), re.compile(r"\b(?P<secret>0x[0-9a-f]{64})\b", re.I)),
+    # SQL, of which a line may end between the words: ALTER ROLE app PASSWORD 'SECRET'
+    (
+        ("password", "identified by"),
+        re.compile(r"\b(?:password|identified by)\s+'(?P<secret>(?:''|[^'\n])+)'", re.I),
+    ),
 ]
 _SECRET_NAME = re.compile(_WORDS, re.I)
 # Shorter values are words ("true", "none") that would blank out half a log.
@@ -76,11 +103,31 @@ def secrets_in(texts: Iterable[str]) -> set[str]:
     return {
         spelled
         for text in texts
-        for place in _PLACES
-        for match in place.finditer(text)
+        for match in _matches(text)
         if MASK not in match["secret"]
         for spelled in _spellings(match["secret"])
     }
+
+
+def _matches(text: str) -> Iterator[re.Match[str]]:
+    """Yield every place of ``text`` where a secret stands."""
+    lowered = text.lower()
+    for line in _named_lines(text, lowered):
+        for place in _IN_LINES:
+            yield from place.finditer(line)
+    for words, place in _ANYWHERE:
+        if any(word in lowered for word in words):
+            yield from place.finditer(text)
+
+
+def _named_lines(text: str, lowered: str) -> Iterator[str]:
+    if any(stem in lowered for stem in _STEMS):
+        yield from (line for line in text.split("\n") if _has_stem(line))
+
+
+def _has_stem(line: str) -> bool:
+    lowered = line.lower()
+    return any(stem in lowered for stem in _STEMS)
 
 
 def _spellings(secret: str) -> Iterator[str]:
@@ -100,9 +147,21 @@ def redact(text: str, known: Iterable[str] = ()) -> str:
     for secret in sorted(known, key=len, reverse=True):
         if len(secret) >= _SHORTEST:
             text = text.replace(secret, MASK)
-    for place in _PLACES:
-        text = place.sub(_mask, text)
+    lowered = text.lower()
+    if any(stem in lowered for stem in _STEMS):
+        text = "\n".join(
+            _masked_line(line) if _has_stem(line) else line for line in text.split("\n")
+        )
+    for words, place in _ANYWHERE:
+        if any(word in lowered for word in words):
+            text = place.sub(_mask, text)
     return text
+
+
+def _masked_line(line: str) -> str:
+    for place in _IN_LINES:
+        line = place.sub(_mask, line)
+    return line
 
 
 def _mask(match: re.Match[str]) -> str:
