@@ -91,6 +91,8 @@ class ActionModule(HostAction):
             "command": arguments["run"],
             "changed": changed,
         }
+        if arguments["rung"]:  # what has failed needs no time to settle
+            told["ansible_facts"] = {"incident_step_failed": failed}
         if answer.timed_out:
             told["reason"] = f"ended at its deadline of {arguments['timeout']:g} s"
         elif failed:

@@ -151,12 +151,10 @@ def shown_and_kept(done, tmp_path):
 
 
 def test_a_secret_in_a_complaint_is_masked_in_a_diagnosis(practice, runbook, canaries, tmp_path):
-    practice.run("docker stop school_mgmt_db")
-    try:
+    for _ in range(8):
         log(practice, f"error: Error: mail server refused {canaries['mail']}")
-        done = runbook("triage", "-l", HOST, "--format", "json")
-    finally:
-        practice.run("docker start school_mgmt_db")
+        practice.run("sleep 1")
+    done = runbook("triage", "-l", HOST, "--format", "json")
     assert "mail server refused" in done.stdout, "the complaint was not shown"
     no_leaks(canaries, shown_and_kept(done, tmp_path))
 

@@ -129,7 +129,7 @@ container() {
 # that are not well are named on standard error. stopped_on_purpose: a command stopped it (asked to
 # end, or ended, a process exits with 143 or 137), paused it, or took it off its network. steady: up,
 # and not just restarted by its policy once more; Docker itself takes for stable what ran ten seconds.
-# Of one that ended by itself, ended says why, and retried whether a run of ours has started it lately:
+# Of one that ended by itself, ended says why, and start_may_help whether one more start could end otherwise:
 # one more start would end the same way.
 container_states() {
     found=$(containers) || exit
@@ -152,7 +152,7 @@ $service {\"state\":\"absent\",\"networks\":0,\"stopped_on_purpose\":true}" ;;
         BEGIN {
             lines = split(ENVIRON["ENDINGS"], line, "\n")
             for (l = 1; l <= lines; l++)
-                if (split(line[l], field, "\t") == 3) { retried[field[1]] = field[2]; why[field[1]] = field[3] }
+                if (split(line[l], field, "\t") == 3) { in_vain[field[1]] = field[2]; why[field[1]] = field[3] }
             part[ENVIRON["STACK_BACKEND"]] = "backend"; part[ENVIRON["STACK_FRONTEND"]] = "frontend"
             part[ENVIRON["STACK_DATABASE"]] = "database"; part[ENVIRON["STACK_CACHE"]] = "cache"
             part[ENVIRON["STACK_BLOCKCHAIN"]] = "blockchain"
@@ -172,8 +172,8 @@ $service {\"state\":\"absent\",\"networks\":0,\"stopped_on_purpose\":true}" ;;
                     trouble = trouble ", restarts: " substr($0, RSTART + 11, RLENGTH - 11)
                 if (id in why) trouble = trouble ": " why[id]
             }
-            printf "%s\"%s\":{\"steady\":%s,\"ended\":\"%s\",\"retried\":%s,%s", separator, name, steady ? "true" : "false",
-                why[id], (id in why && retried[id]) ? "true" : "false", substr($0, length($1) + 3)
+            printf "%s\"%s\":{\"steady\":%s,\"ended\":\"%s\",\"start_may_help\":%s,%s", separator, name, steady ? "true" : "false",
+                why[id], (id in why && in_vain[id]) ? "false" : "true", substr($0, length($1) + 3)
             separator = ","
         }
         END { print "}"; if (trouble != "") print trouble >"/dev/stderr" }'
@@ -190,8 +190,9 @@ control_group() {
     done
 }
 
-# Reads what container_states inspects and prints of what ended by itself: ID <tab> 1 if a run of ours
-# started it within the last ten minutes, else 0 <tab> why.
+# Reads what container_states inspects and prints of what ended by itself: ID <tab> 1 if a start would be
+# in vain, else 0 <tab> why. In vain: a run of ours started it within the last ten minutes, or its data,
+# settings or program do not fit, which no start changes.
 endings() {
     change=
     while IFS= read -r line; do
@@ -209,7 +210,9 @@ endings() {
         if [ "$change" -gt "$(($(date +%s) - 600))" ]; then
             again=$(date -u -d "@$change" +%Y-%m-%dT%H:%M:%S | awk -v started="$started" '{ print ($0 <= started) }')
         fi
-        printf '%s\t%s\t%s\n' "${id%%\"*}" "$again" "$(json_text "$(why_ended "${id%%\"*}")")"
+        why=$(why_ended "${id%%\"*}")
+        case $why in *"not compatible"* | *ncompatible* | *"nitialized by"* | *"onfiguration file"* | *"nvalid value for"* | *"nrecognized configuration"* | *"xec format error"* | *"executable file not found"*) again=1 ;; esac
+        printf '%s\t%s\t%s\n' "${id%%\"*}" "$again" "$(json_text "$why")"
     done
 }
 
