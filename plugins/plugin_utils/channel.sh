@@ -52,12 +52,13 @@ send_errors() {
     { printf '%s\n' "$first"; cat; } | base64 -w 3000 | send err
 }
 
-# A session of its own lets the deadline end the command with all its children.
+# A session of its own lets the deadline end the command with all its children. The script comes by a
+# pipe: as an argument it would be for everybody to read, and Linux takes none over 128 KiB.
 run() {
     clock
     start=$now
-    RUNBOOK_CHANNEL=$token setsid timeout -s KILL "$limit" sh -c "$library
-$command" </dev/null 3>&- 4>&- &
+    printf '%s\n' "$library" "$command" 3>&- 4>&- |
+        RUNBOOK_CHANNEL=$token setsid timeout -s KILL "$limit" sh /proc/self/fd/5 5<&0 </dev/null 3>&- 4>&- &
     { wait "$!"; } 2>/dev/null
     status=$?
     kill -s KILL -- "-$!" 2>/dev/null
@@ -67,8 +68,10 @@ $command" </dev/null 3>&- 4>&- &
 
 # Asks once what every command may want to know: NAME holds it, NAME_STATUS the exit status.
 learn() {
-    answer=$(RUNBOOK_CHANNEL=$token setsid timeout -s KILL "$2" sh -c "$library
-$3" </dev/null 2>/dev/null 4>&-)
+    # In braces, as bash 5.2 crashes without.
+    answer=$(printf '%s\n' "$library" "$3" | {
+        RUNBOOK_CHANNEL=$token setsid timeout -s KILL "$2" sh /proc/self/fd/5 5<&0 </dev/null 2>/dev/null 4>&-
+    })
     export "$1_STATUS=$?" "$1=$answer"
 }
 

@@ -203,3 +203,18 @@ def test_what_all_want_to_know_has_a_deadline_too():
     found = ask_one('echo "$SEEN_STATUS"', learn=Question("SEEN", "sleep 61.6", 1))
     assert found.output == "137\n"
     assert not alive("sleep 61.6")
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_script_may_be_longer_than_an_argument(shell):
+    """Linux takes no argument over 128 KiB; a restore's words were more than that."""
+    words = "".join(f"word_{n}() {{ echo {n}; }}\n" for n in range(8000))
+    learn = Question("KNOWN", "word_4321")
+    question = Question("it", 'echo "$KNOWN"; word_7999; cat')
+    answer = ask(question, library=words, learn=learn, shell=shell)["it"]
+    assert (answer.rc, answer.output, answer.stderr) == (0, "4321\n7999\n", "")
+
+
+def test_a_script_is_nobodys_to_read_in_the_list_of_processes():
+    answer = ask_one(": canary-in-a-script; ps -eo args | grep -c canary-in-a-scrip[t]")
+    assert answer.output == "0\n"
