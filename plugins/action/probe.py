@@ -248,14 +248,15 @@ class ActionModule(HostAction):
     def _agreed(
         self, probes: Sequence[Mapping[str, Any]], shell: Mapping[str, Any]
     ) -> dict[str, Finding]:
-        """Ask ``probes``; those whose answers do not fit each other again, together.
+        """Ask ``probes``; those late, or whose answers do not fit each other, again, together.
 
         What still contradicts after that is how it is.
         """
         findings = self._ask_probes(probes, shell)
-        for _ in range(_ASKED_AGAIN):
-            pairs = cards.own()["stack_pairs"]
+        pairs = cards.own()["stack_pairs"]
+        for time_again in range(_ASKED_AGAIN):
             again = verdict.disagreeing(pairs, findings, self.variable)
+            again |= verdict.late(findings) if time_again == 0 else set()
             if not again:
                 break
             part = [probe for probe in probes if probe.get("of", probe["id"]) in again]

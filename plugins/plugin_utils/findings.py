@@ -74,6 +74,7 @@ def finding(probe: Mapping[str, Any], answer: Answer, evaluate: Evaluate) -> Fin
         "output": answer.output if probe.get("colours") else _ANSI.sub("", answer.output),
         "stderr": _ANSI.sub("", answer.stderr),
         "cut": answer.cut,
+        "late": answer.timed_out,
         "reason": "",
     }
     result |= _judge(probe, answer, result, evaluate)

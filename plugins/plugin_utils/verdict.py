@@ -18,6 +18,8 @@ Incident = dict[str, Any]
 RISKS = ("restart", "outage", "data")
 # Two answers of one pass that came this many milliseconds apart may be of different states.
 AGED_MS = 700
+# That many questions of a pass may be late by chance.
+LATE_AT_MOST = 2
 
 
 def allows(allowance: str, risk: str) -> bool:
@@ -55,6 +57,15 @@ def probes_of(cards: Iterable[Card], shared: Mapping[str, Mapping[str, Any]]) ->
         for probe in card["probes"]:
             add(probe, card)
     return list(asked.values())
+
+
+def late(findings: Mapping[str, Finding]) -> set[str]:
+    """Return the ids of one or two questions that were not answered in time, to be asked again.
+
+    More of them are no chance: then the host, or its Docker daemon, does not answer.
+    """
+    found = {id for id, finding in findings.items() if finding.get("late") and "of" not in finding}
+    return found if len(found) <= LATE_AT_MOST else set()
 
 
 def disagreeing(
@@ -309,6 +320,8 @@ def _remaining(
     if all(incidents[name]["explained_by"] for name in present):
         return "refused", f"explained by {', '.join(dict.fromkeys(causes))}: remediate that"
     blocked = [f"{s['rung']} needs --allow {s['risk']}" for s in steps if not s["allowed"]]
+    if not acted and any(step["allowed"] for step in steps):
+        return "not_fixed", f"{', '.join(present)}: seen only at the end; give the order again"
     if acted:
         return "not_fixed", "; ".join(["every allowed rung that fits was climbed", *blocked])
     if blocked:

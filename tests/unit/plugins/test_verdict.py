@@ -68,6 +68,16 @@ def test_findings_that_do_not_fit_each_other_are_asked_again(waits, locks, ms, e
     assert verdict.disagreeing([PAIR], findings, INPUTS.__getitem__) == set()
 
 
+def test_one_that_was_late_is_asked_again_and_many_are_no_chance():
+    findings = seen(api="unknown", db="unknown", memory="unknown", locks="unknown")
+    for id, expected in [("api", {"api"}), ("db", {"api", "db"}), ("memory", set())]:
+        findings[id]["late"] = True
+        assert verdict.late(findings) == expected
+    findings["memory"]["late"] = False
+    findings["locks"] |= {"late": True, "of": "db"}
+    assert verdict.late(findings) == {"api", "db"}
+
+
 def test_a_cause_explains_and_comes_first():
     incidents = judged(db="unhealthy", api="unhealthy", memory="unhealthy")
     assert incidents["application"]["explained_by"] == ["database"]
@@ -201,6 +211,7 @@ OPEN = [{"rung": "mend", "risk": "restart", "allowed": True}]
         (GONE, THERE, [], False, "healthy"),
         (THERE, THERE, [], True, "not_fixed"),
         (THERE, THERE, [], False, "not_fixed"),
+        (THERE, GONE, [*OPEN, *BLOCKED], False, "not_fixed"),
         (THERE, THERE, BLOCKED, False, "refused"),
         (THERE, THERE, BLOCKED, True, "not_fixed"),
         ({**GONE, "db": "unknown"}, THERE, [], True, "unknown"),
