@@ -192,6 +192,14 @@ def test_the_first_error_of_a_chain_is_the_cause():
     assert found["kinds"][0]["example"] == COLUMN
 
 
+def test_one_error_of_the_schema_is_told_in_full():
+    """It fails whenever it is asked for: a rate says nothing of how seldom that was."""
+    first, found = counted(driver("column p.class_name does not exist", "42703"), DETAILS=0)
+    assert (found["schema_errors"], found["failing_seconds"]) == (1, 1)
+    assert first == "1"
+    assert counted(error("TypeError: x"), DETAILS=0)[1]["schema_errors"] == 0
+
+
 def test_a_type_error_on_its_own_is_no_shadow():
     log = driver(COLUMN, "42703", at(60)) + row(range(40, 20, -1))
     kinds, found = kinds_of(log)

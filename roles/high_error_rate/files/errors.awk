@@ -262,6 +262,7 @@ function close_error(    text, key, core, noted) {
         twins++; twin_key = key; twin_part = part; twin_noted = noted; twin_core = core
         if (!fault("errors", moment)) return
         if (restart) curable++
+        if (kind == "Database schema") schema++
         if (!(part in pointed)) { pointed[part]; parts = parts (parts == "" ? "" : ",") quoted(part) }
     }
     add_kind(key)
@@ -388,10 +389,10 @@ END {
     else source = "error lines of the API, " (requests ? "too few" : "no") " requests are logged"
     out = sprintf("{\"seconds\":%d,\"lines\":%d,\"errors\":%d,\"cache_errors\":%d,\"requests\":%d,\"failed\":%d,\"percent\":%s", \
         seconds, lines, faults["errors"], cache_errors, requests, faults["requests"], percent)
-    out = out sprintf(",\"source\":%s,\"faults\":%d,\"failing_seconds\":%d,\"per_minute\":%.1f,\"quiet_seconds\":%s,\"parts\":[%s]", \
-        quoted(source), faults[series], row_seconds, rate, newest[series] ? quiet : "null", parts)
+    out = out sprintf(",\"source\":%s,\"faults\":%d,\"failing_seconds\":%d,\"schema_errors\":%d,\"per_minute\":%.1f,\"quiet_seconds\":%s,\"parts\":[%s]", \
+        quoted(source), faults[series], row_seconds, schema, rate, newest[series] ? quiet : "null", parts)
     if (details) more()
-    else print (faults[series] >= minimum ? "1" (bare ? " bare" : "") : "0")
+    else print (faults[series] >= minimum || schema ? "1" (bare ? " bare" : "") : "0")
     print out "}"
 }
 # The share of the requests that failed since the first of the row did, or of all where that are few.

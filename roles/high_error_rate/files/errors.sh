@@ -14,8 +14,9 @@
 #   faults, quiet_seconds (since the newest)
 #   seconds, failing_seconds, per_minute  of the newest row of faults without a pause of 30 s: since its
 #                    first, in how many seconds there were any, and their rate
+#   schema_errors    those of a column, table or function that is not there: one is proof enough
 #   parts            what the errors point to: application, blockchain, database
-# and with at least ERRORS_MINIMUM faults also
+# and with at least ERRORS_MINIMUM faults, or one of the schema, also
 #   kinds, routes    the most frequent errors (kind, part, where, count, example, SQLSTATE, whether a
 #                    restart may help), failing requests
 #   advice           what the most frequent one means, if it is the database's
