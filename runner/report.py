@@ -144,11 +144,11 @@ def _finding(name: str, finding: Mapping[str, Any]) -> str:
 
 
 def _answer(finding: Mapping[str, Any]) -> str:
-    """Return a probe's answer in short; nothing where its reason says it better."""
+    """Return a probe's answer in short; nothing where it is not one that people read."""
     value = finding.get("value")
     if value in (None, ""):
         return clean(finding.get("output"))
-    if isinstance(value, dict | list) and finding.get("reason"):
+    if isinstance(value, dict | list):
         return ""
     return f"{clean(value)} {clean(finding.get('unit'))}".strip()
 

@@ -23,7 +23,8 @@ database_accepts() {
 restart_database() {
     id=$(container "$STACK_DATABASE") || exit
     inside "$STACK_DATABASE" 30 psql -X -q -U "$DATABASE_USER" -d postgres -c CHECKPOINT
-    docker stop -t "$1" "$id" && docker start "$id" && wait_for "$STACK_DATABASE" "$2" database_accepts
+    docker stop -t "$1" "$id" >/dev/null && docker start "$id" >/dev/null &&
+        echo "restarted $STACK_DATABASE in good order, which ended every session" && wait_for "$STACK_DATABASE" "$2" database_accepts
 }
 
 # The sessions that those of "waiting" wait for, or that readers would, as they have a table locked; none of
@@ -399,7 +400,7 @@ restart_holder() {
     case $service,$held in
     ,* | "$STACK_DATABASE",* | "$STACK_BLOCKCHAIN",*) unknown "no service of this project that may be restarted holds the sessions" ;;
     *'"half": true'"$newline"*)
-        restart "$service" && echo "it lets go of ${count%%,*} sessions" && wait_for "$service" "$1" serves "$service"
+        restart "$service" && echo "it held ${count%%,*} sessions" && wait_for "$service" "$1" serves "$service"
         ;;
     *) unknown "no service holds half of the sessions any more" ;;
     esac

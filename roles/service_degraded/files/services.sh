@@ -3,7 +3,7 @@
 # In: STACK_BACKEND … STACK_CACHE: the services that do; SERVICES_FRESH_SECONDS: how long a start counts as
 #     the one chance that a service gets
 
-# Prints what is wrong with the services beside the five parts, and with any health check, as one JSON
+# Prints what is wrong with the services that no other card looks after, and with any health check, as one JSON
 # object:
 #   degraded       services that are down, restart again and again, or are unhealthy
 #   startable      of them those that a start may help: stopped by somebody, or ended, and not just started
@@ -40,7 +40,8 @@ troubled_services() {
         {
             split($1, word, " ")
             status = $1; sub(/^[^ ]+ [^ ]+ [^ ]+ /, "", status)
-            if (status ~ /\(unhealthy\)/ || (!(word[2] in part) && (status !~ /^Up/ || status ~ /Paused|^Up (Less than a|[0-9]+) second/)))
+            if (status ~ /\(unhealthy\)/ || (!(word[2] in part) && status ~ /Paused|^Up (Less than a|[0-9]+) second/) \
+                || ((!(word[2] in part) || word[2] == ENVIRON["STACK_CACHE"]) && status !~ /^Up/))
                 print word[1]
         }')
     [ -n "$ids" ] || return 0
@@ -81,12 +82,14 @@ trouble_of_service() {
     exited,*) [ "$code,$policy" != 0,no ] || return 0 ;;
     esac
     ! is_part || return 0
-    step=startable
+    step=startable status=$code
+    # Docker restarts what ended by itself.
+    case $state,$policy,$error in exited,always,'""' | exited,unless-stopped,'""') code=stopped ;; esac
     case $state,$oom,$code in
     restarting,*) step='' why="restarts again and again ($restarts times, exit status $code)$(last_words_of "$id")" ;;
     paused,* | created,*) why="is $state" ;;
     exited,true,*) why="was killed for want of memory" ;;
-    exited,false,0 | exited,false,137 | exited,false,143) why="was stopped (exit status $code)" ;;
+    exited,false,0 | exited,false,137 | exited,false,143 | exited,false,stopped) why="was stopped (exit status $status)" ;;
     *)
         ! is_fresh || step=''
         why="ended by itself (exit status $code)$(last_words_of "$id")"
@@ -101,9 +104,11 @@ trouble_of_service() {
     printf '%s\tdown\t%s\t%s %s\n' "$service" "$step" "$service" "$why"
 }
 
+# Whether another card looks after it: after the cache while it runs, after the other parts always.
 is_part() {
     case $service in
-    "$STACK_BACKEND" | "$STACK_FRONTEND" | "$STACK_DATABASE" | "$STACK_BLOCKCHAIN" | "$STACK_CACHE") ;;
+    "$STACK_BACKEND" | "$STACK_FRONTEND" | "$STACK_DATABASE" | "$STACK_BLOCKCHAIN") ;;
+    "$STACK_CACHE") case $state in running | paused) ;; *) return 1 ;; esac ;;
     *) return 1 ;;
     esac
 }

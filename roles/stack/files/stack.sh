@@ -127,14 +127,15 @@ container() {
 # Prints the stack as one JSON object, part by part: what decides, and no environment, which
 # holds passwords. A service of the compose file without a container is "absent". Containers
 # that are not well are named on standard error. stopped_on_purpose: a command stopped it (asked to
-# end, or ended, a process exits with 143 or 137), paused it, or took it off its network. steady: up,
+# end, or ended, a process exits with 143 or 137; what Docker would have restarted, with any status),
+# paused it, or took it off its network. steady: up,
 # and not just restarted by its policy once more; Docker itself takes for stable what ran ten seconds.
 # Of one that ended by itself, ended says why, and start_may_help whether one more start could end otherwise:
 # one more start would end the same way.
 container_states() {
     found=$(containers) || exit
     ids=$(printf '%s\n' "$found" | cut -d ' ' -f 1)
-    format='{{index .Config.Labels "com.docker.compose.service"}} {"name":{{json .Name}},"id":{{json .ID}},"image":{{json .Image}},"state":{{json .State.Status}},"exit_code":{{.State.ExitCode}},"oom_killed":{{.State.OOMKilled}},"error":{{json .State.Error}},"started":{{json .State.StartedAt}},"restarts":{{.RestartCount}},"health":{{with .State.Health}}{{json .Status}}{{else}}null{{end}},"networks":{{len .NetworkSettings.Networks}},"stopped_on_purpose":{{or .State.Paused (eq .State.Status "created") (and .State.Running (eq (len .NetworkSettings.Networks) 0)) (and (eq .State.Status "exited") (not .State.OOMKilled) (or (eq .State.ExitCode 0) (eq .State.ExitCode 137) (eq .State.ExitCode 143)))}}}'
+    format='{{index .Config.Labels "com.docker.compose.service"}} {"name":{{json .Name}},"id":{{json .ID}},"image":{{json .Image}},"state":{{json .State.Status}},"exit_code":{{.State.ExitCode}},"oom_killed":{{.State.OOMKilled}},"error":{{json .State.Error}},"started":{{json .State.StartedAt}},"restarts":{{.RestartCount}},"health":{{with .State.Health}}{{json .Status}}{{else}}null{{end}},"networks":{{len .NetworkSettings.Networks}},"stopped_on_purpose":{{or .State.Paused (eq .State.Status "created") (and .State.Running (eq (len .NetworkSettings.Networks) 0)) (and (eq .State.Status "exited") (not .State.OOMKilled) (eq .State.Error "") (or (eq .State.ExitCode 0) (eq .State.ExitCode 137) (eq .State.ExitCode 143) (eq .HostConfig.RestartPolicy.Name "always") (eq .HostConfig.RestartPolicy.Name "unless-stopped")))}}}'
     # shellcheck disable=SC2086  # one word an id
     states=$([ -z "$ids" ] || docker container inspect --format "$format" $ids) || exit
     for service in "$STACK_BACKEND" "$STACK_FRONTEND" "$STACK_DATABASE" "$STACK_BLOCKCHAIN" "$STACK_CACHE"; do
@@ -201,8 +202,7 @@ endings() {
         *) continue ;;
         esac
         case $line in
-        *'"exit_code":0,"oom_killed":false,"error":""'*) continue ;;
-        *'"exit_code":137,"oom_killed":false,"error":""'* | *'"exit_code":143,"oom_killed":false,"error":""'*) continue ;;
+        *'"error":""'*'"stopped_on_purpose":true'*) continue ;;
         esac
         id=${line#*'"id":"'} started=${line#*'"started":"'}
         [ -n "$change" ] || change=$(last_change)
@@ -264,7 +264,10 @@ inside() {
     id=$(container "$1") || exit
     seconds=$2
     shift 2
-    docker exec "$id" timeout "$seconds" "$@"
+    docker exec "$id" timeout "$seconds" "$@" && return
+    status=$?
+    [ "$status" -ne 143 ] || status=124  # as busybox says it
+    return "$status"
 }
 
 # Prints the status code of a request, 000 without an answer, and on standard error why it has none, or
