@@ -38,8 +38,6 @@ _ARGUMENTS = {
     "operation": {"type": "str"},
     "did": {"type": "dict"},
 }
-# How often answers that do not fit each other are asked again, before they are taken as they are.
-_ASKED_AGAIN = 2
 # From when on a host's log is to be read further, by host; a loop's items share one process.
 _next: dict[str, str] = {}
 
@@ -254,11 +252,8 @@ class ActionModule(HostAction):
         """
         findings = self._ask_probes(probes, shell)
         pairs = cards.own()["stack_pairs"]
-        for time_again in range(_ASKED_AGAIN):
-            again = verdict.disagreeing(pairs, findings, self.variable)
-            again |= verdict.late(findings) if time_again == 0 else set()
-            if not again:
-                break
+        again = verdict.disagreeing(pairs, findings, self.variable) | verdict.late(findings)
+        if again:
             part = [probe for probe in probes if probe.get("of", probe["id"]) in again]
             findings |= self._ask_probes(part, shell)
         return findings

@@ -1,7 +1,7 @@
 """From findings to a verdict."""
 
 import pytest
-from ansible_collections.oncall.runbook.plugins.plugin_utils import verdict
+from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, verdict
 
 
 def seen(**statuses):
@@ -66,6 +66,54 @@ def test_findings_that_do_not_fit_each_other_are_asked_again(waits, locks, ms, e
     assert verdict.disagreeing([PAIR], findings, INPUTS.__getitem__) == expected
     findings.pop("locks")
     assert verdict.disagreeing([PAIR], findings, INPUTS.__getitem__) == set()
+
+
+STACK_PAIRS = cards.load("stack", "vars", "main.yml")["stack_pairs"]
+RUNS = {"database": {"state": "running"}}
+CONTRADICTIONS = [
+    {
+        "backend_reads_database": ("unhealthy", "lock"),
+        "database_activity": ("healthy", {"blockers": []}),
+    },
+    {
+        "backend_reads_database": ("unhealthy", "no_session_left"),
+        "database_sessions": ("healthy", 3),
+    },
+    {"backend_reads_database": ("healthy", "works"), "database_sessions": ("unhealthy", 100)},
+    {"backend_reads_database": ("unhealthy", "refused"), "database_accepts": ("healthy", 0)},
+    {"backend_reads_database": ("healthy", "works"), "database_accepts": ("unhealthy", 2)},
+    {"containers": ("healthy", RUNS), "database_activity": ("unhealthy", None)},
+    {"backend_health": ("healthy", 200), "backend_answers": ("unhealthy", 0)},
+    {
+        "backend_health": ("unhealthy", 0),
+        "backend_answers": ("healthy", 20),
+        "response_time_p95": ("healthy", 9),
+    },
+]
+
+
+@pytest.mark.parametrize("answers", CONTRADICTIONS, ids=" ".join)
+def test_every_pair_of_the_stack_that_can_contradict_is_asked_again(answers):
+    findings = seen(**{id: status for id, (status, _) in answers.items()})
+    for id, (_, value) in answers.items():
+        findings[id] |= {"value": value, "ms": 5, "reason": "container 1 is not running"}
+    again = verdict.disagreeing(STACK_PAIRS, findings, INPUTS.__getitem__)
+    assert again == set([*answers][:2])
+
+
+@pytest.mark.parametrize("pair", STACK_PAIRS, ids=lambda pair: pair["title"])
+def test_every_pair_is_tried(pair):
+    assert any(set(pair["findings"]) <= set(answers) for answers in CONTRADICTIONS)
+
+
+@pytest.mark.parametrize("answers", CONTRADICTIONS, ids=" ".join)
+def test_findings_that_fit_are_not_asked_again(answers):
+    healthy = {"lock": "works", "no_session_left": "works", "refused": "works", 100: 3, 2: 0, 0: 20}
+    findings = seen(**dict.fromkeys(answers, "healthy"))
+    for id, (_, value) in answers.items():
+        value = healthy.get(value, value) if not isinstance(value, dict) else value
+        findings[id] |= {"value": value, "ms": 5}
+    assert verdict.disagreeing(STACK_PAIRS, findings, INPUTS.__getitem__) == set()
 
 
 def test_one_that_was_late_is_asked_again_and_many_are_no_chance():
