@@ -105,6 +105,7 @@ fill_disk() {
 
 # Takes a backup as sites do it themselves.
 back_up_database() {
+    mkdir -p /srv/school_mgmt/backups
     docker exec school_mgmt_db pg_dump -U postgres school_mgmt | gzip >/srv/school_mgmt/backups/nightly.sql.gz
 }
 
