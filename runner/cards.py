@@ -121,7 +121,7 @@ def _ladder(card: Mapping[str, Any]) -> list[Text]:
         _entry(
             f"{number}. {rung.get('rung')}",
             f"{rung.get('title', '')} [{rung.get('risk', '')}]",
-            f"when {rung['when']}" if rung.get("when") else "",
+            ", ".join(f"{word} {rung[word]}" for word in ("costs", "when") if rung.get(word)),
         )
         for number, rung in enumerate(card.get("ladder") or [], 1)
     ]

@@ -31,6 +31,7 @@ class Action:
     incident: str = ""
     title: str = ""
     risk: str = ""
+    costs: str = ""  # what users or data lose by it
     changed: bool = False
     seconds: float = 0.0
     held: bool | None = None
@@ -141,6 +142,7 @@ def _action(result: Mapping[str, Any]) -> Action:
         incident=str(result.get("incident") or ""),
         title=str(result.get("title") or ""),
         risk=str(result.get("risk") or ""),
+        costs=str(result.get("costs") or ""),
         changed=bool(result.get("changed")),
         seconds=_number(result.get("seconds")),
         rc=rc if isinstance(rc, int) else None,

@@ -158,7 +158,8 @@ def _plan(plan: list[Mapping[str, Any]]) -> Iterator[Text]:
         allowed = bool(step.get("allowed"))
         risk = str(step.get("risk") or "")
         gate = Text("allowed", "green") if allowed else Text(f"needs --allow {risk}", "yellow")
-        why = f" — {clean(step['why'])}" if step.get("why") else ""
+        costs = f", costs {clean(step['costs'])}" if step.get("costs") else ""
+        why = f"{costs} — {clean(step['why'])}" if step.get("why") else costs
         title = clean(step.get("title")) or str(step.get("rung"))
         yield Text.assemble(f"  rung {number}  {title} [{risk}] ", gate, why)
         for line in str(step.get("shows") or "").splitlines():
@@ -170,12 +171,17 @@ def _actions(state: Mapping[str, Any]) -> Iterator[Text]:
         held = action.get("held")
         outcome = {True: "held", False: "did not hold"}.get(held, "")
         told = ", ".join(filter(None, (did(action), f"{action['seconds']:g} s", outcome)))
-        why = f" — {clean(action['reason'])}" if action.get("reason") else ""
+        cost = f", at the cost of {clean(action['costs'])}" if _cost(action) else ""
+        why = f" — {clean(action['reason'])}" if action.get("reason") else cost
         yield Text(f"  did  {clean(action.get('title')) or action['rung']}: {told}{why}")
         for line in str(action.get("output") or "").splitlines()[-_LINES_SHOWN:]:
             yield Text(f"       {clean(line)}", "dim")
     if state.get("evidence"):
         yield Text(f"  evidence  {clean(state['evidence'].get('path'))}")
+
+
+def _cost(action: Mapping[str, Any]) -> bool:
+    return bool(action.get("changed") and action.get("costs"))
 
 
 def clean(value: object, limit: int = 200) -> str:

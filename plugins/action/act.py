@@ -25,6 +25,7 @@ _ARGUMENTS = {
     "mark": {"type": "bool", "default": True},
     "incident": {"type": "str", "default": ""},
     "rung": {"type": "str", "default": ""},
+    "costs": {"type": "str", "default": ""},
     "run_id": {"type": "str", "default": ""},
 }
 # A lease is renewed while its step goes on, and outlives it by the time that probing again and
@@ -41,7 +42,7 @@ class ActionModule(HostAction):
         """Return changed, rc, seconds and output; a failing step fails no task, probes judge."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = self.arguments(_ARGUMENTS)
-        told = {key: arguments[key] for key in ("title", "risk", "incident", "rung")}
+        told = {key: arguments[key] for key in ("title", "risk", "incident", "rung", "costs")}
         result |= {"changed": False, **told}
         if not verdict.allows(arguments["allow"], arguments["risk"]):
             reason = f"{arguments['title']}: needs --allow {arguments['risk']}"

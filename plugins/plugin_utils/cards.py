@@ -63,7 +63,7 @@ def shell_of(name: str) -> Mapping[str, Any]:
 
 def ladder(cards: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return every rung of ``cards`` with its incident, in the order in which they are climbed."""
-    told = ("rung", "title", "risk", "settle_seconds")
+    told = ("rung", "title", "risk", "costs", "settle_seconds")
     return [
         {"incident": name, **{key: rung[key] for key in told if key in rung}}
         for name, card in cards.items()

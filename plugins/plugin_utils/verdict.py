@@ -184,6 +184,7 @@ def plan(
             "title": rung["title"],
             "risk": rung["risk"],
             "allowed": allows(allowance, rung["risk"]),
+            "costs": rung.get("costs", ""),
             "why": _evidence(told.because, findings) or rung["when"],
             **({"shows": str(findings[rung["shows"]]["value"])} if "shows" in rung else {}),
         }

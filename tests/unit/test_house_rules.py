@@ -161,6 +161,15 @@ def test_a_ladder_climbs_from_the_least_invasive(name):
     assert risks == sorted(risks)
 
 
+@every_card
+def test_a_rung_that_takes_something_away_says_what_it_costs(name):
+    words = ("restart", "recreate", "remove", "end_", "cancel", "drop", "roll_back", "restore")
+    for rung in CARDS[name]["ladder"]:
+        takes = rung["risk"] != "restart" or rung["rung"].startswith(words)
+        if takes and rung["rung"] != "create_index":
+            assert rung.get("costs"), rung["rung"]
+
+
 def test_causes_stand_before_what_they_explain():
     """Ladders are climbed in this order, so that a cure is given time to reach its symptoms."""
     order = VARS["incident"]["incident_names"]

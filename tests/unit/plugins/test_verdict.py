@@ -220,6 +220,7 @@ def test_the_plan_says_why_and_what_is_missing():
             "title": "Mend",
             "risk": "data",
             "allowed": False,
+            "costs": "",
             "why": "db: unhealthy",
         }
     ]
