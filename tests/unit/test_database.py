@@ -135,6 +135,18 @@ ENDS = {
     '2026/11/25 20:00:00 [emerg] 1#1: unknown directive "lisen"\n': (
         '2026/11/25 20:00:00 [emerg] 1#1: unknown directive "lisen"'
     ),
+    "2026-11-25 20:00:00.001 UTC [88] ERROR:  relation does not exist\n"
+    "2026-11-25 20:00:00.002 UTC [88] LOG:  could not receive data from client: reset by peer\n"
+    "2026-11-25 20:00:00.003 UTC [88] FATAL:  connection to client lost\n"
+    "2026-11-25 20:00:00.004 UTC [89] FATAL:  terminating connection due to idle timeout\n"
+    "2026-11-25 20:00:00.005 UTC [90] ERROR:  canceling statement due to user request\n"
+    "2026-11-25 20:00:00.006 UTC [91] FATAL:  password authentication failed for user x\n"
+    '2026-11-25 20:00:00.007 UTC [91] DETAIL:  Role "x" does not exist.\n'
+    '2026-11-25 20:00:00.008 UTC [92] FATAL:  database "x" does not exist\n': "",
+    # What ends another program may be a session of its own.
+    "psql: error: connection failed: FATAL:  password authentication failed for user x\n": (
+        "psql: error: connection failed: FATAL:  password authentication failed for user x"
+    ),
     "all is well\n": "",
 }
 
@@ -142,6 +154,26 @@ ENDS = {
 @pytest.mark.parametrize("log", ENDS)
 def test_a_log_names_why_its_process_ended(log):
     assert said("cause_of_end", log)[0].strip() == ENDS[log]
+
+
+@pytest.mark.parametrize(
+    ("ended", "told"),
+    [
+        ("0 false", "exit status 0"),
+        ("1 false", "exit status 1: FATAL:  lock file exists"),
+        ("0 true", "ended for want of memory: FATAL:  lock file exists"),
+    ],
+)
+def test_an_end_without_an_error_has_no_cause_in_a_log(tmp_path, ended, told):
+    docker = tmp_path / "docker"
+    docker.write_text(
+        "#!/bin/sh\ncase $1,$3 in\n"
+        f"inspect,*State*) echo '{ended} 2026-01-19T15:05:42Z' ;;\n"
+        "logs,*) echo 'FATAL:  lock file exists' ;;\nesac\n"
+    )
+    docker.chmod(0o755)
+    out, _ = said("why_ended a", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert out.strip() == told
 
 
 def test_a_warning_before_an_answer_stays_out_of_it():

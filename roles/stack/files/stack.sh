@@ -217,7 +217,8 @@ endings() {
 }
 
 # Prints on one line why a container ended: what the engine says of a start that failed, its exit
-# status or signal, and the line of its own log since its last start that names a cause.
+# status or signal, and the line of its own log since its last start that names a cause. An end without an
+# error has none: what its log complains of before is another matter.
 # Usage: why_ended ID
 why_ended() {
     read -r code killed start error <<END
@@ -228,6 +229,7 @@ END
         return
     fi
     case $killed,$code in
+    false,0) echo "exit status 0"; return ;;
     true,*) said="ended for want of memory" ;;
     *,12[5-9] | *,1[3-5][0-9]) [ "$code" -gt 128 ] && said="ended by signal $((code - 128))" || said="exit status $code" ;;
     *) said="exit status ${code:-unknown}" ;;
@@ -238,11 +240,13 @@ END
 
 # Prints the line of a log that names why its process ended: the last that calls itself fatal, else the
 # first that tells of an error; with the detail that PostgreSQL says below. Frames of stacks, and what
-# clients meet while a database starts or stops, name nothing.
+# ends a session or a statement of a client alone, name nothing.
 cause_of_end() {
     awk '
         { gsub(/\033\[[0-9;]*m/, "") }
         /^ +at |the database system is (starting up|shutting down|in recovery mode|not yet accepting)|administrator command/ { next }
+        /\] (ERROR|STATEMENT):  |\] [A-Z]+:  .*(client lost|(from|to) client|terminating connection|canceling (statement|authentication))/ { next }
+        /\] FATAL:  .*(authentication failed|pg_hba\.conf|too many (clients|connections)|connection slots|"[^"]*" does not exist|startup packet|frontend protocol)/ { next }
         /DETAIL:/ { if (line == NR - 1) { sub(/^.*DETAIL: */, ""); cause = cause " (" $0 ")" }; next }
         { rank = 0 }
         /PANIC|panic:/ { rank = 3 }
