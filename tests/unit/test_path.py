@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 ROLES = ROOT / "roles"
@@ -187,6 +188,83 @@ def test_a_failed_request_says_why_in_plain_words(shell, status, said, told):
 def test_a_request_prints_its_status_and_only_on_the_other_stream_why(shell, curl, code, told):
     done = shell("http 3 http://localhost:5007/health", programs_said={"curl": curl})
     assert (done.stdout, done.stderr) == (code + "\n", told)
+
+
+# --- what only explains an answer ---------------------------------------------------------------
+
+# On a clock of the test's own: whatever may take time takes all that it may.
+SLOW = {
+    "curl": """
+seconds=0 url= insecure= redirect=
+while [ $# -gt 0 ]; do
+    case $1 in
+    -m) seconds=$2; shift ;;
+    -k) insecure=yes ;;
+    *redirect_url*) redirect=yes ;;
+    http*) url=$1 ;;
+    esac
+    shift
+done
+takes "$seconds"
+case $url,$insecure,$redirect in
+http://localhost,,yes) echo https://localhost/ ;;
+http://localhost,*) printf '\\n<code>301</code>' ;;
+https://localhost:443,yes,*) printf '\\n<code>200</code>' ;;
+https://localhost/,*) echo 'curl: (60) SSL certificate problem: self-signed certificate'; exit 60 ;;
+*) echo 'curl: (28) Operation timed out'; exit 28 ;;
+esac""",
+    "timeout": """
+[ "$1" != -s ] || shift 2
+takes "$1"
+exit 124""",
+    "docker": """
+case $1 in
+container)
+    takes 4
+    printf 'backend {"name":"x","id":"a","state":"exited","exit_code":1,'
+    echo '"oom_killed":false,"error":"","started":"2026-01-19T15:05:42Z"}'
+    ;;
+*) takes 60 ;;
+esac""",
+}
+
+
+@pytest.mark.parametrize(
+    ("probe", "word", "value"),
+    [
+        ("backend_state", "code", 0),
+        ("containers", "backend", "exited"),
+    ],
+)
+def test_what_only_explains_never_keeps_an_answer_from_being_told(
+    shell, tmp_path, probe, word, value
+):
+    asked = yaml.safe_load((ROLES / "stack" / "vars" / "main.yml").read_text())["stack_probes"]
+    clock = tmp_path / "clock"
+    clock.write_text("0\n")
+    takes = f'takes() {{ read -r now <{clock}; echo "$((now + $1 * 1000))" >{clock}; }}\n'
+    done = shell(
+        f"clock() {{ read -r now <{clock}; }}\n{asked[probe]['run']}",
+        PATH,
+        programs_said={name: takes + script for name, script in SLOW.items()},
+        STACK_BACKEND_URL="http://localhost:5007",
+        STACK_FRONTEND_URL="http://localhost",
+        PATH_API="/api/v1/health",
+        PATH_START_AWK=START.read_text(),
+        STACK_CONTAINERS="a backend p Up 1 minute\t\t,5007,\nb frontend p Up 1 minute\t\t,80,443,\n"
+        "-- others\n",
+        STACK_CONTAINERS_STATUS="0",
+    )
+    told = json.loads(done.stdout)[word]
+    assert (told["state"] if isinstance(told, dict) else told) == value
+    assert int(clock.read_text()) <= (asked[probe]["timeout"] - 2) * 1000
+
+
+def test_a_log_is_not_told_where_its_secrets_are_not_known(shell):
+    done = shell(
+        "echo postgres://u:hidden@db | without_secrets a", programs_said={"docker": "exit 124"}
+    )
+    assert done.stdout == ""
 
 
 # --- whose port it is ---------------------------------------------------------------------------
@@ -523,6 +601,7 @@ STARTS = {
     "longer than ever": (["begun", "05:00", "05:18", *EARLIER], "waiting"),
     "for the first time": (["begun", "05:00", "05:20"], "starting"),
     "for the first time, and too long": (["begun", "05:00", "05:21"], "waiting"),
+    "its log cannot be read": (["begun", "05:00", "05:21", "unread"], ""),
 }
 
 

@@ -92,6 +92,7 @@ backend_state() {
     answer=$(http 3 "$STACK_BACKEND_URL/health" 2>&1) || held_by_others "$?" "$answer"
     code=${answer##*"$newline"}
     if [ "$code" != 200 ]; then
+        explain_within 7
         reason=${answer%"$newline"*}
         case $reason in
         *"already in use"*) ;;
@@ -157,14 +158,15 @@ look_inside() {
 }
 
 # Prints when a container was started, as Docker remembers, when its log said that it listens, and when
-# this start was: KIND TIME a line. Usage: start_facts ID STARTED
+# this start was: KIND TIME a line; "unread" where the log could not be read. Usage: start_facts ID STARTED
 start_facts() {
     echo "now $(date -u +%Y-%m-%dT%H:%M:%S)"
     echo "begun ${2%%.*}"
     docker events --since 24h --until "$(date +%s)" --filter "container=$1" --filter event=start --format '{{.Time}}' |
         tail -n 5 | while read -r time; do date -u -d "@$time" '+start %Y-%m-%dT%H:%M:%S'; done
-    docker logs --timestamps --since 24h --tail 2000 "$1" 2>&1 |
-        sed -n 's/^\([0-9T:-]*\)\.[0-9]*Z .*\([Ll]istening\|[Rr]unning on\|[Ss]erver \(is \)*\(ready\|started\|running\)\).*/ready \1/p'
+    { docker logs --timestamps --since 24h --tail 2000 "$1" 2>&1 || echo unread; } |
+        sed -n -e 's/^unread$/&/p' \
+            -e 's/^\([0-9T:-]*\)\.[0-9]*Z .*\([Ll]istening\|[Rr]unning on\|[Ss]erver \(is \)*\(ready\|started\|running\)\).*/ready \1/p'
 }
 
 # Names what keeps the processes of a container from their work, in trouble and reason; leaves them when

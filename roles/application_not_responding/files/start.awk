@@ -1,7 +1,7 @@
 # Reads what start_facts prints (path.sh): "now", "begun", "start" and "ready", each with a time. Prints of
 # a start that has not come to listening yet how far it is, and a sentence: "starting" within the time that
 # the last starts took, doubled and five seconds more (20 s when none is known), else "waiting". Nothing for
-# one that listened, or began more than an hour ago: its log may have lost the line.
+# one that listened, or began more than an hour ago: its log may have lost the line; nor where it is unread.
 
 function seconds(time, y, m, d) {
     y = substr(time, 1, 4); m = substr(time, 6, 2) + 0; d = substr(time, 9, 2)
@@ -12,8 +12,10 @@ function seconds(time, y, m, d) {
 $1 == "now" { now = seconds($2) }
 $1 == "begun" { begun = seconds($2) }
 $1 == "start" { start[++starts] = seconds($2) }
+$1 == "unread" { unread = 1 }
 $1 == "ready" { ready[++readies] = seconds($2) }
 END {
+    if (unread) exit
     for (j = 1; j <= readies; j++) {
         if (ready[j] >= begun) exit
         for (i = starts; i > 0 && start[i] > ready[j]; i--) ;

@@ -147,7 +147,7 @@ $service {"*) ;;
 $service {\"state\":\"absent\",\"networks\":0,\"stopped_on_purpose\":true}" ;;
         esac
     done
-    ENDINGS=$(printf '%s\n' "$states" | endings)
+    ENDINGS=$(explain_within 3; printf '%s\n' "$states" | endings)
     export ENDINGS
     printf '%s\n' "$found" "" "$states" | awk '
         BEGIN {
@@ -221,6 +221,7 @@ endings() {
 # error has none: what its log complains of before is another matter.
 # Usage: why_ended ID
 why_ended() {
+    explain_within 3
     read -r code killed start error <<END
 $(docker inspect --format '{{.State.ExitCode}} {{.State.OOMKilled}} {{.State.StartedAt}} {{.State.Error}}' "$1")
 END
@@ -258,6 +259,25 @@ cause_of_end() {
             sub(/^[0-9]+:[A-Z] .*[0-9] [#*] /, "", cause)
         }
         END { if (cause != "") print substr(cause, 1, 300) }'
+}
+
+# Sets now, in milliseconds since boot.
+clock() {
+    read -r uptime _ </proc/uptime
+    now=$((${uptime%.*} * 1000 + 1${uptime#*.} * 10 - 1000))
+}
+
+# Gives docker that many seconds from now, all its calls together, or what an earlier one left of them: they
+# only explain what is known, and must not use up the time in which that is told. What is late fails.
+# Usage: explain_within SECONDS
+explain_within() {
+    clock
+    [ "${explain_until:-$((now + $1 * 1000))}" -lt "$((now + $1 * 1000))" ] || explain_until=$((now + $1 * 1000))
+    docker() {
+        clock
+        [ "$now" -lt "$explain_until" ] || return 124
+        timeout -s KILL "$(((explain_until - now + 999) / 1000))" docker "$@"
+    }
 }
 
 # Runs a command in the container of a service; the deadline also holds in there. In the database's
@@ -427,7 +447,9 @@ api_environment() {
 # Masks in its input what a container's environment holds under the name of a secret: nothing
 # else on the way would know such a value for one.
 without_secrets() {
-    secrets=$(docker inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "$1" |
+    environment=$(docker inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "$1") ||
+        { cat >/dev/null; return; }
+    secrets=$(printf '%s\n' "$environment" |
         grep -iE '^[^=]*(pass|pwd|secret|token|key|credential|url|uri|dsn)[^=]*=' | cut -d = -f 2- |
         sed 'p; s|^.*://[^:/]*:\([^@]*\)@.*$|\1|')
     SECRETS=$secrets awk '
