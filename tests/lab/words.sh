@@ -143,18 +143,21 @@ await_sessions() {
     until [ "$(docker exec school_mgmt_db psql -XAtq -U postgres -c "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'")" -ge "$1" ]; do sleep 0.5; done
 }
 
-# Serves the web page over TLS, with a certificate for localhost that it has signed itself. Usage: serve_tls DAYS
+# Serves the web page over TLS, with a certificate for a name (localhost) that it has signed itself; port 80
+# leads there. Usage: serve_tls DAYS [NAME]
 serve_tls() {
+    name=${2:-localhost}
     mkdir -p /srv/school_mgmt/frontend/certs
-    openssl req -x509 -newkey rsa:2048 -nodes -days "$1" -subj /CN=localhost -addext subjectAltName=DNS:localhost \
+    openssl req -x509 -newkey rsa:2048 -nodes -days "$1" -subj "/CN=$name" -addext "subjectAltName=DNS:$name" \
         -keyout /srv/school_mgmt/frontend/certs/server.key -out /srv/school_mgmt/frontend/certs/server.pem 2>/dev/null
-    cat >/srv/school_mgmt/frontend/nginx.conf <<'END'
+    cat >/srv/school_mgmt/frontend/nginx.conf <<END
+server { listen 80; return 301 https://$name\$request_uri; }
 server {
     listen 443 ssl;
     ssl_certificate /etc/nginx/certs/server.pem;
     ssl_certificate_key /etc/nginx/certs/server.key;
     root /usr/share/nginx/html;
-    location / { try_files $uri /index.html; }
+    location / { try_files \$uri /index.html; }
 }
 END
     sed -i 's|- "80:80"|- "80:80"\n      - "443:443"|; s|^\( *\)- ./frontend/nginx.conf.*|&\n\1- ./frontend/certs:/etc/nginx/certs:ro|' \

@@ -233,6 +233,8 @@ esac""",
     ("probe", "word", "value"),
     [
         ("backend_state", "code", 0),
+        ("frontend_state", "code", 200),
+        ("frontend_state", "certificate", "unknown_issuer"),
         ("containers", "backend", "exited"),
     ],
 )
@@ -265,6 +267,79 @@ def test_a_log_is_not_told_where_its_secrets_are_not_known(shell):
         "echo postgres://u:hidden@db | without_secrets a", programs_said={"docker": "exit 124"}
     )
     assert done.stdout == ""
+
+
+# --- where a page leads -------------------------------------------------------------------------
+
+EXPIRED = "curl: (60) SSL certificate problem: certificate has expired"
+UNKNOWN = "curl: (60) SSL certificate problem: unable to get local issuer certificate"
+OTHER_NAME = "curl: (60) SSL: no alternative certificate subject name matches target host name"
+LED = [
+    # where port 80 leads, its published ports, what curl says there, days, and what is judged
+    ("https://localhost/", ",80,443,", EXPIRED, -2, (0, "expired")),
+    ("https://localhost:8443/", ",80,8443,", EXPIRED, -2, (0, "expired")),
+    ("https://school.example/login", ",80,443,", EXPIRED, -2, (0, "expired")),
+    ("https://school.example/", ",80,443,", "", 60, (200, "valid")),
+    ("https://localhost/", ",80,443,", OTHER_NAME, 60, (200, "valid")),
+    # Its users may know an issuer that this host does not.
+    ("https://localhost/", ",80,443,", UNKNOWN, 60, (200, "unknown_issuer")),
+    ("https://localhost/", ",80,443,", UNKNOWN, -2, (0, "expired")),
+    ("https://localhost/", ",80,443,", EXPIRED, 0, (0, "expired")),
+    ("https://localhost/", ",80,443,", "curl: (7) refused", 60, (0, "valid")),
+    # Elsewhere: a port that it does not publish, a name that its certificate does not bear.
+    ("https://localhost/", ",80,", EXPIRED, -2, (301, "none")),
+    ("https://login.example/", ",80,443,", EXPIRED, -2, (301, "none")),
+    ("http://localhost/app", ",80,443,", EXPIRED, -2, (301, "none")),
+]
+WEB = {
+    "curl": """
+case $* in
+*redirect_url*) echo "$LEADS"; exit ;;
+*" https://"*)
+    case $*,$SAID in
+    *" -k "* | *,) printf '\\n<code>200</code>' ;;
+    *) printf "%s\\\\n<code>000</code>" "$SAID"; SAID=${SAID#*\\(}; exit "${SAID%%)*}" ;;
+    esac ;;
+*) printf '\\n<code>301</code>' ;;
+esac""",
+    "openssl": """
+case $* in
+s_client*) echo "$*" ;;
+*-checkhost\\ school.example*)
+    read -r shown
+    [ "$shown" != "s_client -connect localhost:443 -servername school.example" ] ||
+        echo "Hostname school.example does match certificate"
+    ;;
+*-checkhost*) echo "Hostname does NOT match certificate" ;;
+*-enddate*) date -u -d "$DAYS days -1 hour" '+notAfter=%b %d %H:%M:%S %Y GMT' ;;
+esac""",
+}
+
+
+@pytest.mark.parametrize(("leads", "ports", "said", "days", "judged"), LED)
+def test_page_and_certificate_are_judged_where_the_web_server_leads_to_its_own_tls(
+    shell, leads, ports, said, days, judged
+):
+    done = shell(
+        "frontend_state",
+        PATH,
+        programs_said=WEB,
+        STACK_FRONTEND_URL="http://localhost",
+        PATH_API="/api",
+        STACK_CONTAINERS=f"b frontend p Up 1 minute\t\t{ports}\n-- others\n",
+        STACK_CONTAINERS_STATUS="0",
+        LEADS=leads,
+        SAID=said,
+        DAYS=str(days),
+    )
+    told = json.loads(done.stdout)
+    assert (told["code"], told["certificate"]) == judged
+    name = leads.split("/")[2].split(":")[0]
+    if judged[1] == "expired":
+        assert f"certificate of {name} has expired on " in told["reason"]
+        assert told["reason"].endswith(f", {-days} days ago")
+    if judged[0] == 200:
+        assert told["api_code"] == 200
 
 
 # --- whose port it is ---------------------------------------------------------------------------

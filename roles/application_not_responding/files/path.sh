@@ -238,11 +238,14 @@ judge_processes() {
 #   configuration  the web server's own complaint that it cannot start with; "" without one
 #   reason       why the page, or the API through it, does not answer, in plain words
 frontend_state() {
-    answer=$(http 3 "$STACK_FRONTEND_URL" 2>&1) || held_by_others "$?" "$answer"
+    origin=$STACK_FRONTEND_URL led_to='' curl_options=''
+    answer=$(http 3 "$origin" 2>&1) || held_by_others "$?" "$answer"
+    case ${answer##*"$newline"} in 3*) follow_to_tls ;; esac
     code=${answer##*"$newline"} api_code=null certificate=none days=null until='' configuration=''
     reason=${answer%"$code"}
     reason=${reason%"$newline"}
-    case $STACK_FRONTEND_URL in https:*) certificate_facts "$reason" ;; esac
+    case $origin in https:*) certificate_facts "$reason" ;; esac
+    explain_within 6
     case $certificate,$code,$reason in
     *,[23]*) [ -z "$PATH_API" ] || api_through_web_server ;;
     *"already in use"*) ;;
@@ -260,7 +263,7 @@ frontend_state() {
 # Asks the web server for a path that it may pass on to the API; what it answers itself is as good. Sets
 # api_code and reason. A gateway without an answer is asked for its own words: which address it asks.
 api_through_web_server() {
-    answer=$(http 3 "$STACK_FRONTEND_URL$PATH_API" 2>&1)
+    answer=$(http 3 "${origin%/}$PATH_API" 2>&1)
     api_code=${answer##*"$newline"}
     case $api_code in
     502 | 504 | 000)
@@ -277,12 +280,48 @@ api_through_web_server() {
     api_code=$(printf '%d' "${api_code#00}")
 }
 
+# Where the web server sends everybody on to TLS, at a port that it publishes itself, the page is asked
+# there: sets answer, origin, led_to (HOST:PORT) and curl_options. Under another name than the one that was
+# asked only where the certificate there bears it; else it is a page of some other host.
+follow_to_tls() {
+    command -v curl >/dev/null || return 0
+    target=$(curl -s --noproxy '*' -m 2 -o /dev/null -w '%{redirect_url}' "$STACK_FRONTEND_URL")
+    case $target in https://?*) ;; *) return 0 ;; esac
+    place=$(place_of "$target") asked=$(place_of "$STACK_FRONTEND_URL")
+    containers | awk -F '\t' -v port="${place##*:}" '
+        { split($1, word, " ") }
+        word[2] == ENVIRON["STACK_FRONTEND"] && index($3, "," port ",") { found = 1 }
+        END { exit !found }' || return 0
+    asked=${asked%:*}
+    [ "${place%:*}" = "$asked" ] ||
+        certificate_at "$asked:${place##*:}" "${place%:*}" -checkhost "${place%:*}" | grep -q 'does match' || return 0
+    led_to=$asked:${place##*:} origin=https://$place curl_options="--connect-to ::$asked:"
+    answer=$(http 3 "$target" 2>&1)
+}
+
+# Prints host and port of a URL: HOST:PORT. Usage: place_of URL
+place_of() {
+    place=${1#*://} port=80
+    case $1 in https:*) port=443 ;; esac
+    place=${place%%[/?#]*}
+    place=${place##*@}
+    case $place in *:[0-9]*) echo "$place" ;; *) echo "$place:$port" ;; esac
+}
+
+# Prints what openssl x509 reads of the certificate that is shown at a place under a name. Usage:
+# certificate_at PLACE NAME OPTION…
+certificate_at() {
+    at=$1 name=$2
+    shift 2
+    timeout 2 openssl s_client -connect "$at" -servername "$name" </dev/null 2>/dev/null |
+        openssl x509 -noout "$@" 2>/dev/null
+}
+
 # Sets certificate and days from the reason of a request that failed. Where only our own name for the
-# host (localhost, an address) does not fit, the page is asked without it, and code is set. Usage:
-# certificate_facts REASON
+# host (localhost, an address) does not fit, or the web server itself led to an issuer that this host does
+# not know and its users may, the page is asked all the same, and code is set. Usage: certificate_facts REASON
 certificate_facts() {
-    place=${STACK_FRONTEND_URL#*://}
-    place=${place%%[/?]*}
+    place=$(place_of "$origin")
     case $1 in
     *"has expired"*) certificate=expired ;;
     *"not yet valid"*) certificate=not_yet_valid ;;
@@ -291,21 +330,34 @@ certificate_facts() {
     *"is refused"*) certificate=refused ;;
     *) certificate=valid ;;
     esac
-    case $certificate,$place in
-    wrong_name,localhost* | wrong_name,*[0-9].*[0-9] | wrong_name,*[0-9].*[0-9]:*)
-        certificate=valid
-        code=$(curl -ks --noproxy '*' -m 3 -o /dev/null -w '%{http_code}' "$STACK_FRONTEND_URL")
-        ;;
+    certificate_end "$place"
+    # Of two faults the request names the other one first.
+    case $certificate,$until in
+    unknown_issuer," on "*) certificate=expired reason="the certificate of ${place%:*} has expired" ;;
     esac
-    case $place in *:[0-9]*) ;; *) place=$place:443 ;; esac
+    case $certificate,$led_to,$place in
+    wrong_name,*,localhost:* | wrong_name,*,*[0-9].*[0-9]:*) certificate=valid reason='' ;;
+    unknown_issuer,?*) ;;
+    *) return ;;
+    esac
+    curl_options="$curl_options -k"
+    answer=$(http 2 "$origin" 2>&1)
+    code=${answer##*"$newline"}
+    reason=$reason${answer%"$code"}
+}
+
+# Sets days and until from the certificate's last day. Usage: certificate_end PLACE
+certificate_end() {
     if command -v openssl >/dev/null; then
-        end=$(timeout 3 openssl s_client -connect "$place" -servername "${place%:*}" </dev/null 2>/dev/null |
-            openssl x509 -noout -enddate 2>/dev/null)
+        end=$(certificate_at "${led_to:-$1}" "${1%:*}" -enddate)
         end=${end#notAfter=}
     else
-        end=$(curl -ksv --noproxy '*' -m 3 -o /dev/null "$STACK_FRONTEND_URL" 2>&1 | sed -n 's/^\* *expire date: *//p')
+        # shellcheck disable=SC2086  # words
+        end=$(curl -ksv --noproxy '*' $curl_options -m 2 -o /dev/null "$origin" 2>&1 |
+            sed -n 's/^\* *expire date: *//p')
     fi
     [ -n "$end" ] && seconds=$(date -d "$end" +%s 2>/dev/null) || return 0
-    days=$(((seconds - $(date +%s)) / 86400))
-    if [ "$days" -lt 0 ]; then until=" on $end, $((-days)) days ago"; else until=", valid until $end ($days days)"; fi
+    left=$((seconds - $(date +%s)))
+    days=$((left / 86400))
+    if [ "$left" -lt 0 ]; then until=" on $end, $((-days)) days ago"; else until=", valid until $end ($days days)"; fi
 }

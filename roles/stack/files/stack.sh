@@ -295,14 +295,16 @@ inside() {
 }
 
 # Prints the status code of a request, 000 without an answer, and on standard error why it has none, or
-# the body of an error. Not asked (69): a port that is somebody else's. Usage: http SECONDS URL [JSON]
+# the body of an error. Not asked (69): a port that is somebody else's. curl gets the words of
+# curl_options as well. Usage: http SECONDS URL [JSON]
 http() {
     need_own_port "$2"
     if command -v curl >/dev/null; then
         [ $# -lt 3 ] || set -- "$1" "$2" -H 'Content-Type: application/json' --data-raw "$3"
         seconds=$1 url=$2
         shift 2
-        answer=$(curl -sS --noproxy '*' -m "$seconds" -w '\n<code>%{http_code}</code>' "$@" "$url" 2>&1)
+        # shellcheck disable=SC2086  # words
+        answer=$(curl -sS --noproxy '*' ${curl_options:-} -m "$seconds" -w '\n<code>%{http_code}</code>' "$@" "$url" 2>&1)
         status=$? code=${answer##*"<code>"} body=${answer%"$newline<code>"*}
         code=${code%%"</code>"*}
     elif command -v wget >/dev/null; then
