@@ -14,6 +14,7 @@ STACK = ROLES / "stack" / "files" / "stack.sh"
 PATH = ROLES / "application_not_responding" / "files" / "path.sh"
 PORTS = ROLES / "application_not_responding" / "files" / "ports.awk"
 FIREWALL = ROLES / "application_not_responding" / "files" / "firewall.awk"
+OPERATIONS = ROLES / "operation" / "files" / "operations.sh"
 SERVICES = ROLES / "service_degraded" / "files" / "services.sh"
 START = ROLES / "application_not_responding" / "files" / "start.awk"
 PARTS = {
@@ -340,6 +341,12 @@ def test_page_and_certificate_are_judged_where_the_web_server_leads_to_its_own_t
         assert told["reason"].endswith(f", {-days} days ago")
     if judged[0] == 200:
         assert told["api_code"] == 200
+
+
+@pytest.mark.parametrize(("code", "back"), [(200, 0), (301, 0), (404, 1), (502, 1), ("000", 1)])
+def test_a_web_server_that_leads_elsewhere_is_back(shell, code, back):
+    words = f"http() {{ echo {code}; }}; serves() {{ :; }}; is_back frontend"
+    assert shell(words, OPERATIONS, STACK_FRONTEND_URL="http://localhost").returncode == back
 
 
 # --- whose port it is ---------------------------------------------------------------------------

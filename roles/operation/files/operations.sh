@@ -125,7 +125,8 @@ service_logs() {
 # Whether a service serves again.
 is_back() {
     [ "$1" != "$STACK_BLOCKCHAIN" ] || { [ -n "$(node_facts "$STACK_BLOCKCHAIN_URL" "" 0 2>/dev/null)" ]; return; }
-    [ "$1" != "$STACK_FRONTEND" ] || [ "$(http 2 "$STACK_FRONTEND_URL" 2>/dev/null)" = 200 ] || return
+    # One that leads elsewhere, to TLS or a login, serves.
+    [ "$1" != "$STACK_FRONTEND" ] || case $(http 2 "$STACK_FRONTEND_URL" 2>/dev/null) in [23]*) ;; *) return 1 ;; esac
     serves "$1"
 }
 
