@@ -349,6 +349,20 @@ def test_a_web_server_that_leads_elsewhere_is_back(shell, code, back):
     assert shell(words, OPERATIONS, STACK_FRONTEND_URL="http://localhost").returncode == back
 
 
+def test_an_address_that_the_inventory_names_needs_an_issuer_that_the_host_knows(shell):
+    done = shell(
+        "frontend_state",
+        PATH,
+        programs_said=WEB,
+        STACK_FRONTEND_URL="https://localhost",
+        PATH_API="/api",
+        SAID=UNKNOWN,
+        DAYS="60",
+    )
+    told = json.loads(done.stdout)
+    assert (told["code"], told["certificate"]) == (0, "unknown_issuer")
+
+
 # --- whose port it is ---------------------------------------------------------------------------
 
 PS = """\
