@@ -8,8 +8,9 @@ from typing import Any
 
 from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, lock, verdict
 from ansible_collections.oncall.runbook.plugins.plugin_utils.channel import Answer
+from ansible_collections.oncall.runbook.plugins.plugin_utils.findings import UNAVAILABLE
 from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import HostAction
-from ansible_collections.oncall.runbook.plugins.plugin_utils.reasons import reason
+from ansible_collections.oncall.runbook.plugins.plugin_utils.reasons import last, reason
 from ansible_collections.oncall.runbook.plugins.plugin_utils.redact import clean
 
 _ARGUMENTS = {
@@ -97,7 +98,8 @@ class ActionModule(HostAction):
         if answer.timed_out:
             told["reason"] = f"ended at its deadline of {arguments['timeout']:g} s"
         elif failed:
-            told["reason"] = reason(answer.stderr, answer.output) or f"exit status {answer.rc}"
+            why = last if answer.rc == UNAVAILABLE else reason
+            told["reason"] = why(answer.stderr, answer.output) or f"exit status {answer.rc}"
         if "reason" in told:
             self._display.warning(f"{arguments['title']}: {told['reason']}")
         return told

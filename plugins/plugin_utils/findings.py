@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .channel import Answer, Question
-from .reasons import lack, reason
+from .reasons import lack, last, reason
 
 Finding = dict[str, Any]
 # (expression, names it may use) -> its value; raises for an expression that cannot be evaluated
@@ -111,7 +111,8 @@ def derived(probe: Mapping[str, Any], source: Finding, evaluate: Evaluate) -> Fi
 
 
 def _judge(probe: Mapping[str, Any], answer: Answer, seen: Finding, evaluate: Evaluate) -> Finding:
-    said = reason(seen["stderr"], seen["output"])
+    why = last if answer.rc == UNAVAILABLE else reason
+    said = why(seen["stderr"], seen["output"])
     if answer.rc is None:
         return {"reason": "the host's answer broke off"}
     if answer.timed_out:

@@ -42,6 +42,18 @@ def reason(*texts: str) -> str:
     return ""
 
 
+def last(*texts: str) -> str:
+    """Return the last line of the first of ``texts`` that says anything but remarks.
+
+    There stands why something could not be asked or done, where our own shell words say so.
+    """
+    for text in texts:
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        if said := [line for line in lines if not _NOISE.search(line)]:
+            return said[-1]
+    return ""
+
+
 def lack(expression: str, value: object) -> str:
     """Return in words what an answer ``value`` lacks of what ``expression`` reads in it."""
     if value is None:

@@ -126,7 +126,7 @@ def test_a_restored_database_that_the_role_of_the_api_may_not_read_is_switched_b
         " && cd /srv/school_mgmt && docker compose --progress quiet up -d --no-deps backend"
         " && until curl -sf -m 2 http://localhost:5007/health; do sleep 0.5; done"
         " && docker exec school_mgmt_db pg_dump -x -O -U postgres school_mgmt"
-        f" | gzip >{BACKUPS}/nightly.sql.gz"
+        f" | {{ mkdir -p {BACKUPS} && gzip >{BACKUPS}/nightly.sql.gz; }}"
     )
     try:
         before = practice.data()

@@ -217,7 +217,7 @@ back_up() {
     } 2>&1)
     if [ "$(fact_of "$said" status),$(fact_of "$said" surveyed),$(fact_of "$said" written)" != 0,yes,yes ]; then
         in_backups rm -f -- "$partial"
-        echo "no backup: $(printf '%s\n' "$said" | grep -v '^[a-z]*=' | tail -n 1)" >&2
+        echo "no backup: $(printf '%s\n' "$said" | grep -v '^[a-z0-9]*=' | tail -n 1)" >&2
         return 1
     fi
     contents "$partial" | docker exec -i "$id" pg_restore --list >/dev/null || {

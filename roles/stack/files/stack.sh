@@ -289,9 +289,9 @@ inside() {
     seconds=$2
     shift 2
     docker exec "$id" timeout "$seconds" "$@" && return
-    status=$?
-    [ "$status" -ne 143 ] || status=124  # as busybox says it
-    return "$status"
+    set -- $?
+    [ "$1" -ne 143 ] || set -- 124  # as busybox says it
+    return "$1"
 }
 
 # Prints the status code of a request, 000 without an answer, and on standard error why it has none, or

@@ -1,7 +1,7 @@
 """Which line of what a program printed says why it failed."""
 
 import pytest
-from ansible_collections.oncall.runbook.plugins.plugin_utils.reasons import lack, reason
+from ansible_collections.oncall.runbook.plugins.plugin_utils.reasons import lack, last, reason
 
 DOCKER_PORT = f"""\
 Error response from daemon: failed to set up container networking: driver failed programming \
@@ -68,6 +68,12 @@ TypeError: Cannot read properties of undefined (reading 'rows')
 )
 def test_the_first_line_that_names_a_cause_is_the_reason(text, expected):
     assert reason(text) == expected
+
+
+def test_what_could_not_be_done_says_so_last():
+    said = "the present database cannot be dumped\nnothing restored: it could not be kept\n"
+    assert last("WARNING: old client\n", said) == "nothing restored: it could not be kept"
+    assert last("", "exit status 1\n") == ""
 
 
 def test_a_step_of_compose_is_no_reason():
