@@ -133,6 +133,8 @@ def test_a_restored_database_that_the_role_of_the_api_may_not_read_is_switched_b
         ran = runbook(*RESTORE, "-e", "stack_restore_api_seconds=12")
         assert (ran.code, ran.host()["verdict"]) == (5, "not_fixed"), ran.host()
         assert "role app may read no table" in ran.host()["reason"]
+        # Its sessions were ended for the switch, and with them its process.
+        practice.run("timeout 60 sh -c 'until curl -sf localhost:5007/health; do sleep 0.5; done'")
         assert practice.data() == before
         assert practice.report() == 200
     finally:
