@@ -149,13 +149,32 @@ def unfinished(
     ]
 
 
-def _unknown(told: Answer, findings: Mapping[str, Finding]) -> str:
-    """Return why a card cannot be judged: the probes that are unknown, grouped by reason."""
+def _unsure(incidents: Sequence[Incident], findings: Mapping[str, Finding]) -> str:
+    """Return why none of ``incidents`` can be judged, what they have in common said once."""
+    asked = dict.fromkeys(id for incident in incidents for id in incident["because"])
+    grouped = _grouped(asked, findings)
+    rest = [i["reason"] for i in incidents if not _grouped(i["because"], findings)]
+    return "; ".join(dict.fromkeys([*grouped, *rest]))
+
+
+def _grouped(ids: Iterable[str], findings: Mapping[str, Finding]) -> list[str]:
+    """Return the reasons of those of ``ids`` that are unknown, each behind what it is true of.
+
+    What keeps more than two from being known is true of the host, or of a part of it.
+    """
     groups: dict[str, list[str]] = {}
-    for id in told.because:
+    for id in ids:
         if findings[id]["status"] == "unknown":
             groups.setdefault(findings[id]["reason"], []).append(str(findings[id]["title"]))
-    reasons = [f"{', '.join(titles)}: {reason}" for reason, titles in groups.items()]
+    return [
+        reason if len(titles) > 2 else f"{', '.join(titles)}: {reason}"
+        for reason, titles in groups.items()
+    ]
+
+
+def _unknown(told: Answer, findings: Mapping[str, Finding]) -> str:
+    """Return why a card cannot be judged: the probes that are unknown, grouped by reason."""
+    reasons = _grouped(told.because, findings)
     if told.lacks:
         known = [id for id in told.because if findings[id]["status"] != "unknown"]
         asked = ", ".join(str(findings[id]["title"]) for id in known)
@@ -233,7 +252,7 @@ def verdict(
     present = [name for name in subjects if incidents[name]["confirmed"]]
     unsure = [name for name in subjects if incidents[name]["confirmed"] is None]
     if not present and unsure:
-        return "unknown", "; ".join(dict.fromkeys(incidents[n]["reason"] for n in unsure))
+        return "unknown", _unsure([incidents[name] for name in unsure], findings)
     if before is None:
         return ("incident" if present else "healthy"), ""
     if present:

@@ -198,6 +198,9 @@ def test_one_error_of_the_schema_is_told_in_full():
     assert (found["schema_errors"], found["failing_seconds"]) == (1, 1)
     assert first == "1"
     assert counted(error("TypeError: x"), DETAILS=0)[1]["schema_errors"] == 0
+    noted = error("Database query error") + error('error: column "title" does not exist')
+    assert counted(noted, DETAILS=0)[1]["schema_errors"] == 1
+    assert counted(noted, SINCE=NOW + 1, DETAILS=0)[1]["schema_errors"] == 0
 
 
 def test_a_type_error_on_its_own_is_no_shadow():

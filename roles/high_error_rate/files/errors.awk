@@ -249,6 +249,8 @@ function close_error(    text, key, core, noted) {
     }
     classify(text, code)
     if (kind == "" || (status >= 400 && status < 500)) return
+    # Whether it is the first line that tells of it or the second: it is there.
+    if (kind == "Database schema" && moment >= since) schema++
     if (is_shadow()) return
     noted = text ~ note
     core = text
@@ -262,7 +264,6 @@ function close_error(    text, key, core, noted) {
         twins++; twin_key = key; twin_part = part; twin_noted = noted; twin_core = core
         if (!fault("errors", moment)) return
         if (restart) curable++
-        if (kind == "Database schema") schema++
         if (!(part in pointed)) { pointed[part]; parts = parts (parts == "" ? "" : ",") quoted(part) }
     }
     add_kind(key)
