@@ -354,7 +354,7 @@ fill() {
 # survey. Usage: rebuild NAME FILE
 rebuild() {
     make_scratch "$1" >&2 && said=$(fill "$1" "$2" 2>&1) || {
-        echo "the backup could not be restored: $(printf '%s\n' "$said" | grep -v '^$' | tail -n 1)" >&2
+        echo "the backup could not be restored: $(reason_in "$said")" >&2
         return 1
     }
     seen=$(survey "$1" 2>&1) || { printf '%s\n' "$seen" | tail -n 1 >&2; return 1; }

@@ -63,7 +63,7 @@ file_systems() {
 # Prints where volumes of the stack's containers lie on a file system of their own. Usage: volume_mounts CONTAINERS
 volume_mounts() {
     grep -qF "$STACK_DOCKER_DIR/volumes" /proc/mounts || return 0
-    printf '%s\n' "$1" | sed 's/^[^	]*	//' | tr , '\n' |
+    printf '%s\n' "$1" | cut -s -f 2 | tr , '\n' |
         awk -v below="$STACK_DOCKER_DIR/volumes" '
             NR == FNR { if ($0 !~ /^\//) volume[$0]; next }
             $2 == below { print below; next }

@@ -27,7 +27,8 @@ plan_after() {
     if why=$("$@" 2>&1 >/dev/null); then step "$what" "$risk" "$title" | plan; else plan "$(last_words "$why")" </dev/null; fi
 }
 
-last_words() { printf '%s\n' "$1" | grep -v '^passed over' | tail -n 1; }
+# A plan without steps and without a reason would be one with nothing to do.
+last_words() { printf '%s\n' "$1" | grep -v '^passed over' | grep . | tail -n 1 | grep . || echo "no reason was given"; }
 is_step() { case " $OPERATION_STEPS " in *" $1 "*) ;; *) return 1 ;; esac }
 
 # --- services ---------------------------------------------------------------------------------

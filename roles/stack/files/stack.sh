@@ -511,6 +511,7 @@ apart() {
         printf '\036%s\n%s' "$?" "$answer"
     } 3>&1)
     answer=${complaint#*"$separator_mark"} complaint=${complaint%%"$separator_mark"*}
+    complaint=${complaint%"$newline"}
     status=${answer%%"$newline"*} answer=${answer#*"$newline"}
     return "$status"
 }
