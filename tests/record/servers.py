@@ -106,7 +106,9 @@ def postgresql():
     """Run a server for as long as it is used."""
     name, port = f"runbook-record-{os.getpid()}", free_port()
     how = {"USER": "postgres", "DB": "school_mgmt", "PASSWORD": secrets.token_hex(8)}
-    options = ["-p", f"127.0.0.1:{port}:5432", "-v", f"{SCHEMA}:/docker-entrypoint-initdb.d:ro"]
+    options = ["-p", f"127.0.0.1:{port}:5432"]
+    for place, script in enumerate(("tables.sql", "seed.sql"), 1):
+        options += ["-v", f"{SCHEMA / script}:/docker-entrypoint-initdb.d/0{place}-{script}:ro"]
     options += [word for k, v in how.items() for word in ("-e", f"POSTGRES_{k}={v}")]
     begin = ["docker", "run", "-d", "--rm", "--name", name, *options, IMAGE]
     started = subprocess.run(begin, capture_output=True, text=True, check=False)

@@ -163,6 +163,17 @@ def test_a_database_that_works(tmp_path):
 
 
 @needs_node
+def test_another_database_is_asked_as_the_application_would(tmp_path):
+    """Before a restored one is put in its place."""
+    with listening(database()) as (port, heard):
+        view(tmp_path, DATABASE_URL=url(port), APPLICATION_DATABASE="school_restore_1")
+        named = {"DB_HOST": "127.0.0.1", "DB_PORT": str(port), "DB_NAME": "school"}
+        view(tmp_path, **named, APPLICATION_DATABASE="school_restore_1")
+    signed_in = [said for said in map(json.loads, heard) if "database" in said]
+    assert [said["database"] for said in signed_in] == ["school_restore_1"] * 2
+
+
+@needs_node
 @pytest.mark.parametrize(
     "names",
     [

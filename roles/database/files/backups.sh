@@ -513,6 +513,12 @@ restore_backup() {
         echo "the application cannot use what is in the backup, which lacks what its code names: $lacks; the present database still serves" >&2
         return 1
     fi
+    refuses=$(application_refusal "$scratch")
+    if [ -n "$refuses" ]; then
+        drop_scratch
+        echo "the application cannot use what is in the backup: $refuses; the present database still serves" >&2
+        return 1
+    fi
     server_statement "COMMENT ON DATABASE $(quoted_name "$scratch") IS NULL" &&
         settings_of "$DATABASE_NAME" "$scratch" && switch "$scratch" "$aside" || {
         server_statement "COMMENT ON DATABASE $(quoted_name "$scratch") IS 'runbook: scratch'"

@@ -58,13 +58,15 @@ function setting(...names) {
 
 function databaseSettings() {
   const url = setting('DATABASE_URL', 'POSTGRES_URL', 'DB_URL', 'PG_URL', 'DATABASE_URI', 'POSTGRES_URI');
+  const other = process.env.APPLICATION_DATABASE; // one that is not in the application's place yet
+  if (url && other) return { connectionString: Object.assign(new URL(url), { pathname: `/${encodeURIComponent(other)}` }).href };
   if (url) return { connectionString: url };
   const host = setting('DB_HOST', 'DATABASE_HOST', 'POSTGRES_HOST', 'PGHOST');
   if (!host) return null;
   return {
     host,
     port: Number(setting('DB_PORT', 'DATABASE_PORT', 'POSTGRES_PORT', 'PGPORT')) || 5432,
-    database: setting('DB_NAME', 'DB_DATABASE', 'DATABASE_NAME', 'POSTGRES_DB', 'PGDATABASE'),
+    database: other || setting('DB_NAME', 'DB_DATABASE', 'DATABASE_NAME', 'POSTGRES_DB', 'PGDATABASE'),
     user: setting('DB_USER', 'DB_USERNAME', 'DATABASE_USER', 'POSTGRES_USER', 'PGUSER'),
     password: setting('DB_PASSWORD', 'DB_PASS', 'DATABASE_PASSWORD', 'POSTGRES_PASSWORD', 'PGPASSWORD'),
     ...(/^(true|1|require|no-verify)$/i.test(setting('DB_SSL', 'PGSSLMODE') || '') && { ssl: { rejectUnauthorized: false } }),

@@ -36,7 +36,7 @@ application_view() {
 driver_view() {
     leaves_memory "$id" || { echo "the API's memory limit leaves no room for a process that asks"; return; }
     leaves_time "$id" || { echo "the API's processor limit leaves no time for a process that asks"; return; }
-    printf '%s\n' "$APPLICATION_JS" | docker exec -i -e NODE_OPTIONS= "$id" node -
+    printf '%s\n' "$APPLICATION_JS" | docker exec -i -e NODE_OPTIONS= -e APPLICATION_DATABASE "$id" node -
 }
 
 # Whether the memory limit of a container leaves the 96 MiB that a process of Node.js may need: where it
@@ -198,6 +198,17 @@ application_works() {
     '{"way":'*'"database":{"outcome":"works"'* | '{"way":"none"'*) ;;
     *) return 1 ;;
     esac
+}
+
+# Prints why the application's role may not work in a database that is not in its place yet; nothing where
+# it may, or its driver cannot be asked. Usage: application_refusal DATABASE
+application_refusal() {
+    APPLICATION_DATABASE=$1
+    export APPLICATION_DATABASE
+    case $(application_view 2>/dev/null) in
+    '{"way":"driver"'*'"database":{"outcome":"permission"'*) application_complaint ;;
+    esac
+    unset APPLICATION_DATABASE
 }
 
 # Prints what the application says of its database, in words.
