@@ -42,7 +42,7 @@ PAIRS = [
     ),
     # One step cures both: the process that leaks is the one that lost its client.
     together(
-        "memory_leak_backend+blockchain_client_lost",
+        "blockchain_client_lost+memory_leak_backend",
         ["memory_leak", "blockchain_service_unavailable"],
         ["restart_service"],
     ),
