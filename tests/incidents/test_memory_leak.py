@@ -7,7 +7,7 @@ import pytest
 LEAK = """
 limit_backend 400m
 in_backend "globalThis.leak = []; setInterval(() => leak.push(Buffer.alloc(1e6, 1)), 500)"
-sleep 10  # until what its start left is collected
+sleep 20  # until what its start left is collected
 """
 
 

@@ -126,14 +126,16 @@ def test_a_wrong_input_is_one_clear_line(practice, runbook):
 
 @pytest.mark.parametrize("command", [["plan"], ["remediate", "--yes"]])
 def test_the_ladder_of_an_explained_incident_is_refused(practice, runbook, command):
-    practice.run(STOP_DATABASE)
+    # An API that starts asks the node first, and listens only when that has answered.
+    practice.run("docker pause school_mgmt_blockchain; docker restart -t 1 school_mgmt_backend")
     time.sleep(2)
     before = practice.identities()
     ran = runbook(*command, "application_not_responding", "--format", "json")
     assert (ran.code, ran.host()["verdict"]) == (6, "refused")
-    assert "database_connection_failures" in ran.host()["reason"]
+    assert "blockchain_service_unavailable" in ran.host()["reason"]
     assert practice.identities() == before
-    assert practice.run("docker inspect -f '{{.State.Running}}' school_mgmt_db").strip() == "false"
+    paused = practice.run("docker inspect -f '{{.State.Paused}}' school_mgmt_blockchain")
+    assert paused.strip() == "true"
 
 
 def test_without_a_yes_nothing_is_done(practice, runbook):
