@@ -138,6 +138,8 @@ def _stack(host: str, finding: Mapping[str, Any]) -> Iterator[Check]:
 def _application(host: str, finding: Mapping[str, Any]) -> Iterator[Check]:
     """Tell by which way an incident will see what the application sees, and what that misses."""
     triage, name_route = f"runbook triage -l {host}", "name a route in stack_read_path"
+    if finding.get("reason") == "the API has no container to ask in":
+        return  # which the check of the stack says
     if failed := _failed(host, "application", finding, triage):
         yield failed
         return

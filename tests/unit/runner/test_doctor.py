@@ -193,6 +193,12 @@ ON_HOSTS = {
     "docker silent": ("stack", failed("unknown", "docker did not answer"), 4, "unknown"),
     "never started": ("stack", finding("/srv/app/compose.yml\t\t0"), 1, "bad"),
     "application unasked": ("application", failed("unknown", "it is paused"), 4, "unknown"),
+    "no application": (
+        "application",
+        failed("unknown", "the API has no container to ask in"),
+        0,
+        "ok",
+    ),
     "no database": ("application", finding(view(database=part("refused", "no"))), 1, "bad"),
     "by the client": ("application", finding(view("client", **UNSEEN)), 0, "warning"),
     "a route proves it": ("application", finding(view("client", **UNSEEN, route=part())), 0, "ok"),
