@@ -205,17 +205,20 @@ class ActionModule(HostAction):
         return gone and not verdict.unproven(was, before, judged["findings"])
 
     def _judge(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Ask, and say what the answers mean; a verdict on nothing done asks nobody again."""
         name = arguments["judge"] or None
         asked = verdict.concerned(cards.all_cards(), name)
         shell = {**cards.own()["stack_shell"], **cards.own()["stack_look"]}
         probes = verdict.probes_of(asked.values(), cards.own()["stack_probes"])
-        findings = self._agreed(probes, shell)
+        untouched = arguments["phase"] == "verify" and not arguments["acted"]
+        findings = arguments["before"]["findings"] if untouched else self._agreed(probes, shell)
         incidents = verdict.judge(asked, findings, self.variable)
         causes = verdict.root_causes(incidents)
         before = (arguments["before"] or {}).get("incidents")
         rest = verdict.unfinished(asked, incidents, before or incidents, findings, self.variable)
         climbed = [n for n in (*causes, *rest) if name in (None, n)]
         steps = verdict.plan(climbed, asked, findings, self.variable, arguments["allow"])
+        last = (arguments["climbed"], arguments["rung"]) if arguments["climbed"] else None
         subjects = [name] if name else list(asked)
         word, reason = verdict.verdict(
             subjects, incidents, findings, steps, before, bool(arguments["acted"])
@@ -232,7 +235,7 @@ class ActionModule(HostAction):
             "root_causes": causes,
             "unfinished": rest,
             "plan": steps,
-            "ladder": cards.ladder(asked) if steps else [],
+            "next": verdict.next_rung(cards.ladder(asked), steps, last),
             "verdict": word,
             "reason": reason,
         }

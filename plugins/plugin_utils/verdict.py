@@ -213,6 +213,21 @@ def plan(
     ]
 
 
+def next_rung(
+    ladder: Sequence[Mapping[str, Any]],
+    steps: Iterable[Mapping[str, Any]],
+    last: tuple[str, str] | None = None,
+) -> Mapping[str, Any]:
+    """Return the first rung of ``ladder`` after the ``last`` climbed that a plan's ``steps`` allow.
+
+    ``last`` is an incident and its rung; nobody climbs down again. Empty where none is left.
+    """
+    places = [(rung["incident"], rung["rung"]) for rung in ladder]
+    rest = ladder[places.index(last) + 1 :] if last else ladder
+    allowed = {(step["incident"], step["rung"]) for step in steps if step["allowed"]}
+    return next((rung for rung in rest if (rung["incident"], rung["rung"]) in allowed), {})
+
+
 def _because(told: Answer, findings: Mapping[str, Finding]) -> list[str]:
     """Return which findings decided: of these, those that are unhealthy, if any is."""
     ill = [id for id in told.because if findings[id]["status"] == "unhealthy"]

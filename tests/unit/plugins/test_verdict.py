@@ -226,6 +226,29 @@ def test_the_plan_says_why_and_what_is_missing():
     ]
 
 
+LADDER = [
+    {"incident": "database", "rung": "start"},
+    {"incident": "slow", "rung": "wait"},
+    {"incident": "slow", "rung": "restart"},
+]
+
+
+@pytest.mark.parametrize(
+    ("last", "allowed", "expected"),
+    [
+        (None, {"start", "restart"}, "start"),
+        (None, {"restart"}, "restart"),
+        (("database", "start"), {"start", "restart"}, "restart"),
+        (("slow", "wait"), {"start", "wait"}, None),
+        (("slow", "restart"), {"start", "wait", "restart"}, None),
+        (None, set(), None),
+    ],
+)
+def test_the_next_rung_is_the_first_allowed_one_above_the_last(last, allowed, expected):
+    steps = [{**rung, "allowed": rung["rung"] in allowed} for rung in LADDER]
+    assert verdict.next_rung(LADDER, steps, last).get("rung") == expected
+
+
 def test_the_plan_shows_what_a_rung_would_change():
     ladder = [{**RUNG, "shows": "change"}]
     cards = {"database": card("not db.healthy", ["db", "change"], ladder=ladder)}
