@@ -70,7 +70,7 @@ def script(questions: Sequence[Question], token: str, shell: Shell) -> str:
     early, asks = (
         [
             f"ask {quote(q.id)} {q.timeout:g} {q.limit:d} {quote(q.command)}"
-            for q in questions
+            for q in sorted(questions, key=lambda q: -q.timeout)  # what may take longest first
             if q.early == when
         ]
         for when in (True, False)

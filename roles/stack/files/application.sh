@@ -11,7 +11,10 @@
 #   route     the like of the route that the inventory names, else null
 # Exit status 69 where the API has no container that runs.
 application_view() {
-    id=$(container "$STACK_BACKEND") || unknown "the API has no container to ask in"
+    id=$(container "$STACK_BACKEND") || {
+        [ "$?" -ne 1 ] || unknown "the API has no container to ask in"
+        exit 69
+    }
     answers=$({ route_view & driver_view; wait; } 2>&1)
     view=$(printf '%s\n' "$answers" | grep '^{"way":')
     route=$(printf '%s\n' "$answers" | sed -n 's/^route //p')
