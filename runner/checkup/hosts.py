@@ -51,9 +51,14 @@ def checks(document: Mapping[str, Any], times: Mapping[str, Asked]) -> Iterator[
         findings = state["findings"]
         if findings and host in times:
             yield from _clock(host, findings, times[host])
+        no_stack = False
         for name, judge in _JUDGES.items():
-            if finding := as_mapping(findings.get(name)):
-                yield from judge(host, finding)
+            finding = as_mapping(findings.get(name))
+            if not finding or (name == "application" and no_stack):
+                continue
+            for check in judge(host, finding):
+                no_stack |= (name, check.status) == ("stack", "bad")
+                yield check
 
 
 def _reach(host: str, state: Mapping[str, Any]) -> Check:
@@ -138,8 +143,6 @@ def _stack(host: str, finding: Mapping[str, Any]) -> Iterator[Check]:
 def _application(host: str, finding: Mapping[str, Any]) -> Iterator[Check]:
     """Tell by which way an incident will see what the application sees, and what that misses."""
     triage, name_route = f"runbook triage -l {host}", "name a route in stack_read_path"
-    if finding.get("reason") == "the API has no container to ask in":
-        return  # which the check of the stack says
     if failed := _failed(host, "application", finding, triage):
         yield failed
         return

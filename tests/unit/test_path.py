@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -429,6 +430,40 @@ def test_a_port_that_somebody_else_holds_is_not_asked(shell, containers, url, as
     )
     assert (done.returncode, done.stdout) == ((0, "200\n") if asked else (69, ""))
     assert said in done.stderr
+
+
+LISTEN = (
+    "import socket, sys; s = socket.create_server(('', 0)); print(s.getsockname()[1], flush=True)"
+)
+HOLDERS = {
+    # name of the process, seconds that it stays, whether ss says who it is: what is said of it
+    "a process": ("python3 -m http.server", 30, True, "process {pid}, started "),
+    "whom we may not see": ("python3", 30, False, "a process that this user may not see"),
+    "gone a moment later": ("python3", 0.2, False, ""),
+    # It serves a container that docker ps tells of, or one that restarts and is gone again.
+    "the proxy of a container": ("/usr/bin/docker-proxy -proto tcp", 30, True, ""),
+    "the proxy by its name": ("docker-proxy", 30, True, ""),
+}
+
+
+@pytest.mark.parametrize("case", HOLDERS)
+def test_a_port_is_held_by_who_stays_and_is_not_docker_itself(shell, case):
+    name, stays, seen, said = HOLDERS[case]
+    command = [name, "-c", f"{LISTEN}; import time; time.sleep({stays})"]
+    with subprocess.Popen(
+        command, executable=sys.executable, stdout=subprocess.PIPE, text=True
+    ) as process:
+        port = process.stdout.readline().strip()
+        done = shell(
+            'holder_of "$PORT"',
+            programs_said={"ss": f"echo 'users:((pid={process.pid},fd=3))'" if seen else ":"},
+            STACK_CONTAINERS="a backend p Restarting (1) 5 seconds ago\t\t\n-- others\n",
+            PORT=port,
+        )
+        process.kill()
+    assert done.returncode == (0 if said else 1)
+    assert done.stdout.startswith(said.format(pid=process.pid))
+    assert bool(done.stdout) == bool(said)
 
 
 def facts(*lines):

@@ -9,12 +9,9 @@
 #   database, cache, chain   null where none is configured, else outcome, reason, where, ms; see
 #             application.js, whose outcomes have one more here: unknown, where that could not be asked
 #   route     the like of the route that the inventory names, else null
-# Exit status 69 where the API has no container that runs.
+# Exit status 69, with the reason, where the API has no container that runs.
 application_view() {
-    id=$(container "$STACK_BACKEND") || {
-        [ "$?" -ne 1 ] || unknown "the API has no container to ask in"
-        exit 69
-    }
+    id=$(container "$STACK_BACKEND") || exit 69
     answers=$({ route_view & driver_view; wait; } 2>&1)
     view=$(printf '%s\n' "$answers" | grep '^{"way":')
     route=$(printf '%s\n' "$answers" | sed -n 's/^route //p')

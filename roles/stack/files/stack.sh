@@ -407,12 +407,20 @@ holder_of() {
     [ -n "$found" ] && echo "$found"
 }
 
-# Prints which process listens on a port of the host: who it is where that may be seen. Usage: process_on PORT
+# Prints which process listens on a port of the host: who it is where that may be seen. Not Docker's proxy,
+# which serves a container that is known, or restarts; nor what is gone a moment later, as the proxy of a
+# container that restarts again and again. Usage: process_on PORT
 process_on() {
     listening_ports | grep -qx "$1" || return
     pid=$( { (as_root ss -ltnp "sport = :$1") 2>/dev/null || ss -ltnp "sport = :$1" 2>/dev/null; } | sed -n 's/.*pid=\([0-9]*\).*/\1/p' | head -n 1)
-    [ -n "$pid" ] || { echo "a process that this user may not see"; return; }
-    echo "process $pid, started $(ps -o lstart= -p "$pid"): $(ps -o args= -p "$pid" | cut -c 1-80)"
+    if [ -z "$pid" ]; then
+        sleep 0.5
+        listening_ports | grep -qx "$1" && echo "a process that this user may not see"
+        return
+    fi
+    args=$(ps -o args= -p "$pid" | cut -c 1-80)
+    case ${args%% *} in "" | docker-proxy | */docker-proxy) return 1 ;; esac
+    echo "process $pid, started $(ps -o lstart= -p "$pid"): $args"
 }
 
 # Lists the TCP ports that something on this host listens on.

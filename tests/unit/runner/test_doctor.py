@@ -193,12 +193,7 @@ ON_HOSTS = {
     "docker silent": ("stack", failed("unknown", "docker did not answer"), 4, "unknown"),
     "never started": ("stack", finding("/srv/app/compose.yml\t\t0"), 1, "bad"),
     "application unasked": ("application", failed("unknown", "it is paused"), 4, "unknown"),
-    "no application": (
-        "application",
-        failed("unknown", "the API has no container to ask in"),
-        0,
-        "ok",
-    ),
+    "no application": ("application", failed("unknown", "it has no container"), 4, "unknown"),
     "no database": ("application", finding(view(database=part("refused", "no"))), 1, "bad"),
     "by the client": ("application", finding(view("client", **UNSEEN)), 0, "warning"),
     "a route proves it": ("application", finding(view("client", **UNSEEN, route=part())), 0, "ok"),
@@ -296,6 +291,15 @@ def test_a_host_without_what_a_question_needs(recorded: Recorded) -> None:
     code, found = doctor("-i", "db1,")
     assert (code, of(found, "clock")) == (4, [])
     assert of(found, "reach") == [("unknown", f"does not answer as it should: {reason}")]
+
+
+@pytest.mark.parametrize(("status", "told"), [("unhealthy", 0), ("unknown", 1)])
+def test_without_a_stack_nothing_is_said_of_its_application(
+    recorded: Recorded, status: str, told: int
+) -> None:
+    lost = {name: failed(status, "nothing there") for name in ("stack", "application")}
+    recorded.hosts = {"db1": {**WELL, **lost}}
+    assert len(of(doctor("-i", "db1,")[1], "application")) == told
 
 
 def test_no_host_matched(recorded: Recorded) -> None:
