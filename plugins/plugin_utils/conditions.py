@@ -55,6 +55,11 @@ def judge(condition: str, findings: Findings, variable: Variable) -> Answer:
     return Answer(bool(part.value), part.because)
 
 
+def names_in(condition: str) -> set[str]:
+    """Return the names that ``condition`` speaks of: of findings, and of inputs."""
+    return {node.id for node in ast.walk(parsed(condition)) if isinstance(node, ast.Name)}
+
+
 class _Unknown:
     """The third value."""
 

@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .conditions import Answer, Variable
+from .conditions import Answer, Variable, names_in
 from .conditions import judge as answer
 from .findings import UNAVAILABLE, Finding
 
@@ -294,7 +293,9 @@ def uncovered(
     present = [name for name in incidents if incidents[name]["confirmed"]]
     because = {id for name in present for id in incidents[name]["because"]}
     said = {findings[id].get("of", id) for id in because}
-    looked_at = set(re.findall(r"\w+", " ".join(_conditions(cards[name]) for name in present)))
+    looked_at = {
+        id for name in present for text in _conditions(cards[name]) for id in names_in(text)
+    }
     looked_at |= {id for name in present for id in cards[name]["probes"] if isinstance(id, str)}
     found: dict[str, str] = {}
     for probe in probes:
@@ -305,9 +306,9 @@ def uncovered(
     return [*found.values()]
 
 
-def _conditions(card: Card) -> str:
-    rungs = " ".join(str(rung["when"]) for rung in card["ladder"])
-    return f"{card['confirmed']} {card.get('independent_when', '')} {rungs}"
+def _conditions(card: Card) -> list[str]:
+    rungs = [rung["when"] for rung in card["ladder"]]
+    return [card["confirmed"], card.get("independent_when", "false"), *rungs]
 
 
 def unproven(

@@ -27,6 +27,7 @@ class Drill:
     root_causes: list = field(default_factory=list)
     also_right: list = field(default_factory=list)  # other lists of root causes, as right as that
     says: list = field(default_factory=list)  # expressions, each in what triage or plan prints
+    tells: list = field(default_factory=list)  # the same of the remediation
     report: str = ""  # address of the public report of somebody whom this happened to
     explained: list = field(default_factory=list)  # incidents that must be, by the root causes
     ends: str = "healthy"
@@ -144,9 +145,12 @@ def the_stack_works(practice):
     assert practice.status("http://localhost") == 200
 
 
-def told(runbook, *ran):
-    """The text that people read of finished runs."""
-    return "\n".join(runbook("runs", "show", each.document["run"]).stdout for each in ran)
+def said(expressions, runbook, *ran):
+    """Find each of the expressions in the text that people read of finished runs."""
+    runs = [each.document["run"] for each in ran] if expressions else []
+    text = "\n".join(runbook("runs", "show", run).stdout for run in runs)
+    for expression in expressions:
+        assert re.search(expression, text, re.IGNORECASE), f"{expression} is not in\n{text}"
 
 
 def harm_to_the_database(practice, drill, since):
@@ -177,9 +181,7 @@ def walk_through(drill, practice, runbook):
     steps = [step["rung"] for step in planned.host()["plan"] if step["risk"] in risks]
     assert steps[:1] == drill.rungs[:1], planned.host()["plan"]
     assert practice.identities() == broken
-    text = told(runbook, found, planned) if drill.says else ""
-    for expression in drill.says:
-        assert re.search(expression, text, re.IGNORECASE), f"{expression} is not in\n{text}"
+    said(drill.says, runbook, found, planned)
 
     remediate = ["remediate", "--yes", "--allow", drill.allow, *drill.options]
     cured = runbook(*remediate)
@@ -187,6 +189,7 @@ def walk_through(drill, practice, runbook):
     verdict, code = drill.ending(causes)
     assert [action["rung"] for action in host["actions"]] == drill.rungs, host
     assert (cured.code, host["verdict"]) == (code, verdict), host["reason"]
+    said(drill.tells, runbook, cured)
     fixed = verdict == "fixed"
     if fixed:
         assert host["actions"][-1]["held"]

@@ -157,6 +157,18 @@ def test_a_log_names_why_its_process_ended(log):
 
 
 @pytest.mark.parametrize(
+    ("log", "cause"),
+    [
+        ("reading settings\nREPORT_DB is empty\n\n", "REPORT_DB is empty"),
+        ("dial tcp 10.0.0.1:5432: connect: connection refused\nbye\n", "connection refused"),
+    ],
+)
+def test_the_last_line_stands_for_a_cause_in_words_that_nobody_knows(log, cause):
+    assert said("cause_of_end 1", log)[0].strip().endswith(cause)
+    assert said("cause_of_end 0", log)[0].strip().endswith(cause) == ("refused" in cause)
+
+
+@pytest.mark.parametrize(
     ("ended", "told"),
     [
         ("0 false", "exit status 0"),

@@ -104,6 +104,18 @@ def test_inputs_wear_the_roles_name_and_say_what_they_are(role):
             assert above.startswith("# ") or re.match(r"\w+:", above), f"{name[1]}: say what it is"
 
 
+def test_every_shared_probe_is_asked():
+    asked = set().union(*map(asked_by, CARDS.values()))
+    sources = {SHARED[id].get("of") for id in asked & SHARED.keys()}
+    sources |= {
+        probe.get("of")
+        for card in CARDS.values()
+        for probe in card["probes"]
+        if isinstance(probe, dict)
+    }
+    assert SHARED.keys() - asked - sources == set()
+
+
 @every_card
 def test_a_card_is_complete(name):
     card = CARDS[name]

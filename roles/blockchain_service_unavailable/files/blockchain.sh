@@ -258,6 +258,12 @@ renew_client() {
     restart "$STACK_BACKEND" && wait_until "$1" api_is ready "$2"
 }
 
+# Says what is gone with a node that had ended, whoever ended it. Usage: tell_of_chain STATE_BEFORE
+tell_of_chain() {
+    [ "$1" != paused ] && is_in_memory "$(node_facts "$STACK_BLOCKCHAIN_URL" "" 0)" "" || return 0
+    echo "its chain was in memory and is new: certificates from before its end are gone, to be issued again"
+}
+
 # Does something (a word and its arguments) to the node, and waits for its contract. The API may have kept
 # its client, lost it, or not told; it takes some seconds to notice, and is restarted only where it must be.
 # Usage: renew_node SECONDS HEALTH_PATH GIVEN_ADDRESS COMMAND…

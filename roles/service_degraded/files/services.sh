@@ -86,13 +86,13 @@ trouble_of_service() {
     # Docker restarts what ended by itself.
     case $state,$policy,$error in exited,always,'""' | exited,unless-stopped,'""') code=stopped ;; esac
     case $state,$oom,$code in
-    restarting,*) step='' why="restarts again and again ($restarts times, exit status $code)$(last_words_of "$id")" ;;
+    restarting,*) step='' why="restarts again and again ($restarts times): $(why_ended "$id")" ;;
     paused,* | created,*) why="is $state" ;;
     exited,true,*) why="was killed for want of memory" ;;
     exited,false,0 | exited,false,137 | exited,false,143 | exited,false,stopped) why="was stopped (exit status $status)" ;;
     *)
         ! is_fresh || step=''
-        why="ended by itself (exit status $code)$(last_words_of "$id")"
+        if [ "$error" = '""' ]; then why="ended by itself: $(why_ended "$id")"; else why="is down"; fi
         ;;
     esac
     [ "$error" = '""' ] || why="$why; docker could not start it: $error"
@@ -118,14 +118,6 @@ is_fresh() {
     begun=${started%%.*}
     begun=$(date -u -d "${begun%%T*} ${begun#*T}" +%s 2>/dev/null) || return 1
     [ "$(($(date +%s) - begun))" -lt "$SERVICES_FRESH_SECONDS" ]
-}
-
-# Prints, to stand behind a sentence, the line of a container's log that says why it ended. Usage:
-# last_words_of ID
-last_words_of() {
-    line=$(docker logs --tail 30 "$1" 2>&1 | without_secrets "$1" | tr -d '\000-\010\013-\037' |
-        awk '!first && /[Ee]rror|ERROR|[Ff]atal|FATAL|panic|[Cc]annot|[Dd]enied|not found/ { first = $0 } NF { last = $0 } END { print first == "" ? last : first }')
-    [ -z "$line" ] || printf '; its log: %.300s' "$line"
 }
 
 # Does one step (start, restart) to each service that needs it. Usage: mend_services startable|restartable WORD

@@ -235,25 +235,28 @@ END
     *,12[5-9] | *,1[3-5][0-9]) [ "$code" -gt 128 ] && said="ended by signal $((code - 128))" || said="exit status $code" ;;
     *) said="exit status ${code:-unknown}" ;;
     esac
-    cause=$(docker logs --since "$start" --tail 60 "$1" 2>&1 | cause_of_end | without_secrets "$1")
+    # What ended by its own decision may have said why in other words, and last.
+    case $said in "exit status"*) own=1 ;; *) own=0 ;; esac
+    cause=$(docker logs --since "$start" --tail 60 "$1" 2>&1 | cause_of_end "$own" | without_secrets "$1")
     echo "$said${cause:+: $cause}"
 }
 
 # Prints the line of a log that names why its process ended: the last that calls itself fatal, else the
-# first that tells of an error; with the detail that PostgreSQL says below. Frames of stacks, and what
-# ends a session or a statement of a client alone, name nothing.
+# first that tells of an error, else with OR_LAST=1 the last; with the detail that PostgreSQL says below.
+# Frames of stacks, and what ends a session or a statement of a client alone, name nothing.
+# Usage: cause_of_end OR_LAST
 cause_of_end() {
-    awk '
+    awk -v or_last="${1:-0}" '
         { gsub(/\033\[[0-9;]*m/, "") }
         /^ +at |the database system is (starting up|shutting down|in recovery mode|not yet accepting)|administrator command/ { next }
         /\] (ERROR|STATEMENT):  |\] [A-Z]+:  .*(client lost|(from|to) client|terminating connection|canceling (statement|authentication))/ { next }
         /\] FATAL:  .*(authentication failed|pg_hba\.conf|too many (clients|connections)|connection slots|"[^"]*" does not exist|startup packet|frontend protocol)/ { next }
         /DETAIL:/ { if (line == NR - 1) { sub(/^.*DETAIL: */, ""); cause = cause " (" $0 ")" }; next }
-        { rank = 0 }
+        { rank = or_last && NF ? 0.5 : 0 }
         /PANIC|panic:/ { rank = 3 }
-        !rank && /FATAL|\[emerg\]|[Ff]atal|[Uu]ncaught|Bad file format|out of memory/ { rank = 2 }
-        !rank && /[Ee]rror|ERR|[Dd]enied|[Cc]ould not|[Cc]an(not|.t) |No space|[Ii]nvalid|incompatible|not found|No such|[Ff]ailed/ { rank = 1 }
-        rank > most || rank > 1 && rank == most {
+        rank < 1 && /FATAL|\[emerg\]|[Ff]atal|[Uu]ncaught|Bad file format|out of memory/ { rank = 2 }
+        rank < 1 && /[Ee]rror|ERR|[Dd]enied|[Rr]efused|[Cc]ould not|[Cc]an(not|.t) |[Uu]nable|No space|[Ii]nvalid|incompatible|[Nn]ot (found|set)|No such|[Ff]ailed|[Mm]issing|already in use|timed out/ { rank = 1 }
+        rank > most || rank != 1 && rank && rank == most {
             most = rank; line = NR; cause = $0
             sub(/^[0-9][0-9-]+[T ][0-9:.,]+Z?( [A-Z]+)?( \[[0-9]+\])? */, "", cause)
             sub(/^[0-9]+:[A-Z] .*[0-9] [#*] /, "", cause)
@@ -567,13 +570,13 @@ state_of() {
 # Starts what is stopped, continues what is paused, creates what is absent; touches nothing that
 # runs.
 start() {
-    state=$(state_of "$1" 2>/dev/null)
+    state=$(state_of "$1" 2>/dev/null) done=started
     case $state in
-    paused) docker unpause "$(container "$1")" ;;
+    paused) done=continued && docker unpause "$(container "$1")" ;;
     exited | created | dead) docker start "$(container "$1")" ;;
     "") compose up -d --no-deps --no-recreate "$1" ;;
     *) return 0 ;;
-    esac >/dev/null && echo "started $1, which was ${state:-absent}"
+    esac >/dev/null && echo "$done $1, which was ${state:-absent}"
 }
 
 restart() {
