@@ -356,8 +356,6 @@ def _remaining(
     if all(incidents[name]["explained_by"] for name in present):
         return "refused", f"explained by {', '.join(dict.fromkeys(causes))}: remediate that"
     blocked = [f"{s['rung']} needs --allow {s['risk']}" for s in steps if not s["allowed"]]
-    if not acted and any(step["allowed"] for step in steps):
-        return "not_fixed", f"{', '.join(present)}: seen only at the end; give the order again"
     if acted:
         return "not_fixed", "; ".join(["every allowed rung that fits was climbed", *blocked])
     if blocked:

@@ -283,7 +283,6 @@ OPEN = [{"rung": "mend", "risk": "restart", "allowed": True}]
         (GONE, THERE, [], False, "healthy"),
         (THERE, THERE, [], True, "not_fixed"),
         (THERE, THERE, [], False, "not_fixed"),
-        (THERE, GONE, [*OPEN, *BLOCKED], False, "not_fixed"),
         (THERE, THERE, BLOCKED, False, "refused"),
         (THERE, THERE, BLOCKED, True, "not_fixed"),
         ({**GONE, "db": "unknown"}, THERE, [], True, "unknown"),
