@@ -241,7 +241,7 @@ def describe(finding: Finding) -> str:
     """Return one line for people: title, status, and the value or the reason."""
     value = finding["value"]
     told = [f"{finding['title']}: {finding['status']}"]
-    if isinstance(value, int | float):
+    if isinstance(value, int | float) and not isinstance(value, bool):
         told.append(f"({value:g} {finding['unit']})".replace(" )", ")"))
     elif isinstance(value, str) and 0 < len(value) <= 60 and "\n" not in value:
         told.append(f"({value})")

@@ -2,9 +2,17 @@
 #
 # In: STACK_BACKEND, STACK_BACKEND_URL, STACK_BLOCKCHAIN, STACK_BLOCKCHAIN_URL
 
-# Prints the body of an answer. The address goes in by standard input: it may hold a provider's
+# Prints the body of an answer, or on standard error in plain words why there is none. The address goes in by standard input: it may hold a provider's
 # key, and every user of the host can read arguments. Usage: fetch SECONDS URL [JSON]
 fetch() {
+    apart request "$@" && { printf '%s' "$answer"; return; }
+    set -- "$1" "$2" "$?"
+    [ "$3" -ne 69 ] || unknown "$complaint"
+    no_answer "$3" "$complaint" "$1" "$2" >&2
+    return "$3"
+}
+
+request() {
     if command -v curl >/dev/null; then
         printf 'url = "%s"\n' "$2" | curl -sS -K - -m "$1" --noproxy localhost,127.0.0.1,::1 \
             ${3:+-H 'Content-Type: application/json' --data-raw "$3"}

@@ -105,6 +105,7 @@ database_refuses() {
         answer='{"sessions_percent": 100, "crowded" : true, "blocked": null, "blockers": []}'
         ;;
     0*FATAL*database*"does not exist"*)
+        echo "$reason" >&2
         restore_hint
         answer="{\"error\": \"$(json_text "$reason")\", \"damage\": \"there is no database $(json_text "$DATABASE_NAME")\"}"
         ;;
@@ -352,7 +353,7 @@ unreadable() {
     case $?$said in
     0* | *"lock timeout"*) return ;;
     124*) [ "$seconds" -eq 4 ] && echo "pages failed their checksums, and not all could be read within 4 s" ;;
-    *) printf '%s\n' "$said" | grep -m 1 'ERROR' || return 0 ;;
+    *) printf '%s\n' "$said" | grep -m 1 'ERROR' | tee /dev/stderr | grep . || return 0 ;;
     esac
     restore_hint
 }

@@ -18,9 +18,9 @@ memory_groups() {
 # Prints what the groups of its input hold, and whether to look for kills: a line for the host
 #   host TOTAL AVAILABLE SWAP_TOTAL SWAP_FREE
 # and one a container, with the growth a minute over the window, or "-" when it does not grow
-#   SERVICE ID UP USED WORKING_SET UNRECLAIMABLE LIMIT SWAP OOM_KILLS GROWTH SUSPECT
-# in bytes; LIMIT is 0 without one. SUSPECT is 1 for a container that was started lately, 2 for one that
-# was killed or had a process killed. It grows when, from the lowest reading on
+#   SERVICE ID UP USED WORKING_SET UNRECLAIMABLE LIMIT SWAP OOM_KILLS GROWTH PROCESSES PROCESS_LIMIT SUSPECT
+# in bytes; a limit is 0 without one, threads are processes. SUSPECT is 1 for a container that was started
+# lately, 2 for one that was killed or had a process killed. It grows when, from the lowest reading on
 # (a heap that was just collected starts there), the lowest of each fifth is well above that of the
 # fifth before: a busy heap goes up and down, a cache that warms up becomes slower, a leak does neither.
 # Usage: memory_samples WINDOW RECENT GROWTH_MIB
@@ -57,6 +57,9 @@ memory_samples() {
             }
             kills[i] = stat["oom_kill"]
             limit[i] = limit[i] + 0 >= total || limit[i] == "max" ? 0 : limit[i]
+            sub("^/sys/fs/cgroup/memory/", "/sys/fs/cgroup/pids/", dir)
+            processes[i] = first(dir "/pids.current")
+            most[i] = first(dir "/pids.max")
         }
         function growth(i, part, s, low, step, from, count) {
             split("", low); from = 0
@@ -89,9 +92,9 @@ memory_samples() {
                 for (i = 1; i <= NR; i++) if (!(i in down)) { look(i); seen[i, s] = held[i] }
             }
             for (i = 1; i <= NR; i++)
-                printf "%s %s %d %.0f %.0f %.0f %.0f %.0f %d %s %d\n", service[i], id[i], !(i in down),
+                printf "%s %s %d %.0f %.0f %.0f %.0f %.0f %d %s %d %d %d\n", service[i], id[i], !(i in down),
                     used[i], working[i], held[i], limit[i], swap[i], kills[i],
-                    (samples < 5 || i in down) ? "-" : growth(i), (kills[i] > 0) ? 2 : suspect[i]
+                    (samples < 5 || i in down) ? "-" : growth(i), processes[i], most[i], (kills[i] > 0) ? 2 : suspect[i]
         }'
 }
 
@@ -128,7 +131,8 @@ memory_kills() {
 #                  minutes until the limit, or until the host is full, at that rate
 #   kills          recent ones; kills_since_start are those that the kernel counts
 #   trouble        why this container matters: full, growing, killed, down, host
-# and over all: affected (parts), and the services that a rung may act upon (restart, chain, widen);
+# and over all: cramped (parts that can start no more processes, and cramped_why), affected (parts), and the
+# services that a rung may act upon (restart, chain, widen);
 # what is wrong is told on standard error as well.
 # Usage: memory_state WINDOW RECENT GROWTH_MIB LIMIT_PERCENT HOST_PERCENT MINUTES WANTED_LIMIT
 memory_state() {
@@ -192,6 +196,11 @@ memory_state() {
             if (!up && flagged[$2] && recent == 0) recent = 1
             if (limit && 100 * held / limit > fullest) fullest = 100 * held / limit
             kills += recent
+            # With less than a few left no command can be run in it either.
+            if ($12 && $12 - $11 < 3) {
+                cramped = add(cramped, name)
+                cramped_why = cramped_why (cramped_why == "" ? "" : "; ") $1 " runs " $11 " of the " $12 " processes and threads that its container may have: docker update --pids-limit raises that"
+            }
             minutes = growth == "-" ? "null" : sprintf("%.1f", ((limit ? limit - held : available) / growth))
             if (growth != "-" && (soonest == "" || minutes + 0 < soonest)) soonest = minutes + 0
             trouble = ""
@@ -219,11 +228,11 @@ memory_state() {
             if (wanted && (trouble ~ /full|growing/ || recent && sources[$2] != "heap") && (!limit || limit < wanted)) widen = add(widen, $1)
         }
         END {
-            printf "},\"fullest\":%.1f,\"soonest\":%s,\"kills\":%d,\"affected\":%s,\"restart\":%s,\"chain\":%s,\"widen\":%s",
-                fullest, soonest == "" ? "null" : soonest, kills, names(affected), names(restart), names(chain), names(widen)
+            printf "},\"fullest\":%.1f,\"soonest\":%s,\"kills\":%d,\"affected\":%s,\"restart\":%s,\"chain\":%s,\"widen\":%s,\"cramped_why\":\"%s\",\"cramped\":%s",
+                fullest, soonest == "" ? "null" : soonest, kills, names(affected), names(restart), names(chain), names(widen), cramped_why, names(cramped)
         }') || exit
     widen=${state##*\"widen\":[}
-    widen=$(echo "${widen%]*}" | tr -d '"' | tr , ' ')
+    widen=$(echo "${widen%%]*}" | tr -d '"' | tr , ' ')
     # shellcheck disable=SC2086  # one word a service
     change=$([ -z "$widen" ] || memory_override_change "$7" $widen)
     printf '%s,"override":"%s"}\n' "$state" "$(printf '%s' "$change" | awk '{ printf "%s\\n", $0 }')"

@@ -16,7 +16,8 @@ application_view() {
     view=$(printf '%s\n' "$answers" | grep '^{"way":')
     route=$(printf '%s\n' "$answers" | sed -n 's/^route //p')
     if [ -z "$view" ]; then
-        why=$(printf '%s\n' "$answers" | grep -v '^route ' | without_secrets "$id" | grep . | tail -n 1)
+        why=$(printf '%s\n' "$answers" | grep -v '^route ' | without_secrets "$id" |
+            awk '/[Ee]rror|[Ff]ailed|[Cc]annot|[Uu]nable|[Dd]enied/ && !why { why = $0 } NF { last = $0 } END { print why == "" ? last : why }')
         case $why in
         *"executable file not found"*) why="the container of the API has no Node.js" ;;
         *"is not running"* | *"is paused"* | *"is restarting"* | *"No such container"*) unknown "$why" ;;

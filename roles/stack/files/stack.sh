@@ -357,7 +357,7 @@ no_answer() {
     47,*) echo "$place redirects without end" ;;
     52,* | *"Empty reply"* | *"No data received"*) echo "$place closed the connection without an answer" ;;
     56,* | *"reset by peer"* | *"error getting response"*) echo "the connection to $place broke off" ;;
-    1,* | 3,* | *"scheme missing"*) echo "not an address that can be asked: $4" ;;
+    1,* | 3,* | *"scheme missing"*) echo "not an address that can be asked: $place" ;;
     *) echo "no answer from $place: ${text:-exit status $1}" ;;
     esac
 }
