@@ -226,10 +226,11 @@ dirty() {
     # A full disk tears lines of the engine's logs, and whoever reads past a torn one gets an error.
     whole='^\{"log":"([^"\]|\\.)*","stream":"[a-z]*","time":"[^"{]*"\}$'
     ! grep -Eqv "$whole" "$log" || { echo "a torn log"; return 0; }
-    # Additions a service makes by itself do not count; the bind mount points are the engine's.
-    docker diff "$name" | grep -vE '^[AC] (/run|/var/run|/tmp|/var/lib/(nginx|postgresql)|/app/(deployments|cache|artifacts|logs)|/root|/var/cache)(/|$)' \
-        | grep -vE '^C (/app|/var|/var/lib|/var/log|/etc|/etc/nginx|/etc/nginx/conf.d)$|^[AC] /(docker-entrypoint-initdb.d(/.*)?|etc/nginx/conf.d/default.conf)$' \
-        | head -3 | tr '\n' ' '
+    # Additions a service makes by itself do not count; the bind mount points are the engine's. Read from the
+    # container's own layer, where a device stands for what was removed: docker diff takes a fifth of a second.
+    find "$(docker inspect --format '{{.GraphDriver.Data.UpperDir}}' "$name")" \( -type c -printf 'removed /%P\n' -o ! -type d -printf 'added /%P\n' \) \
+        | grep -vE '^added /(run|var/run|tmp|var/lib/(nginx|postgresql)|app/(deployments|cache|artifacts|logs)|root|var/cache|docker-entrypoint-initdb.d)/' \
+        | grep -vx 'added /etc/nginx/conf.d/default.conf' | head -3 | tr '\n' ' '
 }
 
 # Takes name=id of every image.
