@@ -16,9 +16,9 @@ PAIRS = [
         ["start_database", "start_application"],
     ),
     together(
-        "frontend_stopped+lock_held_idle_in_transaction",
+        "frontend_stopped+lock_held_by_statement",
         ["application_not_responding", "high_response_times"],
-        ["start_application", "end_blocking_sessions"],
+        ["start_application", "cancel_blocking_statements"],
     ),
     together(
         "cache_full+backend_stopped",

@@ -467,6 +467,21 @@ relieve() {
         WHERE pg_${how}_backend(pid)"
 }
 
+# Waits until nobody keeps a lock that others need, or the oldest transaction that does is SECONDS old.
+# Usage: wait_for_lock SECONDS
+wait_for_lock() {
+    wait_until "$(($1 + 10))" lock_is_free_or_old "$1"
+}
+
+# Usage: lock_is_free_or_old SECONDS
+lock_is_free_or_old() {
+    age=$(database_query "
+        WITH waiting AS (SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'),
+        blocker AS ($blocking)
+        SELECT floor(extract(epoch FROM max(now() - xact_start))) FROM pg_stat_activity JOIN blocker USING (pid)") || return
+    [ -z "$age" ] || [ "$age" -gt "$1" ]
+}
+
 # Creates an index without locking its table against writers, unless there is one like it. An
 # INVALID leftover of that name is removed first; one of our own that fails is not left behind.
 # Usage: create_index SECONDS NAME TABLE COLUMN…

@@ -167,6 +167,7 @@ const FACTS = `
       ORDER BY granted DESC, xact_start LIMIT 5) AS l) AS locked,
     (SELECT json_build_object('sessions', count(*), 'active', count(*) FILTER (WHERE state = 'active'),
         'in_transaction', count(*) FILTER (WHERE state LIKE 'idle in transaction%'),
+        'waits', coalesce(round(extract(epoch FROM max(now() - query_start) FILTER (WHERE wait_event_type = 'Lock'))), 0),
         'stuck', count(*) FILTER (WHERE state LIKE 'idle in transaction%' AND state_change < now() - interval '10 seconds'))
       FROM pg_stat_activity
       WHERE client_addr = inet_client_addr() AND datname = current_database() AND pid <> pg_backend_pid()
@@ -218,7 +219,7 @@ async function usable(client, facts, where) {
     const holder = facts.locked[0];
     if (!holder) return { outcome: 'lock', reason: `a lock on ${tables.join(', ')} keeps reads waiting`, seconds: null };
     const who = [`session ${holder.pid}`, holder.application, holder.state].filter(Boolean).join(', ');
-    return { outcome: 'lock', reason: `table ${holder.name} is locked by ${who}${holder.seconds === null ? '' : `, for ${holder.seconds} s`}`, table: holder.name, pid: holder.pid, seconds: holder.seconds };
+    return { outcome: 'lock', reason: `table ${holder.name} is locked by ${who}${holder.seconds === null ? '' : `, for ${holder.seconds} s`}`, table: holder.name, pid: holder.pid, seconds: holder.seconds, idle: /^idle/.test(holder.state || '') };
   }
   if (facts.read_only) {
     return { outcome: 'read_only', reason: facts.standby ? `${where} is a standby: read-only` : `database ${name} at ${where} is read-only for ${role} (default_transaction_read_only)` };
