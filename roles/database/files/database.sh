@@ -453,11 +453,11 @@ relieve() {
     for application; do
         spared="$spared, '$(printf '%s' "$application" | sed "s/'/''/g")'"
     done
-    case $how in cancel) which="state = 'active'" done='cancelled the statement' ;; *) which=true done=ended ;; esac
+    case $how in cancel) which="state = 'active'" done='cancelled the statement of' ;; *) which=true done=ended ;; esac
     database_query "
         WITH waiting AS (SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'),
         blocker AS ($blocking)
-        SELECT '$done of session ' || pid || ' (' || application_name || '), ' || state
+        SELECT '$done session ' || pid || ' (' || application_name || '), ' || state
                || ', in its transaction for ' || round(extract(epoch FROM now() - xact_start)) || ' s'
         FROM (SELECT * FROM pg_stat_activity JOIN blocker USING (pid)
               WHERE backend_type = 'client backend' AND datname = current_database()
