@@ -228,9 +228,9 @@ dirty() {
     ! grep -Eqv "$whole" "$log" || { echo "a torn log"; return 0; }
     # Additions a service makes by itself do not count; the bind mount points are the engine's. Read from the
     # container's own layer, where a device stands for what was removed: docker diff takes a fifth of a second.
-    find "$(docker inspect --format '{{.GraphDriver.Data.UpperDir}}' "$name")" \( -type c -printf 'removed /%P\n' -o ! -type d -printf 'added /%P\n' \) \
-        | grep -vE '^added /(run|var/run|tmp|var/lib/(nginx|postgresql)|app/(deployments|cache|artifacts|logs)|root|var/cache|docker-entrypoint-initdb.d)/' \
-        | grep -vx 'added /etc/nginx/conf.d/default.conf' | head -3 | tr '\n' ' '
+    find "$(docker inspect --format '{{.GraphDriver.Data.UpperDir}}' "$name")" \( -type c -printf 'removed /%P\n' -o -printf 'added /%P\n' \) \
+        | grep -vE '^added /(run|var/run|tmp|var/lib/(nginx|postgresql)|app/(deployments|cache|artifacts|logs)|root|var/cache|docker-entrypoint-initdb.d)(/|$)' \
+        | grep -vxE 'added /(app|var|var/lib|var/log|etc|etc/nginx|etc/nginx/conf.d|etc/nginx/conf.d/default.conf)?' | head -3 | tr '\n' ' '
 }
 
 # Takes name=id of every image.
