@@ -2,8 +2,8 @@
 #
 # In: STACK_BACKEND, STACK_BACKEND_URL, STACK_BLOCKCHAIN, STACK_BLOCKCHAIN_URL
 
-# Prints the body of an answer, or on standard error in plain words why there is none. The address goes in by standard input: it may hold a provider's
-# key, and every user of the host can read arguments. Usage: fetch SECONDS URL [JSON]
+# Prints the body of an answer, or on standard error in plain words why there is none.
+# Usage: fetch SECONDS URL [JSON]
 fetch() {
     apart request "$@" && { printf '%s' "$answer"; return; }
     set -- "$1" "$2" "$?"
@@ -12,6 +12,8 @@ fetch() {
     return "$3"
 }
 
+# The request itself. The address goes in by standard input: it may hold a provider's key, and every user
+# of the host can read arguments. Usage: request SECONDS URL [JSON]
 request() {
     if command -v curl >/dev/null; then
         printf 'url = "%s"\n' "$2" | curl -sS -K - -m "$1" --noproxy localhost,127.0.0.1,::1 \
