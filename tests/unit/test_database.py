@@ -132,9 +132,8 @@ ENDS = {
     "    at Module._load (node:internal/modules/cjs/loader:9:2)\n  code: 'MODULE_NOT_FOUND',\n": (
         "Error: Cannot find module 'x.js'"
     ),
-    "/app/server.js:1\nthrow new Error('no fonts');\n      ^\n\nError: no fonts\n    at Object.<anonymous>\n": (
-        "Error: no fonts"
-    ),
+    "/app/server.js:1\nthrow new Error('no fonts');\n      ^\n\nError: no fonts\n"
+    "    at Object.<anonymous>\n": "Error: no fonts",
     '2026/11/25 20:00:00 [emerg] 1#1: unknown directive "lisen"\n': (
         '2026/11/25 20:00:00 [emerg] 1#1: unknown directive "lisen"'
     ),
