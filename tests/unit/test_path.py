@@ -386,6 +386,44 @@ def test_containers_are_listed_once_with_their_ports_and_those_of_others_apart(s
     assert done.stdout == f"{ours}{others}\n{ours}"
 
 
+LISTED = "a backend p Up 1 minute\t\t,5007,\nb redis p Up 1 minute\t\t\n-- others\n"
+
+
+@pytest.mark.parametrize(
+    ("listed", "service", "answer"),
+    [
+        (LISTED, "redis", (0, "b", "")),
+        (
+            f"c backend p Exited (0)\t\t\n{LISTED}",
+            "backend",
+            (0, "a", ""),
+        ),  # the last of a service's
+        (LISTED, "frontend", (1, "", "service frontend has no container")),
+        (LISTED, "back", (69, "", "no service back in {file}: set stack_services")),
+        (
+            f"c backend q Exited (0)\t\t\n{LISTED}",
+            "backend",
+            (69, "", "service backend runs in more than one project in {dir}"),
+        ),
+    ],
+)
+def test_a_service_is_one_container_of_one_project(shell, tmp_path, listed, service, answer):
+    done = shell(f"container {service}", STACK_CONTAINERS=listed, STACK_CONTAINERS_STATUS="0")
+    code, id, said = answer
+    said = said.format(dir=tmp_path, file=tmp_path / "docker-compose.yml")
+    assert (done.returncode, done.stdout.strip(), done.stderr.strip()) == (code, id, said)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["plain words", "", 'says "no"', "a\\b", "two\nlines\tof it", "naïve: \x1b[31m red", "*"],
+)
+def test_any_text_can_stand_in_a_string_of_json(shell, text):
+    done = shell('printf \'"%s"\' "$(json_text "$TEXT")"', TEXT=text)
+    shown = "".join(" " if ord(sign) < 32 else sign for sign in text)
+    assert json.loads(done.stdout) == shown
+
+
 ASKED = [
     # containers, url, whether it is asked, what is said of who holds the port
     ("a backend p Up 1 minute\t\t,5007,\n-- others\n", "http://localhost:5007/health", True, ""),

@@ -13,8 +13,15 @@
 application_view() {
     id=$(container "$STACK_BACKEND") || exit 69
     answers=$({ route_view & driver_view; wait; } 2>&1)
-    view=$(printf '%s\n' "$answers" | grep '^{"way":')
-    route=$(printf '%s\n' "$answers" | sed -n 's/^route //p')
+    view= route=
+    while IFS= read -r line; do
+        case $line in
+        '{"way":'*) view=$line ;;
+        "route "*) route=${line#route } ;;
+        esac
+    done <<END
+$answers
+END
     if [ -z "$view" ]; then
         why=$(printf '%s\n' "$answers" | grep -v '^route ' | without_secrets "$id" |
             awk '/[Ee]rror|[Ff]ailed|[Cc]annot|[Uu]nable|[Dd]enied/ && !why { why = $0 } NF { last = $0 } END { print why == "" ? last : why }')
@@ -35,15 +42,16 @@ application_view() {
 # Asks in the API's own container, by a process of its own; hooks of the application's (NODE_OPTIONS)
 # would report us as its traffic. Prints a line of JSON, or why it could not be asked.
 driver_view() {
-    leaves_memory "$id" || { echo "the API's memory limit leaves no room for a process that asks"; return; }
-    leaves_time "$id" || { echo "the API's processor limit leaves no time for a process that asks"; return; }
+    group=$(control_group "$id")
+    leaves_memory "$group" || { echo "the API's memory limit leaves no room for a process that asks"; return; }
+    leaves_time "$group" || { echo "the API's processor limit leaves no time for a process that asks"; return; }
     printf '%s\n' "$APPLICATION_JS" | docker exec -i -e NODE_OPTIONS= -e APPLICATION_DATABASE "$id" node -
 }
 
 # Whether the memory limit of a container leaves the 96 MiB that a process of Node.js may need: where it
-# does not, the application itself might be ended for it. Usage: leaves_memory ID
+# does not, the application itself might be ended for it. Usage: leaves_memory CONTROL_GROUP
 leaves_memory() {
-    group=$(control_group "$1")
+    group=$1
     [ -n "$group" ] || return 0
     if [ -r "$group/memory.max" ]; then
         read -r limit <"$group/memory.max" && read -r used <"$group/memory.current" || return 0
@@ -61,9 +69,9 @@ leaves_memory() {
 }
 
 # Whether the processor limit of a container leaves it a quarter of one: under less, a process that asks
-# would hold the application up for seconds. Usage: leaves_time ID
+# would hold the application up for seconds. Usage: leaves_time CONTROL_GROUP
 leaves_time() {
-    group=$(control_group "$1")
+    group=$1
     if [ -r "$group/cpu.max" ]; then
         read -r quota period <"$group/cpu.max"
     else

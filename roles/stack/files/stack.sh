@@ -110,18 +110,20 @@ defined() {
 # the service, else 69.
 container() {
     found=$(containers) || exit
-    found=$(printf '%s\n' "$found" | awk -v service="$1" '
-        $2 == service { id = $1; if (!($3 in seen)) { seen[$3]; projects++ } }
-        END { print (projects > 1 ? "several" : id) }')
-    case $found in
-    several) unknown "service $1 runs in more than one project in $STACK_DIR" ;;
-    "")
+    id= of=
+    while read -r this service project _; do
+        [ "$service" = "$1" ] || continue
+        [ "${of:-$project}" = "$project" ] || unknown "service $1 runs in more than one project in $STACK_DIR"
+        id=$this of=$project
+    done <<END
+$found
+END
+    if [ -z "$id" ]; then
         defined "$1" || unknown "no service $1 in $compose_file: set stack_services"
         echo "service $1 has no container" >&2
         exit 1
-        ;;
-    esac
-    echo "$found"
+    fi
+    echo "$id"
 }
 
 # Prints the stack as one JSON object, part by part: what decides, and no environment, which
@@ -504,7 +506,10 @@ last_change() {
 
 # Prints text so that it can stand in a string of JSON; control codes become blanks.
 json_text() {
-    printf '%s' "$1" | tr '[:cntrl:]' ' ' | sed 's/[\\"]/\\&/g'
+    case $1 in
+    *[[:cntrl:]\\\"]*) printf '%s' "$1" | tr '[:cntrl:]' ' ' | sed 's/[\\"]/\\&/g' ;;
+    *) printf '%s' "$1" ;;
+    esac
 }
 
 # Whether a service serves, as far as its container can tell.

@@ -1,0 +1,84 @@
+"""What our ansible-playbook remembers of one run for the next."""
+
+import json
+
+import pytest
+
+from runner.ansible_playbook import remembering
+
+TEXT = b"plugin_routing: {}\n"
+
+
+@pytest.fixture
+def parsed():
+    """Remember which texts were parsed."""
+    return []
+
+
+@pytest.fixture
+def metadata(parsed, tmp_path):
+    def parse(text, content_id):
+        parsed.append((text, content_id))
+        return {"plugin_routing": {"modules": {"ping": {"redirect": "school.ping"}}}}
+
+    return remembering(parse, tmp_path / "cache")
+
+
+def kept(tmp_path):
+    return next((tmp_path / "cache").iterdir())
+
+
+def test_a_text_is_parsed_once(metadata, parsed, tmp_path):
+    first = metadata(TEXT, ("ansible.builtin", "runtime.yml"))
+    assert metadata(TEXT.decode(), "another") == first
+    assert parsed == [(TEXT, ("ansible.builtin", "runtime.yml"))]
+    assert kept(tmp_path).stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o700
+
+
+def test_another_text_is_parsed_anew(metadata, parsed):
+    metadata(TEXT, "id")
+    metadata(TEXT + b"# newer\n", "id")
+    assert len(parsed) == 2
+
+
+@pytest.mark.parametrize("mode", [0o660, 0o606])
+def test_what_others_may_write_is_not_believed(metadata, parsed, tmp_path, mode):
+    first = metadata(TEXT, "id")
+    kept(tmp_path).write_text(json.dumps({"plugin_routing": "theirs"}))
+    kept(tmp_path).chmod(mode)
+    assert metadata(TEXT, "id") == first
+    assert len(parsed) == 2
+
+
+def test_nor_what_lies_where_others_may_write(metadata, parsed, tmp_path):
+    first = metadata(TEXT, "id")
+    kept(tmp_path).write_text(json.dumps({"plugin_routing": "theirs"}))
+    (tmp_path / "cache").chmod(0o777)
+    assert metadata(TEXT, "id") == first
+
+
+def test_nor_a_link_to_it(metadata, tmp_path):
+    first = metadata(TEXT, "id")
+    name = kept(tmp_path)
+    theirs = tmp_path / "theirs"
+    theirs.write_text(json.dumps({"plugin_routing": "theirs"}))
+    theirs.chmod(0o666)
+    name.unlink()
+    name.symlink_to(theirs)
+    assert metadata(TEXT, "id") == first
+
+
+def test_half_a_file_is_parsed_anew_and_mended(metadata, parsed, tmp_path):
+    first = metadata(TEXT, "id")
+    kept(tmp_path).write_text('{"plugin_rou')
+    assert metadata(TEXT, "id") == first
+    assert metadata(TEXT, "id") == first
+    assert len(parsed) == 2
+
+
+def test_without_a_place_each_run_parses(parsed, tmp_path):
+    (tmp_path / "file").write_text("")
+    metadata = remembering(lambda *given: parsed.append(given) or {}, tmp_path / "file" / "cache")
+    assert metadata(TEXT, "id") == metadata(TEXT, "id") == {}
+    assert len(parsed) == 2
