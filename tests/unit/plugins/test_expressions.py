@@ -27,6 +27,11 @@ UNKNOWN = (LookupError, TypeError, ValueError)
         *("value.other | default(3)", "value.text | default(3)", "value.none | default(3)"),
         *("value.text in ['fine', 'bad']", "ms not in [1, 2]", "1 in value.list"),
         *("value.text if ms == 20 else value.unheard.of", "1 if value.none else 2"),
+        *("'a' ~ ms", "value.text ~ ' ~ ' ~ ms ~ '!'", "(value.text ~ ':a') not in ['fine:a']"),
+        *("value.text ~ '' in value.list", "(value.list | length) ~ ' of them'", "limit ~ 2.5"),
+        *("value.list | join(', ')", "value.other | default([]) | join('; ')"),
+        *("value.other | default(0, true)", "value.none | default('no', true)"),
+        *("value.text | default('no', true)", "value.none | default('no', false)"),
     ],
 )
 def test_it_means_what_it_means_to_jinja(expression):
@@ -39,7 +44,16 @@ def test_it_means_what_it_means_to_jinja(expression):
     [
         *("value.other", "unheard", "ms.real", "value.items", "value.list.append"),
         *("value.text.upper()", "value.list | map('int')", "ms | int(3)", "value.deep['er']"),
-        *("value.text == 'it\\'s'", "'a' ~ ms", "ms + 1 | int", "-ms", "ms is odd", "value +"),
+        *(
+            "value.text == 'it\\'s'",
+            "'a' ~ value.none",
+            "ms + 1 | int",
+            "-ms",
+            "ms is odd",
+            "value +",
+        ),
+        *("'a' ~ ms | length", "'a' @ ms", "value.list ~ 'a'", "value.text | join(',')"),
+        *("value.list | join", "value.deep | join(', ')", "value.other | default(1, 2, 3)"),
         *("value.text < 3", "value.text | int", "ms | length", "unheard | default(3)", "ms = 3"),
     ],
 )
@@ -52,13 +66,14 @@ ATOMS = st.sampled_from(
     [
         *("ms", "value.deep.er", "value.none", "value.text", "value.list", "limit", "true", "3"),
         *("'fine'", "limit | int", "value.list | length", "value.gone | default(1)"),
+        *("value.list | join('-')", "value.gone | default(value.list, true)", "'a ~ b'"),
         *("(value.none is none)", "(value.gone is defined)"),
     ]
 )
 JOINTS = st.sampled_from(
     [
         *("{} and {}", "{} or {}", "{} == {}", "{} < {}", "{} in {}"),
-        *("not {}", "({})", "{} if {} else 0"),
+        *("not {}", "({})", "{} if {} else 0", "{} ~ {}", "({} ~ ',') in {}"),
     ]
 )
 EXPRESSIONS = st.recursive(
