@@ -393,11 +393,8 @@ LISTED = "a backend p Up 1 minute\t\t,5007,\nb redis p Up 1 minute\t\t\n-- other
     ("listed", "service", "answer"),
     [
         (LISTED, "redis", (0, "b", "")),
-        (
-            f"c backend p Exited (0)\t\t\n{LISTED}",
-            "backend",
-            (0, "a", ""),
-        ),  # the last of a service's
+        # The last of a service's.
+        (f"c backend p Exited (0)\t\t\n{LISTED}", "backend", (0, "a", "")),
         (LISTED, "frontend", (1, "", "service frontend has no container")),
         (LISTED, "back", (69, "", "no service back in {file}: set stack_services")),
         (

@@ -13,15 +13,8 @@
 application_view() {
     id=$(container "$STACK_BACKEND") || exit 69
     answers=$({ route_view & driver_view; wait; } 2>&1)
-    view= route=
-    while IFS= read -r line; do
-        case $line in
-        '{"way":'*) view=$line ;;
-        "route "*) route=${line#route } ;;
-        esac
-    done <<END
-$answers
-END
+    view=$(printf '%s\n' "$answers" | grep '^{"way":')
+    route=$(printf '%s\n' "$answers" | sed -n 's/^route //p')
     if [ -z "$view" ]; then
         why=$(printf '%s\n' "$answers" | grep -v '^route ' | without_secrets "$id" |
             awk '/[Ee]rror|[Ff]ailed|[Cc]annot|[Uu]nable|[Dd]enied/ && !why { why = $0 } NF { last = $0 } END { print why == "" ? last : why }')

@@ -110,14 +110,17 @@ defined() {
 # the service, else 69.
 container() {
     found=$(containers) || exit
-    id= of=
-    while read -r this service project _; do
-        [ "$service" = "$1" ] || continue
+    # No here-document: bash before 5.1 writes it to a file, which a full disk has no room for.
+    id= of= rest=$found
+    while [ -n "$rest" ]; do
+        line=${rest%%"$newline"*}
+        rest=${rest#"$line"} rest=${rest#"$newline"}
+        this=${line%% *} line=${line#* }
+        [ "${line%% *}" = "$1" ] || continue
+        line=${line#* } project=${line%% *}
         [ "${of:-$project}" = "$project" ] || unknown "service $1 runs in more than one project in $STACK_DIR"
         id=$this of=$project
-    done <<END
-$found
-END
+    done
     if [ -z "$id" ]; then
         defined "$1" || unknown "no service $1 in $compose_file: set stack_services"
         echo "service $1 has no container" >&2
