@@ -98,9 +98,11 @@ client_view() {
     }
     read -r start _ </proc/uptime
     said=$(
-        while IFS='=' read -r name value; do export "$name=$value"; done <<EOF
-$settings
-EOF
+        # No here-document: bash before 5.1 would write the password to a file.
+        set -f
+        IFS=$newline
+        for setting in $settings; do export "$setting"; done
+        unset IFS
         client_sql | docker exec -i -e PGHOST -e PGPORT -e PGUSER -e PGPASSWORD -e PGDATABASE -e PGCONNECT_TIMEOUT=3 \
             -e PGAPPNAME=runbook -e PGOPTIONS='-c lock_timeout=700 -c statement_timeout=1400' "$database" \
             timeout 5 psql -X -q -A -t -w -v ON_ERROR_STOP=1 -v VERBOSITY=verbose -f - 2>&1 || echo "status=$?"
