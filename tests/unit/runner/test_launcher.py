@@ -1,6 +1,8 @@
 """What our ansible-playbook remembers of one run for the next."""
 
+import io
 import json
+from datetime import date
 
 import pytest
 
@@ -17,8 +19,8 @@ def parsed():
 
 @pytest.fixture
 def metadata(parsed, tmp_path):
-    def parse(text, content_id):
-        parsed.append((text, content_id))
+    def parse(text, *rest):
+        parsed.append((text, *rest))
         return {"plugin_routing": {"modules": {"ping": {"redirect": "school.ping"}}}}
 
     return remembering(parse, tmp_path / "cache")
@@ -75,6 +77,20 @@ def test_half_a_file_is_parsed_anew_and_mended(metadata, parsed, tmp_path):
     assert metadata(TEXT, "id") == first
     assert metadata(TEXT, "id") == first
     assert len(parsed) == 2
+
+
+def test_a_file_is_read(metadata, parsed):
+    first = metadata(TEXT)
+    assert metadata(io.BytesIO(TEXT)) == metadata(io.StringIO(TEXT.decode())) == first
+    assert parsed == [(TEXT,)]
+
+
+@pytest.mark.parametrize("found", [{"due": date(2026, 1, 1)}, {1: "one"}, {"a": (1, 2)}, {("a",)}])
+def test_what_json_cannot_hold_is_parsed_each_time(tmp_path, found):
+    texts = []
+    remembered = remembering(lambda text: texts.append(text) or found, tmp_path / "cache")
+    assert remembered(TEXT) == remembered(TEXT) == found
+    assert len(texts) == 2
 
 
 def test_without_a_place_each_run_parses(parsed, tmp_path):
