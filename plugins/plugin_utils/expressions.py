@@ -12,7 +12,7 @@ import functools
 import operator
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,18 @@ TESTS: dict[str, Callable[[Any], bool]] = {
     "none": lambda value: value is None,
     "string": lambda value: isinstance(value, str),
 }
+# Tests with an argument, as select, reject, selectattr and rejectattr use them.
+_RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
+    "equalto": operator.eq,
+    "in": SIGNS[ast.In],
+    "match": lambda text, pattern: bool(re.match(pattern, text)),
+}
+_ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.FloorDiv: operator.floordiv,
+}
 CONSTANTS = {"true": True, "false": False, "none": None}
 _EMBEDDED = re.compile(r"{{ ([^{}]*) }}")
 _TEXT_OR_TILDE = re.compile(r"""'[^']*'|"[^"]*"|~""")
@@ -47,7 +59,13 @@ def evaluate(expression: str, names: Mapping[str, Any], variable: Callable[[str]
     Raises LookupError, TypeError or ValueError for one that Jinja must judge: because it has more
     than is known here, or because something in it is not defined or has another type.
     """
-    return _Evaluation(names, variable).value(parsed(_in_python(expression)))
+    try:
+        value = _Evaluation(names, variable).value(parsed(_in_python(expression)))
+    except ArithmeticError as error:
+        raise ValueError(expression) from error
+    if isinstance(value, Iterator):
+        raise LookupError(expression)
+    return value
 
 
 def render(template: str, variable: Callable[[str], Any]) -> str:
@@ -86,6 +104,13 @@ def _text(value: Any) -> str:
     return str(value)
 
 
+def _number(value: Any) -> Any:
+    """Return a number as it is; raises LookupError for what has its own arithmetic."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise LookupError(type(value).__name__)
+    return value
+
+
 @dataclass(frozen=True)
 class _Evaluation:
     names: Mapping[str, Any]
@@ -110,13 +135,26 @@ class _Evaluation:
                 return self.value(then if self.value(test) else otherwise)
             # A filter binds tighter in Jinja than any operator but a path.
             case ast.BinOp(
-                left=ast.Name() | ast.Attribute() | ast.BinOp(op=ast.BitOr()) as of,
+                left=ast.Name()
+                | ast.Attribute()
+                | ast.Call()
+                | ast.IfExp()
+                | ast.BinOp(op=ast.BitOr()) as of,
                 op=ast.BitOr(),
                 right=asked,
             ):
                 return self._filtered(of, asked)
             case ast.BinOp(left=one, op=ast.MatMult(), right=other):
                 return _text(self.value(one)) + _text(self.value(other))
+            case ast.BinOp(left=one, op=kind, right=other) if type(kind) in _ARITHMETIC:
+                numbers = _number(self.value(one)), _number(self.value(other))
+                return _ARITHMETIC[type(kind)](*numbers)
+            case ast.Call(func=ast.Attribute(value=base, attr="values"), args=[], keywords=[]):
+                return iter(self._mapping(base).values())
+            case ast.Call(
+                func=ast.Attribute(value=base, attr="get"), args=[key, other], keywords=[]
+            ):
+                return self._mapping(base).get(self.value(key), self.value(other))
             case ast.Compare(left=of, ops=[ast.Is() | ast.IsNot() as sign], comparators=[test]):
                 return self._is(of, test) is isinstance(sign, ast.Is)
             case ast.Compare(left=first, ops=signs, comparators=others):
@@ -125,6 +163,8 @@ class _Evaluation:
 
     def _filtered(self, of: ast.expr, asked: ast.expr) -> Any:
         match of, asked:
+            case _, ast.Name(id="list"):
+                return list(self._items(of))
             case _, ast.Name(id=name):
                 return FILTERS[name](self.value(of))
             case (
@@ -134,16 +174,48 @@ class _Evaluation:
                 value = self._mapping(base).get(key, otherwise := self.value(other))
                 return otherwise if also and self.value(*also) and not value else value
             case _, ast.Call(func=ast.Name(id="join"), args=[between], keywords=[]):
-                items = self.value(of)
-                if not isinstance(items, list):
-                    raise LookupError(ast.unparse(of))
-                return _text(self.value(between)).join(map(_text, items))
+                return _text(self.value(between)).join(map(_text, self._items(of)))
+            case _, ast.Call(func=ast.Name(id=name), args=arguments, keywords=named):
+                return self._each(name, self._items(of), arguments, named)
         raise LookupError(ast.unparse(asked))
+
+    def _each(
+        self, name: str, items: Iterable[Any], arguments: list[ast.expr], named: list[ast.keyword]
+    ) -> Iterator[Any]:
+        """Return, as Jinja does, an iterator over ``items`` that are mapped or selected."""
+        match name, arguments, named:
+            case "map", [ast.Constant(value=str() as each)], []:
+                return map(FILTERS[each], items)
+            case "map", [], [ast.keyword(arg="attribute", value=ast.Constant(value=str() as key))]:
+                return (item[key] for item in items)
+            case "select" | "reject", [ast.Constant(value=str() as test), other], []:
+                holds, than = _RELATIONS[test], self.value(other)
+                return (item for item in items if holds(item, than) is (name == "select"))
+            case (
+                "selectattr" | "rejectattr",
+                [ast.Constant(value=str() as key), ast.Constant(value=str() as test), other],
+                [],
+            ):
+                holds, than = _RELATIONS[test], self.value(other)
+                return (item for item in items if holds(item[key], than) is (name == "selectattr"))
+        raise LookupError(name)
+
+    def _items(self, node: ast.expr) -> Iterable[Any]:
+        if not isinstance(items := self.value(node), list | Iterator):
+            raise LookupError(ast.unparse(node))
+        return items
 
     def _named(self, name: str) -> Any:
         if name in self.names:
             return self.names[name]
         return CONSTANTS[name] if name in CONSTANTS else self.variable(name)
+
+    def _has(self, name: str) -> bool:
+        try:
+            self._named(name)
+        except KeyError:
+            return False
+        return True
 
     def _mapping(self, node: ast.expr) -> Mapping[str, Any]:
         if not isinstance(value := self.value(node), Mapping):
@@ -162,6 +234,8 @@ class _Evaluation:
         match of, test:
             case ast.Attribute(value=base, attr=key), ast.Name(id="defined"):
                 return key in self._mapping(base)
+            case ast.Name(id=name), ast.Name(id="defined" | "undefined" as asked):
+                return self._has(name) is (asked == "defined")
             case ((ast.Name() | ast.Attribute()), ast.Name(id=name)):
                 return TESTS[name](self.value(of))
         raise LookupError(ast.unparse(test))

@@ -1,5 +1,6 @@
 """What is evaluated without a template means what it means to Jinja."""
 
+import re
 import shlex
 
 import pytest
@@ -9,8 +10,18 @@ from hypothesis import strategies as st
 from test_findings import JINJA
 from test_findings import evaluate as as_jinja_does
 
-NAMES = {"value": {"deep": {"er": 5}, "text": "fine", "none": None, "list": [1, 2]}, "ms": 20}
+NAMES = {
+    "value": {
+        **{"deep": {"er": 5}, "text": "fine", "none": None, "list": [1, 2]},
+        "words": ["web:down", "api:slow", "web:slow"],
+        "rows": [{"state": "up", "s": 3}, {"state": "down", "s": 9}],
+        "by_name": {"web": {"state": "up"}, "api": {"state": "up"}},
+    },
+    "ms": 20,
+}
 VARIABLES = {"limit": 7, "limit_text": "7.5"}
+JINJA.tests["match"] = lambda text, pattern: bool(re.match(pattern, text))
+JINJA.filters["quote"] = shlex.quote
 UNKNOWN = (LookupError, TypeError, ValueError)
 
 
@@ -32,6 +43,18 @@ UNKNOWN = (LookupError, TypeError, ValueError)
         *("value.list | join(', ')", "value.other | default([]) | join('; ')"),
         *("value.other | default(0, true)", "value.none | default('no', true)"),
         *("value.text | default('no', true)", "value.none | default('no', false)"),
+        *("(1.5 if ms else 2) | int", "1.5 if ms else 2.5 | int"),
+        *("8 + (limit | int if ms == 20 else 0)", "(limit | int) * 2 + 4", "limit - 1.5"),
+        *("(limit | int) // (1 if other is undefined else 3)", "ms is defined", "limit is defined"),
+        *("other is not defined", "ms is undefined", "value.words | map('quote') | join(' ')"),
+        *("value.words | select('match', 'web:') | list", "value.words | map('length') | list"),
+        *("value.words | reject('match', '^' ~ 'web' ~ '|api:(?!slow)') | list | length",),
+        *("value.words | reject('in', ['', 'api:slow']) | reject('equalto', 'x') | join(', ')",),
+        *("value.words | select('in', value.words) | list == value.words",),
+        *("value.rows | map(attribute='s') | list", "value.gone | default([]) | list | length"),
+        *("value.rows | selectattr('state', 'equalto', 'up') | map(attribute='s') | list",),
+        *("value.by_name.values() | rejectattr('state', 'equalto', 'up') | list | length == 0",),
+        *("value.deep.get('er', 0)", "value.deep.get(value.text, limit)"),
     ],
 )
 def test_it_means_what_it_means_to_jinja(expression):
@@ -43,7 +66,12 @@ def test_it_means_what_it_means_to_jinja(expression):
     "expression",
     [
         *("value.other", "unheard", "ms.real", "value.items", "value.list.append"),
-        *("value.text.upper()", "value.list | map('int')", "ms | int(3)", "value.deep['er']"),
+        *("value.text.upper()", "value.list | map('abs')", "ms | int(3)", "value.deep['er']"),
+        *("value.list | map('int')", "value.words | select('match', 'web')", "value.deep.values()"),
+        *("value.words | select('match', 'web') | length", "value.deep.get('er')"),
+        *("value.rows | map(attribute='gone') | list", "value.rows | select('match', 'a') | list"),
+        *("value.deep | list", "value.text | select('equalto', 'f') | list", "true + 1"),
+        *("value.text + value.text", "ms // 0", "1 + ms ~ 'a'", "2 * limit_text | int"),
         *(
             "value.text == 'it\\'s'",
             "'a' ~ value.none",
@@ -67,13 +95,16 @@ ATOMS = st.sampled_from(
         *("ms", "value.deep.er", "value.none", "value.text", "value.list", "limit", "true", "3"),
         *("'fine'", "limit | int", "value.list | length", "value.gone | default(1)"),
         *("value.list | join('-')", "value.gone | default(value.list, true)", "'a ~ b'"),
-        *("(value.none is none)", "(value.gone is defined)"),
+        *("(value.none is none)", "(value.gone is defined)", "(gone is undefined)"),
+        *("value.words | select('match', 'w') | list", "value.rows | map(attribute='s') | list"),
     ]
 )
 JOINTS = st.sampled_from(
     [
         *("{} and {}", "{} or {}", "{} == {}", "{} < {}", "{} in {}"),
         *("not {}", "({})", "{} if {} else 0", "{} ~ {}", "({} ~ ',') in {}"),
+        *("{} + {}", "{} - {}", "{} * {}", "{} // {}"),
+        *("value.list | select('in', {}) | list", "value.words | reject('equalto', {}) | list"),
     ]
 )
 EXPRESSIONS = st.recursive(
@@ -97,7 +128,6 @@ def test_whatever_it_evaluates_jinja_evaluates_alike(expression):
 )
 def test_a_text_is_rendered_as_jinja_does(template):
     variables = {"limit": 7, "text": "it's"}
-    JINJA.filters["quote"] = shlex.quote
     try:
         rendered = render(template, variables.__getitem__)
     except LookupError:
