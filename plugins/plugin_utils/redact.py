@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -94,6 +95,8 @@ _ANYWHERE = [
     ),
 ]
 _SECRET_NAME = re.compile(_WORDS, re.I)
+# Most texts have none of these, and no secret.
+_SIGNS = (*_STEMS, *(word for words, _ in _ANYWHERE for word in words))
 # Shorter values are words ("true", "none") that would blank out half a log.
 _SHORTEST = 6
 
@@ -112,22 +115,22 @@ def secrets_in(texts: Iterable[str]) -> set[str]:
 def _matches(text: str) -> Iterator[re.Match[str]]:
     """Yield every place of ``text`` where a secret stands."""
     lowered = text.lower()
-    for line in _named_lines(text, lowered):
+    if not _has(lowered, _SIGNS):
+        return
+    for line in _named_lines(text):
         for place in _IN_LINES:
             yield from place.finditer(line)
     for words, place in _ANYWHERE:
-        if any(word in lowered for word in words):
+        if _has(lowered, words):
             yield from place.finditer(text)
 
 
-def _named_lines(text: str, lowered: str) -> Iterator[str]:
-    if any(stem in lowered for stem in _STEMS):
-        yield from (line for line in text.split("\n") if _has_stem(line))
+def _named_lines(text: str) -> Iterator[str]:
+    return (line for line in text.split("\n") if _has(line.lower(), _STEMS))
 
 
-def _has_stem(line: str) -> bool:
-    lowered = line.lower()
-    return any(stem in lowered for stem in _STEMS)
+def _has(lowered: str, words: Iterable[str]) -> bool:
+    return any(map(lowered.__contains__, words))
 
 
 def _spellings(secret: str) -> Iterator[str]:
@@ -148,12 +151,13 @@ def redact(text: str, known: Iterable[str] = ()) -> str:
         if len(secret) >= _SHORTEST:
             text = text.replace(secret, MASK)
     lowered = text.lower()
-    if any(stem in lowered for stem in _STEMS):
-        text = "\n".join(
-            _masked_line(line) if _has_stem(line) else line for line in text.split("\n")
-        )
+    if not _has(lowered, _SIGNS):
+        return text
+    text = "\n".join(
+        _masked_line(line) if _has(line.lower(), _STEMS) else line for line in text.split("\n")
+    )
     for words, place in _ANYWHERE:
-        if any(word in lowered for word in words):
+        if _has(lowered, words):
             text = place.sub(_mask, text)
     return text
 
@@ -192,6 +196,7 @@ def named_secrets(variables: Any) -> set[str]:
     return {text for text, named in _texts(variables) if named}
 
 
+@functools.lru_cache(maxsize=4096)
 def is_secret(key: object) -> bool:
     """Tell whether ``key`` is the name of a secret."""
     return isinstance(key, str) and bool(_SECRET_NAME.search(key))
