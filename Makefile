@@ -30,7 +30,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 setup: $(READY)
 
 # The wheel would put a copy of the collection there; in a checkout it is a link, so that the same
-# names resolve to what is being worked on. It must not be there while pip writes its copy.
+# names resolve to what is being worked on. It must not be there while pip writes its copy. What is
+# installed as a checkout pip does not compile: each start of runbook would.
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	place=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ansible_collections/oncall && \
@@ -38,6 +39,7 @@ $(READY): pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]' && \
 	rm -rf "$$place/runbook" && mkdir -p "$$place" && \
 	ln -s "$(CURDIR)" "$$place/runbook"
+	$(BIN)/python -m compileall -q runner
 	touch $(READY)
 
 engine: setup
