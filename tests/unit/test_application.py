@@ -3,7 +3,6 @@ Node.js, against small servers on real sockets, and the shell words around it.""
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import threading
@@ -69,8 +68,6 @@ class Client extends EventEmitter {
 }
 module.exports = { Client };
 """
-
-needs_node = pytest.mark.skipif(not shutil.which("node"), reason="no Node.js on this machine")
 
 
 @contextmanager
@@ -143,7 +140,6 @@ def url(port, scheme="postgresql", host="127.0.0.1", path="/school"):
     return f"{scheme}://app:{CANARY}@{host}:{port}{path}"
 
 
-@needs_node
 def test_a_database_that_works(tmp_path):
     with listening(database()) as (port, heard):
         seen = view(tmp_path, DATABASE_URL=url(port))
@@ -162,7 +158,6 @@ def test_a_database_that_works(tmp_path):
     assert "audit" not in read["text"]
 
 
-@needs_node
 def test_another_database_is_asked_as_the_application_would(tmp_path):
     """Before a restored one is put in its place."""
     with listening(database()) as (port, heard):
@@ -173,7 +168,6 @@ def test_another_database_is_asked_as_the_application_would(tmp_path):
     assert [said["database"] for said in signed_in] == ["school_restore_1"] * 2
 
 
-@needs_node
 @pytest.mark.parametrize(
     "names",
     [
@@ -191,7 +185,6 @@ def test_settings_by_their_names(tmp_path, names):
     assert json.loads(heard[0]) == {"user": "app", "password": CANARY, "database": "school"}
 
 
-@needs_node
 def test_a_password_in_a_file(tmp_path):
     (tmp_path / "secret").write_text(f"{CANARY}\n")
     with listening(database()) as (port, heard):
@@ -200,7 +193,6 @@ def test_a_password_in_a_file(tmp_path):
     assert json.loads(heard[0])["password"] == CANARY
 
 
-@needs_node
 @pytest.mark.parametrize(
     ("code", "message", "outcome"),
     [
@@ -224,7 +216,6 @@ def test_why_a_connection_fails(tmp_path, code, message, outcome):
     assert (code or "SQLSTATE") in seen["reason"] or code is None
 
 
-@needs_node
 @pytest.mark.parametrize(
     ("facts", "read", "outcome", "reason"),
     [
@@ -256,7 +247,6 @@ def test_why_a_database_cannot_be_used(tmp_path, facts, read, outcome, reason):
         assert (seen["table"], seen["pid"], seen["seconds"]) == ("classes", 812, 41)
 
 
-@needs_node
 def test_what_lies_before_the_database(tmp_path):
     unknown = "x" * 64  # no label of a name is that long: no resolver is asked
     closed = socket.create_server(("127.0.0.1", 0))
@@ -273,7 +263,6 @@ def test_what_lies_before_the_database(tmp_path):
     assert "did not answer within" in silent["reason"]
 
 
-@needs_node
 def test_a_connection_that_is_never_made(tmp_path):
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         waiting = [socket.socket() for _ in range(2)]
@@ -288,7 +277,6 @@ def test_a_connection_that_is_never_made(tmp_path):
     assert "no connection to" in seen["reason"]
 
 
-@needs_node
 def test_without_driver_or_settings_it_is_missing(tmp_path):
     seen = view(tmp_path, module=False, DATABASE_URL=url(5432))
     assert (seen["way"], seen["missing"]) == ("none", "the container of the API has no module pg")
@@ -297,7 +285,6 @@ def test_without_driver_or_settings_it_is_missing(tmp_path):
     assert "no settings of a database" in seen["missing"]
 
 
-@needs_node
 @pytest.mark.parametrize(
     ("says", "outcome"),
     [
@@ -322,7 +309,6 @@ def test_the_cache(tmp_path, says, outcome):
     assert heard == ["*1", "$4", "PING"]
 
 
-@needs_node
 def test_the_cache_is_signed_in_to(tmp_path):
     says = {CANARY: "+OK\r", "PING": "+PONG\r"}
     with listening(says.get) as (port, heard):
@@ -332,7 +318,6 @@ def test_the_cache_is_signed_in_to(tmp_path):
     assert heard == ["*3", "$4", "AUTH", "$3", "app", f"${len(CANARY)}", CANARY, "*1", "$4", "PING"]
 
 
-@needs_node
 def test_a_cache_that_is_switched_off_is_none(tmp_path):
     off = view(tmp_path, REDIS_ENABLED="false", REDIS_URL="redis://127.0.0.1:1")
     assert off["cache"] is None
@@ -352,7 +337,6 @@ class Node(BaseHTTPRequestHandler):
         pass
 
 
-@needs_node
 @pytest.mark.parametrize(
     ("says", "outcome"),
     [

@@ -182,7 +182,7 @@ def test_an_end_without_an_error_has_no_cause_in_a_log(tmp_path, ended, told):
     docker = tmp_path / "docker"
     docker.write_text(
         "#!/bin/sh\ncase $1,$3 in\n"
-        f"inspect,*State*) echo '{ended} 2026-01-19T15:05:42Z' ;;\n"
+        f"inspect,*State*) echo '{ended} 2026-01-19T15:05:42Z ' ;;\n"
         "logs,*) echo 'FATAL:  lock file exists' ;;\nesac\n"
     )
     docker.chmod(0o755)

@@ -236,6 +236,12 @@ def test_what_is_never_done(pattern):
     assert not [text for text in texts if re.search(pattern, text)]
 
 
+def test_no_shell_word_has_a_here_document():
+    """A bash before 5.1 writes each to a file: no answer on a full disk, and secrets left there."""
+    texts = [text for _, text in commands()] + [path.read_text() for path in SHELL]
+    assert not [text for text in texts if re.search(r"<<-?\s*[\w\"'\\$]", text)]
+
+
 @pytest.mark.parametrize("path", SHELL, ids=lambda path: path.name)
 def test_shell_is_posix(path):
     subprocess.run(["dash", "-n", path], check=True)

@@ -60,28 +60,24 @@ database_exists() {
 survey() {
     id=$(container "$STACK_DATABASE") || exit
     {
-        cat <<'SQL'
-BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+        printf '%s\n' "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 SELECT pg_export_snapshot() AS snapshot \gset
-\setenv SNAPSHOT :snapshot
-SQL
+\setenv SNAPSHOT :snapshot"
         # The last step of a pipe in the container tells the status of none before it.
         [ -z "${2:-}" ] || printf '\\! %s; echo "status=$?" >&2\n' "$2"
-        cat <<'SQL'
-\o |cat >&2
+        printf '%s\n' "\o |cat >&2
 SELECT 'server=' || current_setting('server_version_num');
 SELECT 'size=' || pg_database_size(current_database());
 SELECT format('SELECT %L, count(*), %s FROM %I.%I', 'rows=' || nspname || '.' || relname,
     coalesce((SELECT 'round(extract(epoch FROM greatest(' || string_agg(format(
-        'max(%1$I) FILTER (WHERE %1$I BETWEEN ''1970-01-02'' AND now())::timestamptz',
+        'max(%1\$I) FILTER (WHERE %1\$I BETWEEN ''1970-01-02'' AND now())::timestamptz',
         attname), ', ') || ')))' FROM pg_attribute
         WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped
             AND atttypid IN ('timestamp'::regtype, 'timestamptz'::regtype)), 'NULL'), nspname, relname)
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
 WHERE relkind = 'r' AND relpersistence <> 't' AND nspname <> 'information_schema' AND nspname !~ '^pg_'
 ORDER BY nspname, relname \gexec
-SELECT 'surveyed=yes';
-SQL
+SELECT 'surveyed=yes';"
     } | docker exec -i -e SURVEYED="$1" -e SURVEYOR="$DATABASE_USER" "$id" \
         psql -X -q -A -t -v ON_ERROR_STOP=1 -U "$DATABASE_USER" -d "$1" -f -
 }

@@ -137,8 +137,7 @@ activity_details() {
 
 activity_statement() {
     masked="left(regexp_replace(query, '''[^'']*(''|$)', '''?''', 'g'), 100)"
-    cat <<SQL
-        WITH client AS (
+    printf '%s\n' "        WITH client AS (
             SELECT *, extract(epoch FROM now() - query_start) AS seconds, $masked AS statement
             FROM pg_stat_activity
             WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()),
@@ -175,14 +174,12 @@ activity_statement() {
                 FROM pg_stat_database AS d WHERE datname = current_database()),
             'statements', to_regclass('pg_stat_statements') IS NOT NULL,
             'read_only', $(read_only_expression),
-            'shortages', (SELECT coalesce(json_agg(what), '[]') FROM ($(shortages_query)) AS short (what)))
-SQL
+            'shortages', (SELECT coalesce(json_agg(what), '[]') FROM ($(shortages_query)) AS short (what)))"
 }
 
 # Why the application cannot write, by the server's role and by who set what for whom; else ''.
 read_only_expression() {
-    cat <<'SQL'
-CASE
+    printf '%s\n' "CASE
     WHEN pg_is_in_recovery() THEN 'it is read-only, a standby or a server that still recovers (pg_is_in_recovery)'
     WHEN current_setting('transaction_read_only') = 'on' THEN (
         SELECT 'it is read-only: default_transaction_read_only is on, set by ' || source
@@ -193,16 +190,14 @@ CASE
         SELECT 'it is read-only for the role ' || string_agg(rolname, ', ') || ': ALTER ROLE … RESET default_transaction_read_only'
         FROM pg_db_role_setting JOIN pg_roles ON pg_roles.oid = setrole, unnest(setconfig) AS item
         WHERE setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-            AND rolcanlogin AND item ~* '^default_transaction_read_only=(on|true|yes|1)$'), '')
-END
-SQL
+            AND rolcanlogin AND item ~* '^default_transaction_read_only=(on|true|yes|1)\$'), '')
+END"
 }
 
 # What the server has a limited number of, and nearly none left. A sequence that somebody has locked
 # is not asked, for that would wait; nor are thousands of them.
 shortages_query() {
-    cat <<'SQL'
-SELECT format('sequence %s has given %s of its %s numbers: ALTER SEQUENCE … AS bigint, and the column it fills', id::regclass, last, most)
+    printf '%s\n' "SELECT format('sequence %s has given %s of its %s numbers: ALTER SEQUENCE … AS bigint, and the column it fills', id::regclass, last, most)
 FROM (SELECT seqrelid AS id, seqmax AS most, CASE WHEN has_sequence_privilege(seqrelid, 'SELECT')
         AND (SELECT count(*) FROM pg_sequence) <= 300 AND NOT pg_is_in_recovery()
         AND relpersistence = 'p' AND seqrelid NOT IN (SELECT relation FROM held WHERE relation IS NOT NULL
@@ -226,8 +221,7 @@ UNION ALL
 SELECT format('%s of about %s places for locks are taken: raise max_locks_per_transaction', taken, places)
 FROM (SELECT (SELECT count(*) FROM held WHERE NOT fastpath) AS taken,
     current_setting('max_locks_per_transaction')::int * (current_setting('max_connections')::int
-        + current_setting('max_prepared_transactions')::int) AS places) AS locks WHERE taken >= 0.9 * places
-SQL
+        + current_setting('max_prepared_transactions')::int) AS places) AS locks WHERE taken >= 0.9 * places"
 }
 
 # Who holds the database's sessions: on the first line the container with the most as members of an object
@@ -245,10 +239,8 @@ session_holders() {
     # shellcheck disable=SC2046  # one word an id
     peers=$(docker inspect --format '{{$me := .}}{{range .NetworkSettings.Networks}}{{if .IPAddress}}{{.IPAddress}}	{{$me.ID}}	{{$me.Name}}	{{index $me.Config.Labels "com.docker.compose.project"}}	{{index $me.Config.Labels "com.docker.compose.service"}}{{println}}{{if .GlobalIPv6Address}}{{.GlobalIPv6Address}}	{{$me.ID}}	{{$me.Name}}	{{index $me.Config.Labels "com.docker.compose.project"}}	{{index $me.Config.Labels "com.docker.compose.service"}}{{println}}{{end}}{{.Gateway}}	host{{println}}{{end}}{{end}}' \
         $(docker ps -q --no-trunc))
-    OURS=$(containers | cut -d ' ' -f 1) PEERS=$peers HOST_CLIENTS=$(host_clients "$rows" "$peers") \
-        name_holders <<END
-$rows
-END
+    ours=$(containers | cut -d ' ' -f 1) clients=$(host_clients "$rows" "$peers")
+    printf '%s\n' "$rows" | OURS=$ours PEERS=$peers HOST_CLIENTS=$clients name_holders
 }
 
 # Reads processes of a server and prints of each session ADDRESS ROLE APPLICATION STATE SECONDS, tab-separated.

@@ -230,8 +230,7 @@ what_keeps() {
 
 # What a database server keeps of its write-ahead log, for whom, and the temporary files of its sessions.
 keepers_query() {
-    cat <<'SQL'
-SELECT format('%s MiB of write-ahead log are kept for the %s replication slot %s (%s): SELECT pg_drop_replication_slot(%L), if nobody needs it any more',
+    printf '%s\n' "SELECT format('%s MiB of write-ahead log are kept for the %s replication slot %s (%s): SELECT pg_drop_replication_slot(%L), if nobody needs it any more',
     mib, CASE WHEN active THEN 'active' ELSE 'inactive' END, slot_name, slot_type, slot_name)
 FROM (SELECT *, round(pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
         ELSE pg_current_wal_lsn() END, restart_lsn) / 1048576) AS mib FROM pg_replication_slots) AS slot
@@ -248,8 +247,7 @@ UNION ALL
 SELECT format('%s MiB of temporary files of session %s (%s %s): SELECT pg_cancel_backend(%s)',
     mib, pid, coalesce(usename, 'gone'), application_name, pid)
 FROM (SELECT substring(name FROM '^pgsql_tmp([0-9]+)')::int AS pid, round(sum(size) / 1048576) AS mib
-      FROM pg_ls_tmpdir() GROUP BY 1) AS files LEFT JOIN pg_stat_activity USING (pid) WHERE mib >= 64
-SQL
+      FROM pg_ls_tmpdir() GROUP BY 1) AS files LEFT JOIN pg_stat_activity USING (pid) WHERE mib >= 64"
 }
 
 # The same of a server that is down, as its files tell it.

@@ -274,18 +274,18 @@ verify_backups() {
         paths=$(backup_files | cut -f 3-)
     fi
     [ -n "$paths" ] || { echo "there is no backup in $STACK_BACKUP_DIR" >&2; return 5; }
-    broken=0
-    while IFS= read -r path; do
-        if why=$(prove "$path" 2>&1 && { [ -z "$2" ] || verify_deep "$path" 2>&1; }); then
-            echo "${why:-whole: ${path##*/}}"
-        else
-            echo "broken: ${path##*/}: $(printf '%s\n' "$why" | tail -n 1)"
-            broken=$((broken + 1))
-        fi
-    done <<END
-$paths
-END
-    [ "$broken" -eq 0 ] || { echo "$broken of $(printf '%s\n' "$paths" | wc -l) backups are not proven whole" >&2; return 5; }
+    printf '%s\n' "$paths" | {
+        broken=0
+        while IFS= read -r path; do
+            if why=$({ prove "$path" && { [ -z "$2" ] || verify_deep "$path"; }; } 2>&1 </dev/null); then
+                echo "${why:-whole: ${path##*/}}"
+            else
+                echo "broken: ${path##*/}: $(printf '%s\n' "$why" | tail -n 1)"
+                broken=$((broken + 1))
+            fi
+        done
+        [ "$broken" -eq 0 ] || { echo "$broken of $(printf '%s\n' "$paths" | wc -l) backups are not proven whole" >&2; exit 5; }
+    }
 }
 
 plan_prune() {

@@ -165,12 +165,10 @@ database_settings() {
 # Prints what the client asks: whether there are tables, whether they may be written, and the first page of those
 # that are read most.
 client_sql() {
-    cat <<'SQL'
-SELECT 'no_tables' WHERE NOT EXISTS (SELECT FROM pg_stat_user_tables);
+    printf '%s\n' "SELECT 'no_tables' WHERE NOT EXISTS (SELECT FROM pg_stat_user_tables);
 SELECT 'read_only' WHERE current_setting('transaction_read_only') = 'on';
 SELECT format('SELECT 1 FROM %s WHERE ctid = %L', relid::regclass, '(0,1)') FROM pg_stat_user_tables
-ORDER BY has_table_privilege(relid, 'SELECT') DESC, coalesce(seq_scan, 0) + coalesce(idx_scan, 0) DESC, relname LIMIT 3 \gexec
-SQL
+ORDER BY has_table_privilege(relid, 'SELECT') DESC, coalesce(seq_scan, 0) + coalesce(idx_scan, 0) DESC, relname LIMIT 3 \gexec"
 }
 
 # Prints the outcome that the words of psql mean. Usage: client_outcome SAID

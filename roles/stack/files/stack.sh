@@ -227,9 +227,9 @@ endings() {
 # Usage: why_ended ID
 why_ended() {
     explain_within 3
-    read -r code killed start error <<END
-$(docker inspect --format '{{.State.ExitCode}} {{.State.OOMKilled}} {{.State.StartedAt}} {{.State.Error}}' "$1")
-END
+    state=$(docker inspect --format '{{.State.ExitCode}} {{.State.OOMKilled}} {{.State.StartedAt}} {{.State.Error}}' "$1")
+    code=${state%% *} error=${state#* * * } state=${state#* }
+    killed=${state%% *} start=${state#* } start=${start%% *} error=${error%%"$newline"*}
     if [ -n "$error" ]; then
         echo "could not be started: $error"
         return
