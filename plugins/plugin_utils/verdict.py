@@ -245,6 +245,8 @@ def describe(finding: Finding) -> str:
         told.append(f"({value:g} {finding['unit']})".replace(" )", ")"))
     elif isinstance(value, str) and 0 < len(value) <= 60 and "\n" not in value:
         told.append(f"({value})")
+    elif isinstance(value, str) and not finding["reason"]:  # the value is the reason
+        told += [f"- {line}" for line in value.strip().splitlines()[:1]]
     if finding["reason"]:
         told.append(f"- {finding['reason']}")
     return " ".join(told)

@@ -30,6 +30,7 @@ class Drill:
     tells: list = field(default_factory=list)  # the same of the remediation
     report: str = ""  # address of the public report of somebody whom this happened to
     explained: list = field(default_factory=list)  # incidents that must be, by the root causes
+    uncovered: list = field(default_factory=list)  # findings that may be said beside root causes
     ends: str = "healthy"
     rungs: list = field(default_factory=list)
     allow: str = "restart"
@@ -94,6 +95,7 @@ def together(name, root_causes, rungs, ends="fixed"):
         rungs=rungs,
         ends=ends,
         recovers=any(fault.recovers for fault in faults),
+        uncovered=[id for fault in faults for id in fault.uncovered],
         allow=max((fault.allow for fault in faults), key=RISKS.index),
         loses=[what for fault in faults for what in fault.loses],
         extra_vars={k: v for fault in faults for k, v in fault.extra_vars.items()},
@@ -171,6 +173,8 @@ def walk_through(drill, practice, runbook):
     causes = drill.causes_in(found.host())
     incident = (3, "incident") if causes else (0, "healthy")
     assert (found.code, found.host()["verdict"]) == incident, found.host()
+    beside = {*found.host().get("uncovered", [])} if causes else set()
+    assert beside <= {*drill.uncovered}, found.host()["reason"]
     for name in drill.explained:
         assert found.host()["incidents"][name]["explained_by"], found.host()["incidents"]
 

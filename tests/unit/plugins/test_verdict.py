@@ -44,6 +44,24 @@ def judged(**statuses):
     return verdict.judge(CARDS, seen(**statuses), INPUTS.__getitem__)
 
 
+@pytest.mark.parametrize(
+    ("value", "reason", "told"),
+    [
+        (4, "", "api: unhealthy (4)"),
+        ("lock", "it waits", "api: unhealthy (lock) - it waits"),
+        # Where the value is the reason, it is said, however long it is.
+        ("it is read-only" + " again" * 20, "", "api: unhealthy - it is read-only" + " again" * 20),
+        ("two\nlines", "", "api: unhealthy - two"),
+        ("two\nlines", "they differ", "api: unhealthy - they differ"),
+        (["a"], "", "api: unhealthy"),
+        ("", "", "api: unhealthy"),
+    ],
+)
+def test_a_finding_in_one_line(value, reason, told):
+    finding = seen(api="unhealthy")["api"] | {"value": value, "reason": reason}
+    assert verdict.describe(finding) == told
+
+
 PAIR = {"findings": ["waits", "locks"], "when": "waits.status == 'unhealthy' and locks.healthy"}
 
 
