@@ -193,11 +193,18 @@ class ActionModule(HostAction):
 
     @staticmethod
     def _is_well(judged: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
-        """Tell whether the climbed incident is proven gone, with what it explained before."""
+        """Tell whether the climbed incident is proven gone, with what it explained before.
+
+        What it explains and was not there before may come of the rung, and go by itself: an API
+        that ends when its sessions do, and is started by its policy.
+        """
         now = judged["incidents"]
         before = (arguments["before"] or {}).get("incidents", now)
         if climbed := arguments["climbed"]:
-            subjects = [climbed, *(n for n in now if climbed in before[n]["explained_by"])]
+            may_come = [n for n in cards.all_cards()[climbed]["explains"] if n in now]
+            came = [n for n in may_come if now[n]["confirmed"] and not before[n]["confirmed"]]
+            explained = [n for n in now if climbed in before[n]["explained_by"]]
+            subjects = [climbed, *explained, *came]
         else:
             subjects = [arguments["judge"]] if arguments["judge"] else [*now]
         was = [name for name in subjects if before[name]["confirmed"]]

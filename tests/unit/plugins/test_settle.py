@@ -1,0 +1,49 @@
+"""When a rung is over: what it was climbed for is gone, and what it brought about as well."""
+
+import pytest
+from ansible_collections.oncall.runbook.plugins.action.probe import ActionModule
+from ansible_collections.oncall.runbook.plugins.plugin_utils import cards
+
+CLIMBED = "database_connection_failures"
+EXPLAINED = "application_not_responding"
+OTHER = "blockchain_service_unavailable"  # the database explains nothing of it
+
+
+def incidents(**confirmed):
+    return {
+        name: {"confirmed": confirmed.get(name, False), "explained_by": [], "because": []}
+        for name in cards.names()
+    }
+
+
+def well(before, now):
+    arguments = {"climbed": CLIMBED, "judge": None, "before": {"incidents": before}}
+    return ActionModule._is_well({"incidents": now, "findings": {}}, arguments)
+
+
+def test_it_is_over_when_what_it_was_for_is_gone():
+    assert well(incidents(**{CLIMBED: True}), incidents())
+
+
+@pytest.mark.parametrize("still", [True, None])
+def test_it_is_not_while_that_is_there_or_unknown(still):
+    assert not well(incidents(**{CLIMBED: True}), incidents(**{CLIMBED: still}))
+
+
+def test_nor_while_something_is_there_that_it_may_have_brought_about():
+    """An API ends when a restart of the database takes its sessions, and is started again."""
+    assert not well(incidents(**{CLIMBED: True}), incidents(**{EXPLAINED: True}))
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        # It was there all the time, and has a ladder of its own.
+        ({CLIMBED: True, EXPLAINED: True}, {EXPLAINED: True}),
+        # No card says that the one comes of the other.
+        ({CLIMBED: True}, {OTHER: True}),
+        ({CLIMBED: True}, {EXPLAINED: None}),
+    ],
+)
+def test_other_troubles_are_not_waited_for(before, now):
+    assert well(incidents(**before), incidents(**now))
