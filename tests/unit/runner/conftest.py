@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,7 @@ class ActionModule(ActionBase):
 
 
 @pytest.fixture
-def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Build the collection, put it on sys.path, and keep runs in a directory of the test."""
     root = tmp_path / "site" / "ansible_collections/oncall/runbook"
     role = root / "roles/database_connection_failures"
@@ -107,7 +107,8 @@ def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     catalog.collection.cache_clear()
-    return root
+    yield root
+    catalog.collection.cache_clear()  # else whoever comes next finds this one
 
 
 @pytest.fixture
