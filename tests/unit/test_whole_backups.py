@@ -1,0 +1,94 @@
+"""When a file counts as a whole backup, without a database."""
+
+import hashlib
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+BACKUPS = Path(__file__).parents[2] / "roles/database/files/backups.sh"
+TAIL = "\n".join(f"INSERT INTO users VALUES ({n});" for n in range(40))
+DUMP = f"-- PostgreSQL database dump\n{TAIL}\n-- PostgreSQL database dump complete\n"
+
+
+@pytest.fixture
+def whole(tmp_path):
+    """Ask whether a file is whole; ``commands`` are put in place of the host's."""
+
+    def ask(path, **commands):
+        for name, text in commands.items():
+            command = tmp_path / "bin" / name
+            command.parent.mkdir(exist_ok=True)
+            command.write_text(f"#!/bin/sh\n{text}\n")
+            command.chmod(0o755)
+        return subprocess.run(
+            ["dash", "-c", f'. {BACKUPS}; sh -c "$backup_is_whole" sh "$1"', "sh", path],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"},
+        )
+
+    return ask
+
+
+def backup(folder, name="school.dump", told=None):
+    path = folder / name
+    path.write_text(DUMP)
+    sum = hashlib.sha256(DUMP.encode()).hexdigest() if told is None else told
+    path.with_name(f"{name}.manifest.json").write_text(f'{{"sha256": "{sum}"}}')
+    return path
+
+
+@pytest.mark.parametrize("name", ["school.dump", "a b.sql", "back\\slash.dump", "new\nline.dump"])
+def test_the_sum_in_the_manifest_proves_it(tmp_path, whole, name):
+    assert whole(backup(tmp_path, name)).returncode == 0
+
+
+def test_another_sum_does_not(tmp_path, whole):
+    done = whole(backup(tmp_path, told="0" * 64))
+    assert (done.returncode, done.stderr) == (
+        1,
+        "its sha256 is not the one in school.dump.manifest.json\n",
+    )
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "echo 'sha256sum: input/output error' >&2; exit 1",  # a disk that fails
+        "exit 0",  # one that says nothing
+        "echo '  -'",
+        "exit 127",
+    ],
+)
+@pytest.mark.parametrize("told", [None, ""])
+def test_a_sum_that_cannot_be_computed_proves_nothing(tmp_path, whole, broken, told):
+    done = whole(backup(tmp_path, told=told), sha256sum=broken)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        1,
+        "unproven: its sha256 cannot be computed",
+    )
+
+
+def test_nor_does_a_file_that_cannot_be_read(tmp_path, whole):
+    path = backup(tmp_path)
+    path.unlink()
+    path.mkdir()
+    assert "unproven" in whole(path).stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [(DUMP, 0), (DUMP[: len(DUMP) // 2], 1), ("", 1), (DUMP[-60:], 1)]
+)
+def test_a_dump_without_a_manifest_is_whole_by_its_end(tmp_path, whole, text, code):
+    path = tmp_path / "school.sql"
+    path.write_text(text)
+    assert whole(path).returncode == code
+
+
+def test_of_another_format_nothing_here_can_tell(tmp_path, whole):
+    path = tmp_path / "school.dump"
+    path.write_text(DUMP)
+    assert whole(path).returncode == 3
