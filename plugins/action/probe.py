@@ -201,10 +201,10 @@ class ActionModule(HostAction):
         now = judged["incidents"]
         before = (arguments["before"] or {}).get("incidents", now)
         if climbed := arguments["climbed"]:
-            may_come = [n for n in cards.all_cards()[climbed]["explains"] if n in now]
-            came = [n for n in may_come if now[n]["confirmed"] and not before[n]["confirmed"]]
+            explains = cards.all_cards()[climbed]["explains"]
+            came = {n for n in now if now[n]["confirmed"] and not before[n]["confirmed"]}
             explained = [n for n in now if climbed in before[n]["explained_by"]]
-            subjects = [climbed, *explained, *came]
+            subjects = [climbed, *explained, *came.intersection(explains)]
         else:
             subjects = [arguments["judge"]] if arguments["judge"] else [*now]
         was = [name for name in subjects if before[name]["confirmed"]]

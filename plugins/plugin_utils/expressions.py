@@ -163,7 +163,7 @@ class _Evaluation:
 
     def _filtered(self, of: ast.expr, asked: ast.expr) -> Any:
         match of, asked:
-            case _, ast.Name(id="list"):
+            case _, ast.Name(id="list"):  # no filter of conditions, which share FILTERS
                 return list(self._items(of))
             case _, ast.Name(id=name):
                 return FILTERS[name](self.value(of))

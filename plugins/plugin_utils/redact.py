@@ -117,16 +117,17 @@ def _matches(text: str) -> Iterator[re.Match[str]]:
     lowered = text.lower()
     if not _has(lowered, _SIGNS):
         return
-    for line in _named_lines(text):
-        for place in _IN_LINES:
-            yield from place.finditer(line)
+    if _has(lowered, _STEMS):
+        for line in filter(_has_stem, text.split("\n")):
+            for place in _IN_LINES:
+                yield from place.finditer(line)
     for words, place in _ANYWHERE:
         if _has(lowered, words):
             yield from place.finditer(text)
 
 
-def _named_lines(text: str) -> Iterator[str]:
-    return (line for line in text.split("\n") if _has(line.lower(), _STEMS))
+def _has_stem(line: str) -> bool:
+    return _has(line.lower(), _STEMS)
 
 
 def _has(lowered: str, words: Iterable[str]) -> bool:
@@ -153,9 +154,10 @@ def redact(text: str, known: Iterable[str] = ()) -> str:
     lowered = text.lower()
     if not _has(lowered, _SIGNS):
         return text
-    text = "\n".join(
-        _masked_line(line) if _has(line.lower(), _STEMS) else line for line in text.split("\n")
-    )
+    if _has(lowered, _STEMS):
+        text = "\n".join(
+            _masked_line(line) if _has_stem(line) else line for line in text.split("\n")
+        )
     for words, place in _ANYWHERE:
         if _has(lowered, words):
             text = place.sub(_mask, text)

@@ -239,16 +239,16 @@ def _evidence(because: Iterable[str], findings: Mapping[str, Finding]) -> str:
 
 def describe(finding: Finding) -> str:
     """Return one line for people: title, status, and the value or the reason."""
-    value = finding["value"]
+    value, reason = finding["value"], finding["reason"]
     told = [f"{finding['title']}: {finding['status']}"]
     if isinstance(value, int | float) and not isinstance(value, bool):
         told.append(f"({value:g} {finding['unit']})".replace(" )", ")"))
     elif isinstance(value, str) and 0 < len(value) <= 60 and "\n" not in value:
         told.append(f"({value})")
-    elif isinstance(value, str) and not finding["reason"]:  # the value is the reason
-        told += [f"- {line}" for line in value.strip().splitlines()[:1]]
-    if finding["reason"]:
-        told.append(f"- {finding['reason']}")
+    elif isinstance(value, str):  # where there is no reason the value is it
+        reason = reason or value.strip().partition("\n")[0]
+    if reason:
+        told.append(f"- {reason}")
     return " ".join(told)
 
 
