@@ -5,8 +5,11 @@ import json
 from datetime import date
 
 import pytest
+import yaml
+from ansible.parsing.yaml.loader import AnsibleLoader
+from ansible.template import is_trusted_as_template, trust_as_template
 
-from runner.ansible_playbook import remembering
+from runner.ansible_playbook import remembering, remembering_documentation
 
 TEXT = b"plugin_routing: {}\n"
 
@@ -98,3 +101,31 @@ def test_without_a_place_each_run_parses(parsed, tmp_path):
     metadata = remembering(lambda *given: parsed.append(given) or {}, tmp_path / "file" / "cache")
     assert metadata(TEXT, "id") == metadata(TEXT, "id") == {}
     assert len(parsed) == 2
+
+
+def templates(found):
+    """Return every text in ``found`` that may be a template, with whether it is trusted."""
+    if isinstance(found, dict):
+        return [pair for value in found.values() for pair in templates(value)]
+    if isinstance(found, list):
+        return [pair for value in found for pair in templates(value)]
+    is_one = isinstance(found, str) and "{" in found
+    return [(found, is_trusted_as_template(found))] if is_one else []
+
+
+DOCUMENTATION = """
+options:
+  directory: {default: "{{ ANSIBLE_HOME ~ '/cp' }}", type: path}
+  names: {default: [plain, "{% if x %}y{% endif %}"], version_added: 2.19, required: false}
+"""
+
+
+@pytest.mark.parametrize("text", [trust_as_template(DOCUMENTATION), DOCUMENTATION])
+def test_documentation_is_remembered_with_its_trust(tmp_path, text):
+    plain = yaml.load(text, Loader=AnsibleLoader)
+    load = remembering_documentation(yaml.load, tmp_path / "cache")
+    for _ in range(2):
+        found = load(text, Loader=AnsibleLoader)
+        assert found == plain
+        assert templates(found) == templates(plain)
+        assert len(templates(found)) == 2
