@@ -73,9 +73,11 @@ class ActionModule(HostAction):
             stack = str(self.evaluate("stack_dir", {}))
             lease = lock.shell(stack, arguments["run_id"], _LEASE_SECONDS, broken)
             note = "note_change\n" if arguments["rung"] and arguments["mark"] else ""
-            if arguments["release"]:
-                command = f"(\n{command}\n)\nstatus=$?\nrelease_lock\nexit $status"
-            command = f"{lease}\ntake_lock || exit\n( keep_lock & )\n{note}{command}"
+            release = "release_lock\n" if arguments["release"] else ""
+            command = (
+                f"{lease}\ntake_lock || exit\nkeeper=$(keep_lock)\n{note}"
+                f'(\n{command}\n)\nstatus=$?\nkill "$keeper"\n{release}exit "$status"'
+            )
         step = {"id": "step", "run": command, "timeout": arguments["timeout"]}
         asked = self.question({**step, "shell": arguments["incident"]})
         return self.ask([asked], self._shell_of_step)["step"]

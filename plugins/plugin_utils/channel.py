@@ -9,10 +9,10 @@ import secrets
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from pathlib import Path
 
 _CHANNEL = Path(__file__).with_name("channel.sh")
-_MARGIN_SECONDS = 2
 _KILLED = 137  # what a shell reports for SIGKILL
 
 
@@ -20,7 +20,8 @@ _KILLED = 137  # what a shell reports for SIGKILL
 class Question:
     """One shell command with its deadline in seconds and the bytes kept of each of its streams.
 
-    An ``early`` one does not wait for what is learnt before the others.
+    An ``early`` one does not wait for what is learnt before the others. ``words`` is shell text of
+    its own, on top of what all commands have.
     """
 
     id: str
@@ -28,6 +29,7 @@ class Question:
     timeout: float = 5
     limit: int = 32768
     early: bool = False
+    words: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,13 @@ class Answer:
 class Shell:
     """What commands run in: exported variables, and shell text whose functions they may call.
 
-    ``learn`` is asked once, before all but the early; its id is the name of a variable for them.
+    ``library`` is read once for all of them, ``before`` is what each begins with. ``learn`` is
+    asked once, before all but the early; its id is the name of a variable for them.
     """
 
     environment: Mapping[str, str] = field(default_factory=dict)
     library: str = ""
+    before: str = ""
     learn: Question | None = None
 
     @property
@@ -62,34 +66,36 @@ class Shell:
 def script(questions: Sequence[Question], token: str, shell: Shell) -> str:
     """Return the POSIX script that asks ``questions`` side by side.
 
-    Every value of ``shell`` is quoted: none of them is run as code.
+    Every value of ``shell`` is quoted: none of them is run as code. What it runs bears the mark
+    that the environment holds as RUNBOOK_CHANNEL; the token is seen by no other process.
     """
-    quote = shlex.quote
+    quote, newline = shlex.quote, "\n"
     first = shell.learn
-    learn = [f"learn {first.id} {first.timeout:g} {quote(first.command)}"] if first else []
+    learn = [f"learn {first.id} {ceil(first.timeout)} {quote(first.command)}"] if first else []
+    words = {text: f"words_{n}" for n, text in enumerate(dict.fromkeys(q.words for q in questions))}
     early, asks = (
         [
-            f"ask {quote(q.id)} {q.timeout:g} {q.limit:d} {quote(q.command)}"
+            f"ask {quote(q.id)} {ceil(q.timeout)} {q.limit:d}"
+            f' "${words[q.words]}" {quote(q.command)}'
             for q in sorted(questions, key=lambda q: -q.timeout)  # what may take longest first
             if q.early == when
         ]
         for when in (True, False)
     )
-    longest = max((q.timeout for q in questions), default=0) + (first.timeout if first else 0)
     return "\n".join(
         [
             _CHANNEL.read_text(encoding="utf-8"),
             "export LC_ALL=C",
             *shell.exports,
             f"token={quote(token)}",
-            f"library={quote(shell.library)}",
+            *(f"{name}={quote(shell.before + newline + text)}" for text, name in words.items()),
             "questions() {",
-            ":",
+            f"eval {quote(shell.library)}",
             *early,
             *learn,
             *asks,
             "}",
-            f"main {int(longest) + _MARGIN_SECONDS} | cat",
+            "main | cat",
             "",
         ]
     )

@@ -1,9 +1,10 @@
 # Runs commands side by side on a host and sends their answers back over one channel.
 #
-# In:  token    marks our lines, so that a login banner cannot be taken for an answer
-#      library  shell functions that every command may use
-#      questions, a function that calls  ask ID SECONDS BYTES COMMAND  once per command,
-#      and before that, if all of them want to know the same,  learn NAME SECONDS COMMAND
+# In:  RUNBOOK_CHANNEL, a mark in the environment, by which all that is of this channel can be found
+#      token    marks our lines, so that a login banner cannot be taken for an answer
+#      questions, a function that defines the words that every command may use, none by a name from
+#      here, and calls  ask ID SECONDS BYTES WORDS COMMAND  once per command (WORDS: shell text of its
+#      own), and before that, if all of them want to know the same,  learn NAME SECONDS COMMAND
 # Out: one line per piece:  TOKEN ID STREAM DATA
 #      STREAM out or err: base64, a chunk a line; end: exit status and milliseconds
 #      and a last line  TOKEN - done  without which the answer was cut off
@@ -11,34 +12,9 @@
 # Nothing is written to disk. A line stays under PIPE_BUF (4096 bytes on Linux), so the
 # lines of commands that end at the same moment never mix.
 
-# Ends whatever carries our mark, also what moved to a session of its own.
-reap() {
-    for environ in $(grep -lsF "RUNBOOK_CHANNEL=$token" /proc/[0-9]*/environ); do
-        pid=${environ#/proc/}
-        kill -s KILL "${pid%/environ}"
-    done 2>/dev/null
-}
-
-# Reaps when nobody listens any more, or when something outlived every deadline.
-watch() {
-    trap '' PIPE
-    elapsed=0
-    while sleep 1 </dev/null >/dev/null 2>&1; do
-        elapsed=$((elapsed + 1))
-        { [ "$elapsed" -le "$1" ] && echo; } 2>/dev/null || { reap; return; }
-    done
-}
-
-# Sends what is left of standard input, somewhat more than the cap at most: that tells that it was
-# cut. Whoever writes it must not meet a closed pipe. Usage: … | base64 -w 3000 | send STREAM
-send() {
-    sent=0
-    while [ "$sent" -le "$cap" ] && IFS= read -r chunk; do
-        echo "$token $id $1 $chunk"
-        sent=$((sent + 2250))
-    done
-    [ "$sent" -le "$cap" ] || cat >/dev/null
-} >&4
+# Each command is a copy of this shell, which has read the words of all: to start another one that reads
+# them again costs more than most commands do. A copy has no process group of its own: it is ended by
+# whose children they are, and by the mark of their question.
 
 # Sets now, in milliseconds since boot (/proc/uptime counts hundredths; no process needed).
 clock() {
@@ -46,48 +22,162 @@ clock() {
     now=$((${uptime%.*} * 1000 + 1${uptime#*.} * 10 - 1000))
 }
 
-# Most commands say nothing there, which needs no process to say.
-send_errors() {
-    IFS= read -r first || [ -n "$first" ] || return
-    { printf '%s\n' "$first"; cat; } | base64 -w 3000 | send err
+# Prints the processes whose environment holds a text. Usage: bearing NAME=TEXT
+bearing() { grep -lsF "$1" /proc/[0-9]*/environ | cut -d / -f 3; }
+
+# Prints the processes of a question: those that bear its mark, and what descends from its shell, if
+# that still runs. Usage: family NUMBER [PID]
+family() {
+    bearing "RUNBOOK_QUESTION=$RUNBOOK_CHANNEL.$1."
+    [ -z "$2" ] || grep -s '^PPid:' /dev/null /proc/[0-9]*/status | awk -F '[/:\t]+' -v pid="$2" '
+        { parent[$3] = $6 }
+        END {
+            own[pid]
+            print pid
+            do {
+                more = 0
+                for (child in parent)
+                    if (!(child in own) && parent[child] in own) { own[child]; print child; more = 1 }
+            } while (more)
+        }'
 }
 
-# A session of its own lets the deadline end the command with all its children. The script comes by a
-# pipe: as an argument it would be for everybody to read, and Linux takes none over 128 KiB.
+# Ends a question. What is stopped starts nothing more, until all are found. Usage: end_question NUMBER [PID]
+end_question() {
+    found=
+    for _ in 1 2 3 4 5; do
+        all=$(family "$@" | sort -u)
+        [ "$all" != "$found" ] || break
+        found=$all
+        kill -s STOP $found
+    done
+    kill -s KILL $found
+} 2>/dev/null
+
+# Ends who reads the answer to a question. Usage: end_reader NUMBER [PID]
+end_reader() {
+    kill -s KILL $(bearing "RUNBOOK_ANSWER=$RUNBOOK_CHANNEL.$1.") $2
+} 2>/dev/null
+
+# Ends all that is of this channel, and this shell with it: by a process that does not bear its mark.
+end_channel() {
+    RUNBOOK_CHANNEL='' exec sh -c '
+        for _ in 1 2 3 4 5; do
+            found=$(grep -lsF "$1" /proc/[0-9]*/environ | cut -d / -f 3)
+            [ -n "$found" ] && kill -s KILL $found
+        done 2>/dev/null' sh "RUNBOOK_CHANNEL=$RUNBOOK_CHANNEL"
+}
+
+# Ends the questions whose time is over, and all when nobody listens any more. A second later it ends who
+# reads an answer as well: something that cannot be found, or ended, may hold the other end of the pipe.
+# In, a line each: started NUMBER PID SECONDS; ended NUMBER; read NUMBER PID; closed NUMBER; tick
+watch() {
+    trap '' PIPE
+    last=0
+    while read -r event number pid seconds; do
+        case $event in
+        started)
+            clock
+            eval "pid_$number=$pid due_$number=$((now + seconds * 1000)) late_$number="
+            [ "$number" -le "$last" ] || last=$number
+            ;;
+        ended) eval "pid_$number=" ;;
+        read) eval "reader_$number=$pid" ;;
+        closed) eval "due_$number=" ;;
+        tick)
+            { echo >&4; } 2>/dev/null || end_channel
+            clock
+            number=-1
+            while [ "$number" -lt "$last" ]; do
+                number=$((number + 1))
+                eval "pid=\${pid_$number-} due=\${due_$number-} late=\${late_$number-}"
+                [ -n "$due" ] && [ "$now" -ge "$due" ] || continue
+                end_question "$number" "$pid"
+                [ -z "$late" ] || eval "end_reader $number \${reader_$number-}"
+                eval "late_$number=yes"
+            done
+            ;;
+        esac
+    done
+}
+
+# A command every second that nobody waits for, and that holds nobody's pipe.
+tick() {
+    while sleep 1 </dev/null >/dev/null 2>&1 5>&-; do echo tick >&5 || return; done 2>/dev/null
+}
+
+encode() { RUNBOOK_ANSWER=$RUNBOOK_CHANNEL.$number. exec base64 -w 3000; }
+
+# Sends what is left of standard input, somewhat more than the cap at most: that tells that it was
+# cut. Whoever writes it must not meet a closed pipe. Usage: … | encode | send STREAM
+send() {
+    sent=0
+    while [ "$sent" -le "$cap" ] && IFS= read -r chunk; do
+        echo "$token $id $1 $chunk"
+        sent=$((sent + 2250))
+    done
+    [ "$sent" -le "$cap" ] || RUNBOOK_ANSWER=$RUNBOOK_CHANNEL.$number. cat >/dev/null
+} >&4
+
+# Most commands say nothing there, which needs no process to say. It ends last, as all that writes an
+# answer holds its pipe.
+send_errors() {
+    if IFS= read -r first || [ -n "$first" ]; then
+        { printf '%s\n' "$first"; RUNBOOK_ANSWER=$RUNBOOK_CHANNEL.$number. cat; } | encode | send err
+    fi
+    echo "closed $number" >&5
+}
+
+# Runs a command with its own words, and returns its exit status. Usage: run SECONDS WORDS COMMAND
 run() {
-    clock
-    start=$now
-    printf '%s\n' "$library" "$command" 3>&- 4>&- |
-        RUNBOOK_CHANNEL=$token setsid timeout -s KILL "$limit" sh /proc/self/fd/5 5<&0 </dev/null 3>&- 4>&- &
+    (
+        export RUNBOOK_QUESTION="$RUNBOOK_CHANNEL.$number."
+        unset token number id cap asked ticker start now uptime
+        eval "$2"
+        eval "$3"
+    ) </dev/null 3>&- 4>&- 5>&- &
+    echo "started $number $! $1" >&5
     { wait "$!"; } 2>/dev/null
-    status=$?
-    kill -s KILL -- "-$!" 2>/dev/null
-    clock
-    echo "$token $id end $status $((now - start))" >&4
+    set -- $?
+    echo "ended $number" >&5
+    return "$1"
 }
 
 # Asks once what every command may want to know: NAME holds it, NAME_STATUS the exit status.
 learn() {
-    # In braces, as bash 5.2 crashes without.
-    answer=$(printf '%s\n' "$library" "$3" | {
-        RUNBOOK_CHANNEL=$token setsid timeout -s KILL "$2" sh /proc/self/fd/5 5<&0 </dev/null 2>/dev/null 4>&-
-    })
+    number=0
+    answer=$(run "$2" "" "$3" 2>/dev/null)
     export "$1_STATUS=$?" "$1=$answer"
+    echo "closed 0" >&5
+}
+
+answer() {
+    clock
+    start=$now
+    run "$@"
+    status=$?
+    clock
+    echo "$token $id end $status $((now - start))" >&4
 }
 
 ask() {
-    id=$1 limit=$2 cap=$3 command=$4
-    { run 2>&3 | base64 -w 3000 | send out; } 3>&1 | send_errors &
+    number=$((number + 1)) id=$1 cap=$3
+    { answer "$2" "$4" "$5" 2>&3 | encode | send out; } 3>&1 | send_errors &
     asked="$asked $!"
+    echo "read $number $!" >&5
 }
 
 main() {
     exec 4>&1
-    asked=
-    watch "$1" 4>&- &
-    watcher=$!
-    questions
-    for pid in $asked; do wait "$pid"; done
-    kill "$watcher" 2>/dev/null
-    echo "$token - done"
+    export RUNBOOK_CHANNEL="${RUNBOOK_CHANNEL:-$token}"
+    {
+        tick >/dev/null 4>&- &
+        ticker=$!
+        asked=
+        number=0
+        questions
+        for pid in $asked; do wait "$pid"; done
+        kill "$ticker" 2>/dev/null
+        echo "$token - done" >&4
+    } 5>&1 >&4 | watch
 }

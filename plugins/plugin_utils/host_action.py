@@ -32,13 +32,16 @@ class HostAction(ActionBase):
         ``shell`` holds ``environment`` (name to an expression over the host's variables),
         ``libraries`` (shell files below the collection's roles whose functions the commands use),
         ``files`` (name to a file below the roles whose text the variable of that name holds), and
-        perhaps ``learn`` (id, run and timeout of what is asked once, before the others).
+        perhaps ``learn`` (id, run and timeout of what is asked once, before the others) and
+        ``before`` (what each question begins with).
         """
         token = new_token()
         text = script(questions, token, self._shell(shell))
         with self._unseen():
             result = self._low_level_execute_command(
-                "sh", in_data=text.encode(), executable="/bin/sh"
+                f"env RUNBOOK_CHANNEL={new_token()} sh",
+                in_data=text.encode(),
+                executable="/bin/sh",
             )
         found = answers(result["stdout"], questions, token)
         if result["rc"] != 0 and all(answer.rc is None for answer in found.values()):
@@ -60,7 +63,7 @@ class HostAction(ActionBase):
         if not (own := probe.get("shell")):
             return asked
         shell = self._shell(cards.shell_of(own) if isinstance(own, str) else own)
-        return replace(asked, command="\n".join([*shell.exports, shell.library, asked.command]))
+        return replace(asked, words="\n".join([*shell.exports, shell.library]))
 
     def _shell(self, given: Mapping[str, Any]) -> Shell:
         learn = given.get("learn")
@@ -70,6 +73,7 @@ class HostAction(ActionBase):
         return Shell(
             environment={**values, **{name: _text_of(path) for name, path in files.items()}},
             library="\n".join(map(_text_of, given.get("libraries", []))),
+            before=self._rendered(given.get("before", "")),
             learn=question(learn) if learn else None,
         )
 
@@ -119,6 +123,7 @@ class HostAction(ActionBase):
         self._templar.available_variables = {**cards.defaults(), **known, **variables, **fixed}
         stack, own = cards.own()["stack_shell"], known["operation_shell"]
         return {
+            "before": own["before"],
             "environment": {**stack["environment"], **own["environment"]},
             "libraries": [*stack["libraries"], *own["libraries"]],
             "files": stack["files"],

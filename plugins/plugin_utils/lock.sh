@@ -20,11 +20,15 @@ take_lock() {
     ) 9>>"$lock_file"
 }
 
-# Renews the lease until the process that started this one is gone; for the background, where it holds
-# nobody's pipe.
+# Renews the lease in the background until the process that started this one is gone, or until it is
+# ended itself. Prints its process id; nobody's child, so that no wait waits for it.
 keep_lock() {
-    exec </dev/null >/dev/null 2>&1 3>&- 4>&-
-    while sleep $((lock_seconds / 5)) && kill -0 "$$"; do take_lock || return; done
+    (
+        exec </dev/null >/dev/null 2>&1
+        trap 'kill "$!"; exit' TERM
+        while sleep $((lock_seconds / 5)) & wait "$!" && kill -0 "$$"; do take_lock || break; done
+    ) &
+    echo "$!"
 }
 
 release_lock() {

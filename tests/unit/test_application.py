@@ -368,7 +368,6 @@ def test_the_chain(tmp_path, says, outcome):
 def shell(command, stdin="", **environment):
     known = dict.fromkeys(("STACK_READ_PATH", "STACK_READ_BODY", "STACK_READ_PROVES"), "") | {
         "STACK_DIR": "/",
-        "STACK_NEEDED": "no",
         "STACK_BACKEND_URL": "http://localhost:1",
     }
     done = subprocess.run(

@@ -22,7 +22,7 @@ def shell(script, shell="dash", **environment):
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "STACK_NEEDED": "no", **environment},
+        env={**os.environ, **environment},
     )
     return done.stdout
 

@@ -50,7 +50,7 @@ LOG = "1:M 25 Nov * Background saving\n70:C 25 Nov # Failed opening the RDB file
 def activity(info=WELL, curl=0, **given):
     names = dict.fromkeys(("INSIDE", "DETAILS", "LOG", "SETTINGS"), "")
     names |= {"STAT": "Ssl", "PAUSED": "false", "INFO": info, "CURL": str(curl)}
-    names |= {"STACK_CACHE_URL": "redis://localhost:6379", "STACK_NEEDED": "no"}
+    names |= {"STACK_CACHE_URL": "redis://localhost:6379"}
     done = subprocess.run(
         ["dash", "-c", WORDS + ENGINE],
         capture_output=True,

@@ -20,7 +20,7 @@ def said(command, text="", shell="dash", **environment):
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "STACK_NEEDED": "no", "STACK_DIR": "/srv/school_mgmt", **environment},
+        env={**os.environ, "STACK_DIR": "/srv/school_mgmt", **environment},
     )
     assert done.returncode == 0, done.stderr
     return done.stdout, done.stderr

@@ -23,7 +23,6 @@ FRAMES = "    at Object.through (/app/lib/cache.js:40:11)\n    at /app/server.js
 
 def counted(log, **given):
     environment = {
-        "STACK_NEEDED": "no",
         "ERRORS_AWK": PROGRAM,
         "NOW": NOW,
         "SINCE": NOW - 300,
@@ -324,7 +323,6 @@ complaints backend rror:"""
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "STACK_NEEDED": "no"},
     )
     assert done.stderr == f"error: {COLUMN}\n"
 
@@ -504,7 +502,6 @@ def test_a_torn_line_costs_no_details(tmp_path, readable):
         check=False,
         env={
             **os.environ,
-            "STACK_NEEDED": "no",
             "ERRORS_AWK": PROGRAM,
             "log": str(log),
             "readable": str(readable),

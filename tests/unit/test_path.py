@@ -248,7 +248,7 @@ def test_what_only_explains_never_keeps_an_answer_from_being_told(
     clock.write_text("0\n")
     takes = f'takes() {{ read -r now <{clock}; echo "$((now + $1 * 1000))" >{clock}; }}\n'
     done = shell(
-        f"clock() {{ read -r now <{clock}; }}\n{asked[probe]['run']}",
+        f"set_now() {{ read -r now <{clock}; }}\n{asked[probe]['run']}",
         PATH,
         programs_said={name: takes + script for name, script in SLOW.items()},
         STACK_BACKEND_URL="http://localhost:5007",

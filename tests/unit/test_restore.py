@@ -55,7 +55,6 @@ def test_only_what_the_code_names_is_missed(tmp_path, restored, expected):
             "PRESENT": PRESENT,
             "RESTORED": restored,
             "STACK_DIR": "/",
-            "STACK_NEEDED": "no",
         },
     )
     assert done.stdout.strip() == expected

@@ -77,7 +77,7 @@ may_be_root() {
 
 # Prints the tools that something would miss, a line each.
 missing_tools() {
-    for tool in awk base64 cksum cut date df du find flock gzip sed setsid sha256sum sort stat tail tee timeout xargs; do
+    for tool in awk base64 cksum cut date df du find flock gzip sed sha256sum sort stat tail tee timeout xargs; do
         command -v "$tool" >/dev/null || echo "$tool"
     done
     command -v curl >/dev/null || command -v wget >/dev/null || echo "curl or wget"

@@ -1,7 +1,7 @@
 # Shell words about the compose stack in $STACK_DIR, for probes and rungs.
 #
 # In: STACK_DIR; STACK_BACKEND, STACK_FRONTEND, STACK_DATABASE, STACK_BLOCKCHAIN, STACK_CACHE:
-#     the compose service that plays each part; STACK_NEEDED, "no" for questions about the host itself
+#     the compose service that plays each part
 # Exit status 69 says "could not be asked", with the reason on standard error.
 
 newline="
@@ -18,13 +18,11 @@ for name in compose.yaml compose.yml docker-compose.yaml docker-compose.yml ""; 
     [ ! -f "$compose_file" ] || break
 done
 
-# Refuses a host that has no stack.
+# Refuses a host that has no stack: before every question, but for those about the host itself.
 need_stack() {
     [ -d "$STACK_DIR" ] || unknown "no directory $STACK_DIR on this host: set stack_dir"
     [ -f "$compose_file" ] || unknown "no compose file in $STACK_DIR: set stack_dir"
 }
-
-[ "${STACK_NEEDED:-yes}" = no ] || need_stack
 
 # Prints the file that compose reads after the compose file, if there is one.
 override_file() {
@@ -272,7 +270,7 @@ cause_of_end() {
 }
 
 # Sets now, in milliseconds since boot.
-clock() {
+set_now() {
     read -r uptime _ </proc/uptime
     now=$((${uptime%.*} * 1000 + 1${uptime#*.} * 10 - 1000))
 }
@@ -281,10 +279,10 @@ clock() {
 # only explain what is known, and must not use up the time in which that is told. What is late fails.
 # Usage: explain_within SECONDS
 explain_within() {
-    clock
+    set_now
     [ "${explain_until:-$((now + $1 * 1000))}" -lt "$((now + $1 * 1000))" ] || explain_until=$((now + $1 * 1000))
     docker() {
-        clock
+        set_now
         [ "$now" -lt "$explain_until" ] || return 124
         timeout -s KILL "$(((explain_until - now + 999) / 1000))" docker "$@"
     }

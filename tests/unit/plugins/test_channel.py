@@ -1,10 +1,16 @@
 """The channel against a real shell: many questions, one answer, nothing left behind."""
 
+import os
+import re
 import shutil
 import subprocess
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
+from ansible_collections.oncall.runbook.plugins.plugin_utils import channel
+from ansible_collections.oncall.runbook.plugins.plugin_utils.cards import ROLES
 from ansible_collections.oncall.runbook.plugins.plugin_utils.channel import (
     Answer,
     Question,
@@ -22,8 +28,14 @@ SHELLS = [shell for shell in ("dash", "bash") if shutil.which(shell)]
 def ask(*questions, shell="sh", **setting):
     token = new_token()
     text = script(questions, token, Shell(**setting))
-    done = subprocess.run([shell], input=text.encode(), capture_output=True, check=False)
+    done = subprocess.run(
+        [shell], input=text.encode(), capture_output=True, check=False, env=marked()
+    )
     return answers(done.stdout.decode(), questions, token)
+
+
+def marked():
+    return {**os.environ, "RUNBOOK_CHANNEL": new_token()}
 
 
 def ask_one(command, **options):
@@ -50,7 +62,8 @@ def test_streams_and_exit_status_stay_apart(shell):
 @pytest.mark.parametrize("shell", SHELLS)
 def test_questions_run_side_by_side(tmp_path, shell):
     """Each waits until all twenty are there: one after another, none would ever end."""
-    meet = f"mkdir {tmp_path}/$$; until [ $(ls {tmp_path} | wc -l) -eq 20 ]; do sleep 0.1; done"
+    here = f"$(ls {tmp_path} | wc -l)"
+    meet = f"mktemp -d {tmp_path}/XXXXXX >&2; until [ {here} -eq 20 ]; do sleep 0.1; done"
     found = ask(*[Question(f"q{n}", meet, 20) for n in range(20)], shell=shell)
     assert [answer.rc for answer in found.values()] == [0] * 20
 
@@ -77,6 +90,56 @@ def test_a_child_in_a_session_of_its_own_does_not_survive(shell):
     assert not alive("sleep 61.3")
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_what_starts_more_and_more_is_ended_whole(shell):
+    """Copies of the shell bear no mark of their question; each is one's child, until that ends."""
+    more = (
+        "more() { [ $1 -eq 0 ] || { more $(($1 - 1)) & more $(($1 - 1)) & }; sleep 61.7; }; more 5"
+    )
+    assert ask_one(more, timeout=1, shell=shell).timed_out
+    assert not alive("sleep 61.7")
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_loop_of_the_shells_own_is_ended(shell):
+    mark = marked()
+    token = new_token()
+    text = script(
+        [Question("it", "( while :; do :; done ) & while :; do :; done", 1)], token, Shell()
+    )
+    done = subprocess.run([shell], input=text.encode(), capture_output=True, check=False, env=mark)
+    assert answers(done.stdout.decode(), [Question("it", "", 1)], token)["it"].timed_out
+    nothing_is_left(mark)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_what_cannot_be_found_does_not_hold_up_the_answers(shell):
+    """No mark, nobody's child, and the answer's pipe in its hands."""
+    hide = "(setsid env -i sleep 61.8 &); echo gone"
+    try:
+        found = ask(Question("it", hide, 1), Question("other", "echo here", 1), shell=shell)
+        assert found["other"].output == "here\n"
+        assert found["it"].rc == 0
+        assert alive("sleep 61.8")
+    finally:
+        subprocess.run(["pkill", "-f", "sleep 61.8"], check=False)
+
+
+def bearing(environment):
+    mark = f"RUNBOOK_CHANNEL={environment['RUNBOOK_CHANNEL']}".encode()
+    found = []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            found += [environ] * (mark in environ.read_bytes())
+    return found
+
+
+def nothing_is_left(environment):
+    """The channel's own clock lives up to a second longer; the suite's deadline ends the wait."""
+    while bearing(environment):
+        time.sleep(0.05)
+
+
 def test_a_hung_command_does_not_hold_up_the_others():
     found = ask(Question("hung", "sleep 61.4", 2), Question("quick", "echo here", 2))
     assert found["hung"].timed_out
@@ -85,14 +148,17 @@ def test_a_hung_command_does_not_hold_up_the_others():
 
 def test_nothing_survives_when_nobody_listens_any_more():
     token = new_token()
-    text = script([Question("it", "sleep 61.5", 60)], token, Shell())
-    process = subprocess.Popen(["sh"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    hung = "( while :; do :; done ) & sleep 61.5"
+    text = script([Question("it", hung, 60)], token, Shell())
+    mark = marked()
+    process = subprocess.Popen(["sh"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=mark)
     process.stdin.write(text.encode())
     process.stdin.close()
     while not alive("sleep 61.5"):
         time.sleep(0.05)
     process.stdout.close()
     process.wait(timeout=30)
+    nothing_is_left(mark)
     assert not alive("sleep 61.5")
 
 
@@ -177,6 +243,32 @@ def test_quotes_and_dollars_in_values_are_just_that(tmp_path, value):
 def test_library_words_are_there_and_a_broken_pipe_stays_quiet():
     answer = ask_one("greet | head -n 1", library="greet() { yes hello; }")
     assert (answer.rc, answer.output, answer.stderr) == (0, "hello\n", "")
+
+
+def test_words_of_its_own_are_a_questions_alone():
+    own = [Question(f"q{n}", "say", words=f"say() {{ echo {n}; }}") for n in range(2)]
+    found = ask(*own, Question("none", "say"), library="say() { echo all; }")
+    assert [answer.output for answer in found.values()] == ["0\n", "1\n", "all\n"]
+
+
+def test_what_each_begins_with_may_refuse_it():
+    refuse = {"library": "need() { echo nothing there >&2; exit 69; }", "before": "need"}
+    answer = ask_one("echo here", **refuse)
+    assert (answer.rc, answer.output, answer.stderr) == (69, "", "nothing there\n")
+
+
+def test_a_command_sees_nothing_of_the_channels():
+    answer = ask_one('echo "${token-}${id-}${number-}${cap-}${asked-}${start-}$-"', shell="dash")
+    assert answer.output == "s\n"
+
+
+def test_no_word_of_the_collection_has_a_name_of_the_channels():
+    """They are read by the channel's own shell."""
+    name = re.compile(r"^(\w+)\(\)", re.MULTILINE)
+    taken = set(name.findall(channel._CHANNEL.read_text()))
+    assert {"ask", "run"} <= taken
+    for path in (*ROLES.glob("*/files/*.sh"), channel._CHANNEL.with_name("lock.sh")):
+        assert not taken & set(name.findall(path.read_text())), path
 
 
 def test_a_prompt_gets_no_answer_instead_of_our_script():

@@ -4,6 +4,7 @@ import os
 import subprocess
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -90,8 +91,16 @@ def test_a_change_leaves_its_mark_and_a_mere_lease_does_not(name):
 
 def test_a_lease_is_renewed_while_its_step_goes_on_and_no_longer(name):
     look = 'cut -d " " -f 2 "$lock_file"'
-    step = f"take_lock; ( keep_lock & ); {look}; sleep 4.5; {look}"
+    step = f"take_lock; keeper=$(keep_lock); {look}; sleep 4.5; {look}"
     first, second = map(int, held(name, step, seconds=5).stdout.split())
     assert second >= first + 3
     time.sleep(3)
     assert int(held(name, look).stdout) == second
+
+
+def test_who_renews_a_lease_ends_when_told_with_what_it_started(name):
+    step = 'take_lock; keeper=$(keep_lock); sleep 0.2; kill "$keeper"; echo "$keeper"; sleep 0.2'
+    keeper = held(name, step, seconds=3155).stdout.strip()
+    with suppress(OSError):  # a zombie, where nobody waits for orphans, has no command line
+        assert Path(f"/proc/{keeper}/cmdline").read_text() == ""
+    assert subprocess.run(["pgrep", "-fx", "sleep 631"], check=False).returncode == 1

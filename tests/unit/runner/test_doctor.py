@@ -284,7 +284,7 @@ def test_what_is_bad_outweighs_a_host_that_cannot_be_reached(recorded: Recorded)
 
 def test_a_host_without_what_a_question_needs(recorded: Recorded) -> None:
     lost = {"phase": "diagnose", "operation": "doctor", "verdict": "unknown"}
-    reason = "sh: 1: setsid: not found"
+    reason = "sh: 1: base64: not found"
     unasked = {name: failed("unknown", reason) for name in WELL}
     recorded.hosts = {}
     recorded.other = [("db1", "ok", {**lost, "reason": reason, "findings": unasked})]
