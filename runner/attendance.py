@@ -22,6 +22,7 @@ from runner.hosts import HostState
 from runner.options import Options
 
 _PAGING_SECONDS = 60
+_NEXT = "next: runbook incident escalate --due"
 
 
 def pending() -> Iterator[tuple[Path, str | None]]:
@@ -86,7 +87,8 @@ class Attendance:
         where = ["-i", self._options.inventory] if self._options.inventory else []
         where += ["--vault-password-file", str(vault)] if vault else []
         self._pager = subprocess.Popen(
-            [sys.executable, "-m", "runner", "incident", "escalate", "--due", *where],
+            # -P: what lies in the user's directory is never run in place of our own modules.
+            [sys.executable, "-P", "-m", "runner", "incident", "escalate", "--due", *where],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -105,7 +107,9 @@ class Attendance:
                 _, complaints = self._pager.communicate(timeout=_PAGING_SECONDS)
             except subprocess.TimeoutExpired:
                 self._pager.kill()
-                complaints = "paging took too long; next: runbook incident escalate --due"
+                complaints = f"paging took longer than {_PAGING_SECONDS} s; {_NEXT}"
+            if self._pager.returncode and not complaints.strip():
+                complaints = f"nobody was told: exit status {self._pager.returncode}; {_NEXT}"
         from runner.incidents import attach
         from runner.incidents.store import Store
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import os
 import shlex
 import shutil
@@ -21,7 +20,7 @@ from typing import Any, Literal
 from runner import processes
 from runner.errors import RunbookError
 from runner.events import Event, Translator
-from runner.variables import ExtraVars
+from runner.variables import ExtraVars, as_data
 
 PRIVATE_PREFIX = "runbook-"
 _PLAYBOOK = Path(__file__).with_name("ansible_playbook.py")
@@ -204,7 +203,8 @@ def _arguments(request: Request, private: Path) -> list[str]:
         if extra.path is None:
             path.write_text(extra.text, encoding="utf-8")
         arguments += ["-e", f"@{path}"]
-    (private / "env/extravars").write_text(json.dumps(dict(request.run_vars)), encoding="utf-8")
+    # The last one outweighs the others.
+    (private / "env/extravars").write_text(as_data(request.run_vars), encoding="utf-8")
     return arguments
 
 

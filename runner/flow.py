@@ -205,7 +205,7 @@ def prepare(
         ssh_extra_args=os.environ.get("ANSIBLE_SSH_EXTRA_ARGS")
         or inventory.setting(os.environ, "ssh_connection", "ssh_extra_args"),
         run_vars=run_vars,
-        extra_vars=variables.parse(options.extra_vars),
+        extra_vars=_extra_vars(options, run_vars),
         limit=options.limit,
         forks=options.forks,
         timeout=options.timeout,
@@ -213,6 +213,14 @@ def prepare(
         verbose=options.verbose,
         collections=catalog.unlinked(),
     )
+
+
+def _extra_vars(options: Options, run_vars: Mapping[str, Any]) -> tuple[variables.ExtraVars, ...]:
+    """Read the user's variables, which may be none of those that a command sets for a run."""
+    if not options.extra_vars:
+        return ()
+    taken = {*run_vars, "incident_name", "operation_name"}
+    return variables.parse(options.extra_vars, variables.Names(catalog.inputs(), taken))
 
 
 def _run_vars(order: Order, run: str) -> dict[str, Any]:

@@ -1,11 +1,12 @@
-"""Extra variables: read as ansible reads them, and their secrets kept out of all output."""
+"""Extra variables: inputs and no others, data and no templates, and no secret in any output."""
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,15 @@ from runner.errors import BadInputError
 
 _SECRET_NAME = re.compile(r"pass|secret|token|credential|private|api_?key|pwd", re.I)
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=", re.ASCII)
+# What ansible itself knows of a play: no connection needs it, and a wrong one would let a step be
+# left out. From "Special Variables" of Ansible's documentation.
+_MAGIC = re.compile(
+    r"ansible_(?:check_mode|collection_name|config_file|dependent_role_names|diff_mode|facts|forks"
+    r"|index_var|inventory_sources|limit|local|loop|loop_var|name|parent_role_\w+|play_\w+|role_\w+"
+    r"|run_tags|search_path|skip_tags|verbosity|version)"
+)
+_IN_NO_TEXT = re.compile(r"!\s*(?:vault|unsafe)\b")
+_MARK = "__ansible_unsafe"
 MASK = "********"
 
 
@@ -26,24 +36,69 @@ class ExtraVars:
     secrets: frozenset[str]
 
 
-def parse(values: Iterable[str]) -> tuple[ExtraVars, ...]:
-    """Read every `-e` value: `k=v k2=v2`, a JSON or YAML mapping, or `@file`."""
-    return tuple(_parse(value.strip()) for value in values)
+@dataclass(frozen=True)
+class Names:
+    """The names that `-e` may set: the inputs of roles, but for those the command sets itself."""
+
+    roles: Mapping[str, Collection[str]]  # inputs by role, whose name all its variables begin with
+    taken: Collection[str] = ()
+
+    def check(self, name: str, *, anything: bool) -> None:
+        """Raise BadInputError for a name that may not be set.
+
+        With `anything`, other names may be: those that an inventory's own templates use.
+        """
+        if name in self.taken:
+            raise BadInputError(f"-e cannot set {name}: the command sets it, by its own options")
+        inputs = [known for role in self.roles.values() for known in role]
+        if name in inputs or (name.startswith("ansible_") and not _MAGIC.fullmatch(name)):
+            return
+        ours = _MAGIC.fullmatch(name) or name.startswith(tuple(f"{role}_" for role in self.roles))
+        if anything and not ours:
+            return
+        near = difflib.get_close_matches(name, inputs, n=2, cutoff=0.6)
+        hint = f"did you mean {' or '.join(near)}?" if near else "see: runbook show INCIDENT"
+        if not ours:
+            hint += " What an inventory of yours uses belongs in a @FILE."
+        raise BadInputError(f"-e {name}: no input has this name; {hint}")
 
 
-def _parse(value: str) -> ExtraVars:
+def parse(values: Iterable[str], names: Names) -> tuple[ExtraVars, ...]:
+    """Read every `-e` value: `k=v k2=v2`, a JSON or YAML mapping, or `@file`.
+
+    Raises BadInputError for a name that is no input, and for what cannot be read.
+    """
+    return tuple(_parse(value.strip(), names) for value in values)
+
+
+def _parse(value: str, names: Names) -> ExtraVars:
     if value.startswith("@"):
-        return _file(Path(value[1:]).expanduser())
-    if _ASSIGNMENT.match(value):
-        pairs = _assignments(value)
-        return ExtraVars(None, json.dumps(pairs), frozenset(_secrets(pairs)))
-    mapping = _mapping(value)
+        return _file(Path(value[1:]).expanduser(), names)
+    mapping = _assignments(value) if _ASSIGNMENT.match(value) else _mapping(value)
     if mapping is None:
         raise BadInputError("-e is neither key=value, nor a JSON or YAML mapping, nor @file")
-    return ExtraVars(None, value, frozenset(_secrets(mapping)))
+    if _IN_NO_TEXT.search(value):
+        raise BadInputError("-e has a tag of YAML (!vault, !unsafe): such values belong in a @FILE")
+    for name in mapping:
+        names.check(str(name), anything=False)
+    return ExtraVars(None, as_data(mapping), frozenset(_secrets(mapping)))
 
 
-def _file(path: Path) -> ExtraVars:
+def as_data(variables: Mapping[str, Any]) -> str:
+    """Return variables as JSON for ansible, with texts in which it sees no templates."""
+
+    def marked(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {str(key): marked(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [marked(item) for item in value]
+        # The mark of ansible's own JSON: see AnsibleUnsafe in its documentation.
+        return value if isinstance(value, bool | int | float | None) else {_MARK: str(value)}
+
+    return json.dumps(marked(variables))
+
+
+def _file(path: Path, names: Names) -> ExtraVars:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeError) as error:
@@ -53,6 +108,8 @@ def _file(path: Path) -> ExtraVars:
     mapping = _mapping(text)
     if mapping is None and text.strip():
         raise BadInputError(f"-e @{path} holds no YAML or JSON mapping")
+    for name in mapping or {}:
+        names.check(str(name), anything=True)
     return ExtraVars(path.absolute(), "", frozenset(_secrets(mapping or {})))
 
 
@@ -80,7 +137,7 @@ def _secrets(value: object, *, named: bool = False) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _secrets(item, named=named)
-    elif named and len(text := str(value)) >= 4:
+    elif named and not isinstance(value, bool) and len(text := str(value)) >= 4:
         yield text
 
 

@@ -12,8 +12,9 @@ from typing import Any
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
+from ansible.utils.vars import load_extra_vars
 
-from . import cards, expressions
+from . import cards, expressions, inputs
 from .channel import Answer, Question, Shell, answers, new_token, script
 from .findings import question
 from .redact import is_secret, named_secrets
@@ -25,6 +26,15 @@ class HostAction(ActionBase):
     TRANSFERS_FILES = False
     _supports_check_mode = True
     _supports_async = False
+
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Refuse extra variables that would stand for what was found; return an empty result."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        if strange := inputs.strangers(load_extra_vars(self._loader)):
+            raise AnsibleActionFail(f"wrong input: no input is called {', '.join(strange)}")
+        return result
 
     def ask(self, questions: Sequence[Question], shell: Mapping[str, Any]) -> dict[str, Answer]:
         """Ask ``questions`` in one round trip and return an answer for each.

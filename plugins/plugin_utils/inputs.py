@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from .cards import load
+from .cards import ROLES, load
 
 # The entry point whose options are a role's inputs.
 _ENTRY_POINT = "diagnose"
@@ -32,3 +32,17 @@ def errors(
     shape = {name: {**spec[name], "default": None} for name in given}
     messages: list[str] = ArgumentSpecValidator(shape).validate(given).error_messages
     return messages
+
+
+def strangers(given: Iterable[str]) -> list[str]:
+    """Return which names of extra variables begin as those of our roles do, and are no inputs.
+
+    Extra variables outweigh what tasks register: one of these would stand for what was found.
+    """
+    roles = {path.parts[-3] for path in ROLES.glob("*/defaults/main.yml")}
+    return [
+        name
+        for name in given
+        for role in roles
+        if name.startswith(f"{role}_") and name not in load(role, "defaults", "main.yml")
+    ]

@@ -107,7 +107,8 @@ def test_no_canary_is_shown_or_kept(practice, runbook, canaries, environment, tm
     given.write_text(f"mail: {{password: {canaries['file']}}}\n")
     state, scratch = tmp_path / "state", tmp_path / "scratch"
     scratch.mkdir()
-    options = ["-l", HOST, *QUICK, "-e", f"db_password={canaries['option']}", "-e", f"@{given}"]
+    told = f"ansible_become_password={canaries['option']}"
+    options = ["-l", HOST, *QUICK, "-e", told, "-e", f"@{given}"]
     env = {"ANSIBLE_LOCAL_TEMP": str(scratch), "TMPDIR": str(scratch)}
     log(
         practice,
@@ -162,7 +163,8 @@ def test_a_secret_in_a_complaint_is_masked_in_a_diagnosis(practice, runbook, can
 def test_a_secret_of_a_variable_is_masked_in_evidence(practice, runbook, canaries, tmp_path):
     log(practice, f"mailer: logging in with {canaries['variable']}")
     practice.run("docker stop school_mgmt_db")
-    options = ["--yes", "-l", HOST, *QUICK, "-e", f"db_password={canaries['variable']}"]
+    told = f"ansible_become_password={canaries['variable']}"
+    options = ["--yes", "-l", HOST, *QUICK, "-e", told]
     done = runbook("remediate", *options, check=[0])
     no_leaks(canaries, shown_and_kept(done, tmp_path))
 

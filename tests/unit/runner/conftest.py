@@ -47,6 +47,8 @@ database_connection_failures_limit_percent: 80
 # after a restart.
 database_connection_failures_wait_seconds: 60
 """
+ANSWERS = "diagnosis: {}\nact: {}\nverification: {}\n"  # what a test wants to be answered
+
 PLAY = """
 - name: {name}
   hosts: all
@@ -95,6 +97,7 @@ def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
         root / "roles/stack/vars/main.yml": STACK,
         role / "vars/main.yml": CARD,
         role / "defaults/main.yml": DEFAULTS,
+        root / "roles/answers/defaults/main.yml": ANSWERS,
         root / "roles/high_error_rate/vars/main.yml": ERRORS,
     }
     for path, text in files.items():

@@ -98,3 +98,22 @@ def test_a_store_that_is_no_url_is_wrong_usage(fake: FakeEngine) -> None:
     result = run("triage", "--incident", "7", "--store", "mysql://x/y")
     assert (result.exit_code, fake.requests) == (2, [])
     assert "a store is postgresql://user@host/name or sqlite:////path" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("pager", "told"),
+    [
+        ("raise SystemExit(7)", "nobody was told: exit status 7; next: runbook incident escalate"),
+        ("import sys; sys.exit('no address')", "no address"),
+        ("pass", ""),
+    ],
+)
+def test_whoever_was_not_told_is_named(
+    fake: FakeEngine, monkeypatch: pytest.MonkeyPatch, pager: str, told: str
+) -> None:
+    started = attendance.subprocess.Popen
+    with_code = [sys.executable, "-c", pager]
+    monkeypatch.setattr(attendance.subprocess, "Popen", lambda _, **how: started(with_code, **how))
+    one = Attendance("20260101T000000Z-0000", "new", Options())
+    one._page()
+    assert one.finished()[1].startswith(told) if told else one.finished()[1] == ""

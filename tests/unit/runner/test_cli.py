@@ -346,14 +346,14 @@ def test_options_come_from_the_environment_too(
 ) -> None:
     monkeypatch.setenv("RUNBOOK_INVENTORY", "web1,")
     monkeypatch.setenv("RUNBOOK_LIMIT", "web*")
-    monkeypatch.setenv("RUNBOOK_EXTRA_VARS", '{"a": 1, "b": 2}')
+    monkeypatch.setenv("RUNBOOK_EXTRA_VARS", '{"act": 1, "diagnosis": 2}')
     monkeypatch.setenv("RUNBOOK_FORKS", "9")
     monkeypatch.setenv("RUNBOOK_FORMAT", "json")
     fake.diagnosis = [("web1", "probe", "ok", WELL)]
     assert document(run("triage"))["inventory"] == "web1, (RUNBOOK_INVENTORY)"
     (request,) = fake.requests
     assert (request.inventory, request.limit, request.forks) == (("web1,",), "web*", 9)
-    assert [extra.text for extra in request.extra_vars] == ['{"a": 1, "b": 2}']
+    assert [extra.text for extra in request.extra_vars] == ['{"act": 1, "diagnosis": 2}']
 
 
 def test_list() -> None:

@@ -149,12 +149,12 @@ def test_what_was_looked_for_is_not_kept(fake: FakeEngine) -> None:
 
 def test_variables_are_not_kept_and_must_be_given_again(fake: FakeEngine) -> None:
     fake.diagnosis = [judged("db1", "unknown")]
-    run("triage", "-e", "limit_of_mine=4711")
+    run("triage", "-e", "act=4711")
     assert "4711" not in json.dumps(store.find("last"))
     result = run("runs", "resume", "last")
     assert (result.exit_code, len(fake.requests)) == (2, 1)
     assert "give them again" in result.stderr
-    resumed(fake, "-e", "limit_of_mine=4711")
+    resumed(fake, "-e", "act=4711")
     assert len(fake.requests) == 2
 
 
