@@ -3,9 +3,13 @@
 import hashlib
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
+from hostile import NAMES
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 BACKUPS = Path(__file__).parents[2] / "roles/database/files/backups.sh"
 TAIL = "\n".join(f"INSERT INTO users VALUES ({n});" for n in range(40))
@@ -92,3 +96,46 @@ def test_of_another_format_nothing_here_can_tell(tmp_path, whole):
     path = tmp_path / "school.dump"
     path.write_text(DUMP)
     assert whole(path).returncode == 3
+
+
+PRUNE = f"""
+. {BACKUPS}
+in_backups() {{ "$@"; }}
+prove() {{ true; }}
+mib() {{ echo "$1 B"; }}
+server_statement() {{ :; }}
+backup_files
+prune_backups >&2
+"""
+
+
+@settings(max_examples=300, deadline=None)
+@given(names=st.sets(NAMES, max_size=4), outside=NAMES)
+def test_whatever_files_are_called_only_backups_are_listed_and_go(names, outside):
+    with tempfile.TemporaryDirectory() as top:
+        folder, other = Path(top, "backups"), Path(top, "other")
+        folder.mkdir()
+        other.mkdir()
+        precious = other / os.fsdecode(outside + b".dump")
+        # A path that is another file's, if it is taken for lines.
+        trap = Path(f"{folder}/a\n0\t1\t{precious}")
+        trap.parent.mkdir(parents=True)
+        backups = [folder / os.fsdecode(b"_" + name + b".dump") for name in names]
+        for path in [precious, trap, *backups]:
+            path.write_text("x")
+            os.utime(path, (1_600_000_000, 1_600_000_000))
+        done = subprocess.run(
+            ["dash", "-c", PRUNE],
+            capture_output=True,
+            check=True,
+            env={
+                **os.environ,
+                **{"STACK_BACKUP_DIR": str(folder), "BACKUP_KEEP": "0", "BACKUP_DAYS": "7"},
+            },
+        )
+        listed = {line.split(b"\t", 2)[2] for line in done.stdout.splitlines()}
+        plain = {p for p in backups if not any(b < 32 or b == 127 for b in os.fsencode(p))}
+        assert listed == {os.fsencode(path) for path in plain}
+        assert precious.exists()
+        assert trap.exists()
+        assert {path for path in backups if path.exists()} == {*backups} - plain

@@ -93,7 +93,8 @@ fact_of() { printf '%s\n' "$1" | sed -n "s/^$2=//p" | head -n 1; }
 # of the state it replaced is one, but none to restore from or to rely on: see routine_backups.
 backup_files() {
     [ -d "$STACK_BACKUP_DIR" ] || return 0
-    in_backups find "$STACK_BACKUP_DIR/" -xdev -type f ! -name '.*' \
+    # A name with control characters would end the line, or act on a terminal: it is passed over.
+    in_backups env LC_ALL=C find "$STACK_BACKUP_DIR/" -xdev -type f ! -name '.*' ! -path '*[[:cntrl:]]*' \
         \( -name '*.sql.gz' -o -name '*.sql' -o -name '*.dump' \) -exec stat -c '%Y	%s	%n' {} + | sort -rn
 }
 
@@ -329,7 +330,7 @@ make_scratch() {
 # Removes databases that a restore or a proof of ours left unfinished; no other bears that comment.
 drop_scratch() {
     server_statement "SELECT datname FROM pg_database WHERE shobj_description(oid, 'pg_database') = 'runbook: scratch'
-        AND datname ~ '_(restore|verify)_[0-9]{8}T[0-9]{6}Z\$'" | while read -r name; do
+        AND datname ~ '_(restore|verify)_[0-9]{8}T[0-9]{6}Z\$' AND datname !~ '[[:cntrl:]]'" | while IFS= read -r name; do
         server_statement "DROP DATABASE IF EXISTS $(quoted_name "$name") WITH (FORCE)" </dev/null
     done
 }
@@ -582,7 +583,7 @@ old_proven_backups() {
 
 # Databases that restores have replaced, older than BACKUP_DATABASE_DAYS: NAME a line.
 replaced_databases() {
-    server_statement "SELECT datname FROM pg_database WHERE datname ~ '_before_[0-9]{8}T[0-9]{6}Z\$'
+    server_statement "SELECT datname FROM pg_database WHERE datname ~ '_before_[0-9]{8}T[0-9]{6}Z\$' AND datname !~ '[[:cntrl:]]'
         AND shobj_description(oid, 'pg_database') LIKE 'runbook: replaced at %'
         AND substr(shobj_description(oid, 'pg_database'), 22)::timestamptz < now() - interval '$BACKUP_DATABASE_DAYS days'"
 }
@@ -592,7 +593,7 @@ prune_backups() {
         in_backups rm -f -- "$path" "$path.manifest.json" "$path.json" "$path.sha256" &&
             echo "removed backup $path, $(mib "$bytes")"
     done
-    replaced_databases | while read -r name; do
+    replaced_databases | while IFS= read -r name; do
         server_statement "DROP DATABASE $(quoted_name "$name")" </dev/null && echo "removed database $name, replaced by a restore"
     done
 }

@@ -311,21 +311,34 @@ large_logs() {
     done | sort -k 1,1nr -k 2,2nr | cut -f 2-
 }
 
-# The application's log files that nobody has written to for long, nor holds open: BYTES PATH
-old_logs() {
-    crowded "$STACK_LOG_DIR" || return 0
-    {
-        open_files
-        as_root find "$STACK_LOG_DIR/" -xdev -type f \( -name '*.log' -o -name '*.log.*' \) \
-            -mmin "+$((DISK_OLD_LOG_DAYS * 1440))" -exec stat -c '%d:%i %b %n' {} + 2>/dev/null
-    } | awk 'NF == 1 { open[$1]; next }
-        !($1 in open) { bytes = $2 * 512; sub(/^[^ ]+ [^ ]+ /, ""); printf "%.0f\t%s\n", bytes, $0 }'
+# Finds the application's log files that nobody has written to for long; what becomes of them find itself
+# does, for a name may hold whatever whoever writes there likes. Usage: find_old_logs EXPRESSION…
+find_old_logs() {
+    as_root find "$STACK_LOG_DIR/" -xdev -type f \( -name '*.log' -o -name '*.log.*' \) \
+        -mmin "+$((DISK_OLD_LOG_DAYS * 1440))" "$@"
 }
 
-# Every file that a process holds open, as DEVICE:INODE.
-open_files() {
-    as_root sh -c 'stat -L -c %d:%i /proc/[0-9]*/fd/* 2>/dev/null' | sort -u
+# Those of them that nobody holds open either: BYTES INODE. Where that cannot be seen, none.
+old_logs() {
+    crowded "$STACK_LOG_DIR" || return 0
+    open=$(open_files) || { echo "what is held open cannot be seen: no log file is old" >&2; return; }
+    {
+        printf '%s\n' "$open"
+        find_old_logs -exec stat -c '%d:%i %b' {} + 2>/dev/null
+    } | awk 'NF == 1 { open[$1]; next }
+        !($1 in open) { sub(/.*:/, "", $1); printf "%.0f\t%s\n", $2 * 512, $1 }'
 }
+
+# Every file that a process holds open, as DEVICE:INODE; what we hold open ourselves must be among them.
+open_files() {
+    found=$(as_root sh -c 'find /proc/[0-9]*/fd -maxdepth 1 -type l -exec stat -L -c %d:%i {} + 2>/dev/null' 8</dev/null | sort -u)
+    printf '%s\n' "$found" | grep -qxF "$(stat -L -c %d:%i /dev/null)" || return
+    printf '%s\n' "$found"
+}
+
+# Reads names that end in NUL and prints each on a line of its own, with a question mark for what would act on a
+# terminal, or end the line.
+shown_names() { LC_ALL=C tr '\001-\037\177' '?' | tr '\0' '\n'; }
 
 # Bytes of the host's journal, if there is more than shall be kept.
 journal() {
@@ -395,7 +408,8 @@ deleted_files() {
     printf '%s\n' "$found" | sort -rn | while read -r blocks fd; do
         [ -n "$fd" ] || continue
         as_root stat -f -L -c '%t' "$fd" | grep -qv 1021994 || continue
-        path=$(as_root readlink "$fd")
+        path=$(as_root readlink "$fd" | LC_ALL=C tr '\001-\037\177' '?')
+        path=${path%\?}  # the end of the line
         pid=${fd#/proc/}
         pid=${pid%%/*}
         id=$(sed -n 's/.*\([0-9a-f]\{64\}\).*/\1/p' "/proc/$pid/cgroup" | head -n 1)
@@ -460,12 +474,16 @@ cut_large_logs() {
 }
 
 remove_old_logs() {
-    {
-        old_logs | awk -F '\t' -v days="$DISK_OLD_LOG_DAYS" '{ bytes += $1; print $2 } END {
-            if (NR) printf "removed %d log files, %d MiB, that nobody has written to for %d days\n",
-                NR, bytes / 1048576, days >"/dev/stderr"
-        }' | tr '\n' '\0' | as_root xargs -0 rm -f --
-    } 2>&1
+    old=$(old_logs)
+    removed=$(printf '%s\n' "$old" | awk -F '\t' 'NF {
+            printf "%s-inum %s", n % 100 ? " -o " : (n ? "\n" : ""), $2; n++
+        } END { if (n) print "" }' | while read -r these; do
+        # shellcheck disable=SC2086  # numbers, and the words between them
+        find_old_logs \( $these \) -delete -print0
+    done | tr -dc '\0' | wc -c)
+    [ "$removed" -eq 0 ] || printf '%s\n' "$old" | awk -F '\t' -v days="$DISK_OLD_LOG_DAYS" -v removed="$removed" '
+        { bytes += $1 }
+        END { printf "removed %d log files, %d MiB, that nobody has written to for %d days\n", removed, bytes / 1048576, days }'
 }
 
 shrink_journal() {

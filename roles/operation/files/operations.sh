@@ -293,7 +293,7 @@ plan_prune() {
         old_proven_backups | while IFS='	' read -r bytes path; do
             step remove_backups data "Remove backup ${path##*/}, $(mib "$bytes")"
         done
-        replaced_databases | while read -r name; do
+        replaced_databases | while IFS= read -r name; do
             step remove_backups data "Remove database $name, replaced by a restore"
         done
     } | plan
