@@ -59,12 +59,14 @@ class ActionModule(HostAction):
 
     def _act(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         answer = self._run(arguments)
-        holder = lock.Lease.read(answer.stderr.strip().rpartition("\n")[2])
+        holder = lock.Lease.read(_last_line(answer))
         if answer.rc == lock.HELD and lock.is_dead(holder.owner):
             answer = self._run(arguments, broken=holder.owner)
         if answer.rc == lock.HELD:
-            reason = str(lock.Lease.read(answer.stderr.strip().rpartition("\n")[2]))
+            reason = str(lock.Lease.read(_last_line(answer)))
             return {"failed": True, "verdict": "locked", "reason": reason, "msg": reason}
+        if answer.rc == lock.NONE and (said := _last_line(answer)).startswith(lock.NO_LEASE):
+            return {"failed": True, "verdict": "refused", "reason": said, "msg": said}
         return self._outcome(answer, arguments)
 
     def _run(self, arguments: Mapping[str, Any], broken: str = "") -> Answer:
@@ -105,3 +107,7 @@ class ActionModule(HostAction):
         if "reason" in told:
             self._display.warning(f"{arguments['title']}: {told['reason']}")
         return told
+
+
+def _last_line(answer: Answer) -> str:
+    return answer.stderr.strip().rpartition("\n")[2]

@@ -12,8 +12,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-_SHELL = Path(__file__).with_name("lock.sh")
-HELD = 75  # exit status of take_lock when another holds the host (EX_TEMPFAIL of sysexits.h)
+from . import cards
+
+_SHELL = (cards.ROLES / "stack/files/marks.sh", Path(__file__).with_name("lock.sh"))
+# Exit statuses of take_lock, of sysexits.h: another holds the host (EX_TEMPFAIL), or none can be
+# taken (EX_CANTCREAT), for the reason on the last line of standard error, after these words.
+HELD = 75
+NONE = 73
+NO_LEASE = "no lease: "
 
 
 def owner() -> str:
@@ -70,4 +76,4 @@ def shell(name: str, run: str, seconds: float, broken: str = "") -> str:
         "lock_broken": broken or "-",
     }
     assignments = [f"{key}={shlex.quote(value)}" for key, value in values.items()]
-    return "\n".join([*assignments, _SHELL.read_text(encoding="utf-8")])
+    return "\n".join([*assignments, *(path.read_text(encoding="utf-8") for path in _SHELL)])

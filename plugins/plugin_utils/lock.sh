@@ -1,23 +1,48 @@
 # One change at a time on a host, whoever makes it and from wherever.
 #
-# A lease in memory (/dev/shm), so that it works on a full disk and goes with a reboot:
+# A lease is a line of a file in the place of marks.sh:
 #   OWNER EXPIRY(seconds since the epoch) NOTE
-# In:  lock_name, lock_owner, lock_note, lock_seconds; lock_broken, an owner known to be dead
+# In:  lock_name, the stack's directory; lock_owner, lock_note, lock_seconds; lock_broken, an owner known
+#      to be dead. Exit status 73 (EX_CANTCREAT), and "no lease: WHY", where none can be taken or looked at.
 
-lock_file=/dev/shm/runbook-$(printf '%s' "${lock_name%/}" | cksum | cut -d ' ' -f 1).lock
+if lock_place=$(place_of_marks make 2>&1); then lock_trouble=''; else lock_trouble=$lock_place; fi
+lock_file=$lock_place/$(key_of "$lock_name").lock
+
+no_lease() {
+    echo "no lease: $*" >&2
+    return 73
+}
+
+# Runs a command while nobody else reads or writes the lease; not for longer than ten seconds does it wait for
+# that. (flock of busybox knows no -w.) Usage: alone COMMAND
+alone() {
+    [ -z "$lock_trouble" ] || { no_lease "$lock_trouble"; return; }
+    ( umask 007; : >>"$lock_file" ) 2>/dev/null && [ -f "$lock_file" ] || { no_lease "$lock_file cannot be written"; return; }
+    (
+        tries=0
+        until flock -n 9; do
+            tries=$((tries + 1))
+            [ "$tries" -lt 50 ] || { no_lease "another process keeps $lock_file locked"; exit; }
+            sleep 0.2
+        done
+        "$1"
+    ) 9>>"$lock_file"
+}
 
 # Takes or renews the lease; 75 (EX_TEMPFAIL) and the holder's line when another has it.
-take_lock() {
-    (
-        flock 9 || exit
-        read -r owner expiry note <"$lock_file"
-        now=$(date +%s)
-        case $owner in
-        "" | "$lock_owner" | "$lock_broken") ;;
-        *) [ "${expiry:-0}" -le "$now" ] || { echo "$owner $expiry $note" >&2; exit 75; } ;;
-        esac
-        echo "$lock_owner $((now + lock_seconds)) $lock_note" >"$lock_file"
-    ) 9>>"$lock_file"
+take_lock() { alone write_lease; }
+
+write_lease() {
+    read -r owner expiry note <"$lock_file"
+    now=$(date +%s)
+    # No lease is that long: a clock was set back, or the line is none.
+    case $expiry in "" | *[!0-9]* | ????????????*) expiry=0 ;; esac
+    [ "$expiry" -le "$((now + 3600))" ] || expiry=0
+    case $owner in
+    "" | "$lock_owner" | "$lock_broken") ;;
+    *) [ "$expiry" -le "$now" ] || { echo "$owner $expiry $note" >&2; exit 75; } ;;
+    esac
+    echo "$lock_owner $((now + lock_seconds)) $lock_note" >"$lock_file"
 }
 
 # Renews the lease in the background until the process that started this one is gone, or until it is
@@ -31,15 +56,12 @@ keep_lock() {
     echo "$!"
 }
 
-release_lock() {
-    (
-        flock 9 || exit
-        read -r owner _ <"$lock_file"
-        [ "$owner" != "$lock_owner" ] || : >"$lock_file"
-    ) 9>>"$lock_file"
+release_lock() { alone empty_lease; }
+
+empty_lease() {
+    read -r owner _ <"$lock_file"
+    [ "$owner" != "$lock_owner" ] || : >"$lock_file"
 }
 
 # Leaves a mark, by its time, that the host is about to be changed, or was until now.
-note_change() { ( umask 0; : >"${lock_file%.lock}.change" ); }
-
-( umask 0; : >>"$lock_file" ) 2>/dev/null
+note_change() { ( umask 007; : >"${lock_file%.lock}.change" ); }

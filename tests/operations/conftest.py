@@ -48,7 +48,7 @@ def wrap(practice):
     def put(shell):
         script = textwrap.dedent(f"""\
             #!/bin/sh
-            if [ -n "$(cat /dev/shm/runbook-*.lock 2>/dev/null)" ]; then
+            if [ -n "$(cat /dev/shm/runbook.*/*.lock 2>/dev/null)" ]; then
             {shell}
             fi
             exec /usr/bin/docker "$@"

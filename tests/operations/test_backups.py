@@ -431,9 +431,9 @@ def test_a_backup_is_fetched_and_proven_here(practice, runbook, tmp_path):
 
 
 def test_a_backup_leaves_the_services_and_the_past_alone(practice, runbook):
-    practice.run("curl -s localhost:5007/api/v1/classes; rm -f /dev/shm/runbook-*.change")
+    practice.run("curl -s localhost:5007/api/v1/classes; rm -f /dev/shm/runbook.*/*.change")
     before = practice.containers()
     back_up(runbook)
     assert runbook("ops", "backups", "verify", "--deep").code == 0
     assert practice.containers() == before
-    practice.run("! ls /dev/shm/runbook-*.change")
+    practice.run("! ls /dev/shm/runbook.*/*.change")

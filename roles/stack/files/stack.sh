@@ -497,14 +497,6 @@ as_root() {
     fi
 }
 
-# Prints when a run of ours last changed this host, in seconds since the epoch; 0 for never. What
-# a log said before that is about a state that is gone.
-last_change() {
-    set -- /dev/shm/runbook-*.change
-    [ -e "$1" ] || { echo 0; return; }
-    stat -c %Y "/dev/shm/runbook-$(printf '%s' "$STACK_DIR" | cksum | cut -d ' ' -f 1).change" 2>/dev/null || echo 0
-}
-
 # Prints text so that it can stand in a string of JSON; control codes become blanks.
 json_text() {
     case $1 in

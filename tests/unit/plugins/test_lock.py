@@ -1,14 +1,20 @@
 """One change at a time on a host: the lease, with real shells and real processes."""
 
 import os
+import shutil
+import signal
+import socket
 import subprocess
+import tempfile
 import time
 import uuid
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from ansible_collections.oncall.runbook.plugins.plugin_utils import lock
+from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, lock
+
+MARKS = cards.ROLES / "stack/files/marks.sh"
 
 
 @pytest.fixture
@@ -18,10 +24,10 @@ def name():
     held(name, 'rm -f "$lock_file" "${lock_file%.lock}.change"')
 
 
-def held(name, command="take_lock", owner="me", seconds=60, broken=""):
+def held(name, command="take_lock", owner="me", seconds=60, broken="", shell="sh", **how):
     text = lock.shell(name, "run-1", seconds, broken).replace(lock.owner(), owner)
     return subprocess.run(
-        ["sh", "-c", f"{text}\n{command}"], capture_output=True, text=True, check=False
+        [shell, "-c", f"{text}\n{command}"], capture_output=True, text=True, check=False, **how
     )
 
 
@@ -80,7 +86,7 @@ def test_dead_and_living_owners_are_told_apart():
 
 def test_the_lease_is_in_memory(name):
     held(name)
-    assert list(Path("/dev/shm").glob("runbook-*.lock"))
+    assert list(Path("/dev/shm").glob("runbook.*/*.lock"))
 
 
 def test_a_change_leaves_its_mark_and_a_mere_lease_does_not(name):
@@ -104,3 +110,131 @@ def test_who_renews_a_lease_ends_when_told_with_what_it_started(name):
     with suppress(OSError):  # a zombie, where nobody waits for orphans, has no command line
         assert Path(f"/proc/{keeper}/cmdline").read_text() == ""
     assert subprocess.run(["pgrep", "-fx", "sleep 631"], check=False).returncode == 1
+
+
+def test_every_path_to_a_stack_is_the_same_stack(tmp_path):
+    stack, link = tmp_path / "stack", tmp_path / "link"
+    stack.mkdir()
+    link.symlink_to(stack)
+    held(f"{stack}/")
+    assert held(str(link), owner="you").returncode == lock.HELD
+    held(str(stack), 'rm -f "$lock_file"')
+
+
+# --- what others may do to it -----------------------------------------------------------------
+
+GROUP = 54321  # of the engine's socket
+ONE, OTHER, STRANGER = ({"user": n, "group": n, "extra_groups": g} for n, g in
+                        ((54001, [GROUP]), (54002, [GROUP]), (54003, [])))  # fmt: skip
+PLACE = Path(f"/dev/shm/runbook.{GROUP}")
+
+
+@pytest.fixture
+def engine(tmp_path_factory):
+    """A socket that a group owns, as the engine's; nothing listens there."""
+    if os.geteuid() != 0:  # `make test` is: it starts an engine
+        pytest.skip("root alone starts processes of other users")
+    folder = Path(tempfile.mkdtemp(prefix="engine", dir="/tmp"))
+    folder.chmod(0o755)
+    path = folder / "docker.sock"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+    os.chown(path, 0, GROUP)
+    yield {**os.environ, "DOCKER_HOST": f"unix://{path}"}
+    shutil.rmtree(folder)
+    if PLACE.is_symlink() or not PLACE.is_dir():
+        PLACE.unlink(missing_ok=True)
+    else:
+        shutil.rmtree(PLACE)
+
+
+def test_two_users_of_the_engine_share_one_lease(name, engine):
+    assert held(name, env=engine, **ONE).returncode == 0
+    second = held(name, owner="you", env=engine, **OTHER)
+    assert (second.returncode, "run-1" in second.stderr) == (lock.HELD, True)
+    held(name, "release_lock", env=engine, **ONE)
+    assert held(name, owner="you", env=engine, **OTHER).returncode == 0
+    assert held(name, owner="root", env=engine).returncode == lock.HELD
+
+
+def test_who_may_not_use_the_engine_may_neither_take_nor_read_it(name, engine):
+    held(name, env=engine, **ONE)
+    stranger = held(name, owner="you", env=engine, **STRANGER)
+    assert stranger.returncode == lock.NONE
+    assert stranger.stderr.splitlines()[-1].startswith(lock.NO_LEASE)
+    seen = held(name, f"cat {PLACE}/*; rm -rf {PLACE}", env=engine, **STRANGER)
+    assert seen.stdout == ""
+    assert held(name, owner="you", env=engine, **OTHER).returncode == lock.HELD
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+@pytest.mark.parametrize(
+    "trap",
+    [
+        f"mkdir -m 777 {PLACE}",
+        f"mkfifo -m 666 {PLACE}",
+        f"ln -s /tmp {PLACE}",
+        f"mkdir -m 2770 {PLACE}",  # of the stranger's own group
+        f": >{PLACE}",
+    ],
+)
+def test_what_a_stranger_put_there_ends_it_at_once_with_the_reason(name, engine, trap, shell):
+    subprocess.run(["sh", "-c", trap], check=True, **STRANGER)
+    for who in (ONE, {}):
+        done = held(name, shell=shell, env=engine, timeout=5, **who)
+        assert done.returncode == lock.NONE
+        assert str(PLACE) in done.stderr.splitlines()[-1]
+
+
+def test_a_lease_that_somebody_keeps_locked_is_not_waited_for_without_end(name, engine):
+    keep = 'take_lock; exec 8>>"$lock_file"; flock 8; echo ready; sleep 60'
+    text = lock.shell(name, "run-1", 60)
+    with subprocess.Popen(
+        ["sh", "-c", f"{text}\n{keep}"],
+        stdout=subprocess.PIPE,
+        env=engine,
+        start_new_session=True,
+    ) as keeper:
+        keeper.stdout.readline()
+        done = held(name, env=engine, timeout=30)
+        os.killpg(keeper.pid, signal.SIGKILL)
+    assert done.returncode == lock.NONE
+    assert "another process keeps" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "you 99999999999 for ever",  # longer than any lease
+        "you 9999999999999999999999 for ever",
+        "you soon x",
+        "you",
+        "",
+        "\x1b[2J \x00 x",
+    ],
+)
+def test_a_line_that_is_no_lease_holds_nobody_up(name, engine, line):
+    held(name, "take_lock; release_lock", env=engine)
+    (file,) = PLACE.glob("*.lock")
+    file.write_text(line)
+    assert held(name, env=engine).returncode == 0
+
+
+CHANGED = f". {MARKS}; STACK_DIR=$lock_name; last_change"
+
+
+@pytest.mark.parametrize(("age", "believed"), [(10, True), (100_000, True), (-60, False)])
+def test_a_change_that_is_still_to_come_is_none(name, engine, age, believed):
+    then = int(time.time()) - age
+    held(name, f'note_change; touch -d @{then} "${{lock_file%.lock}}.change"', env=engine)
+    assert int(held(name, CHANGED, env=engine).stdout) == (then if believed else 0)
+
+
+def test_nor_is_one_of_a_stranger(name, engine):
+    held(name, "note_change", env=engine, **ONE)
+    key = next(PLACE.glob("*.change")).name
+    shutil.rmtree(PLACE)
+    PLACE.mkdir(mode=0o777)
+    os.chown(PLACE, *(STRANGER[who] for who in ("user", "group")))
+    (PLACE / key).touch()
+    assert held(name, CHANGED, env=engine).stdout == "0\n"

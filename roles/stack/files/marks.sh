@@ -1,0 +1,35 @@
+# What runs leave on a host for each other, in memory (/dev/shm), so that it works on a full disk and goes with
+# a reboot: the lease of lock.sh, and the mark of the last change. Both lie in one directory, in which those
+# may write who may use the engine, and nobody else.
+
+# Prints that directory. Fails, with the reason, where there is none, or one that others could have made or may
+# write to. Usage: place_of_marks [make]
+place_of_marks() {
+    socket=${DOCKER_HOST:-unix:///var/run/docker.sock}
+    group=$(stat -L -c %g "${socket#unix://}" 2>/dev/null) || group=$(id -g)
+    place=/dev/shm/runbook.$group me=$(id -un 2>/dev/null) || me=$(id -u)
+    if [ "${1:-}" = make ] && [ ! -e "$place" ] && made=$(umask 077; mktemp -d /dev/shm/runbook.XXXXXXXX); then
+        # It gets its name when it is ready; of several at once the first gives it.
+        chgrp "$group" "$made" && chmod 2770 "$made" && mv -T "$made" "$place" || rmdir "$made"
+    fi 2>/dev/null
+    case $(stat -c '%F %g %a' "$place" 2>/dev/null) in
+    "directory $group 2770") [ ! -w "$place" ] || { echo "$place"; return; } ;;
+    "") echo "$place cannot be made: $me is not of group $group, which the engine's socket belongs to" >&2; return 1 ;;
+    esac
+    echo "$place is not a directory that group $group alone may write to, or $me is not of it: look whose it is, and remove it" >&2
+    return 1
+}
+
+# Prints what tells one stack from another: the same for all paths that lead to its directory. Usage: key_of DIRECTORY
+key_of() { { (CDPATH='' cd -P -- "$1" 2>/dev/null && pwd) || printf '%s\n' "$1"; } | cksum | cut -d ' ' -f 1; }
+
+# Prints when a run of ours last changed the stack, in seconds since the epoch; 0 for never. What a log said
+# before that is about a state that is gone. A time that is still to come is none: a clock was set back.
+last_change() {
+    set -- /dev/shm/runbook.*/*.change
+    [ -e "$1" ] || { echo 0; return; }
+    place=$(place_of_marks 2>/dev/null) &&
+        changed=$(stat -c %Y "$place/$(key_of "$STACK_DIR").change" 2>/dev/null) &&
+        [ "$changed" -le "$(date +%s)" ] || changed=0
+    echo "$changed"
+}
