@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import click
 from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
 from runner import templates
+from runner.output import say
 from runner.report import console, word
 
 
@@ -32,7 +32,7 @@ def show_card(card: Mapping[str, Any]) -> None:
 
 def show_page(card: Mapping[str, Any]) -> None:
     """Print all of a card as a page of Markdown."""
-    click.echo(page(card), nl=False)
+    say(page(card), nl=False)
 
 
 def page(card: Mapping[str, Any]) -> str:

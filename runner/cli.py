@@ -24,7 +24,7 @@ from runner.options import (
     run_options,
     yes_option,
 )
-from runner.output import tell
+from runner.output import say, tell
 from runner.runs import runs
 from runner.verdict import CANCELLED
 
@@ -39,12 +39,12 @@ class Runbook(click.Group):
         try:
             ctx.exit(super().invoke(ctx) or 0)
         except (click.Abort, KeyboardInterrupt):
-            click.echo("runbook: cancelled", err=True)
+            say("runbook: cancelled", err=True)
             ctx.exit(CANCELLED)
         except BrokenPipeError:
             ctx.exit(1)
         except (RunbookError, OSError) as error:
-            click.echo(f"runbook: {error}", err=True)
+            say(f"runbook: {error}", err=True)
             ctx.exit(_exit_code(error))
 
 

@@ -22,7 +22,7 @@ from runner.hosts import HostState, advance
 from runner.narration import entry, worth_keeping
 from runner.options import Options
 from runner.order import Order, inventory_of
-from runner.output import tell_json
+from runner.output import say, tell_json
 from runner.run import Job, actionable, conclude, document, opening, refuse
 
 NOT_CONFIRMED = "not confirmed; add --yes to remediate without a question"
@@ -73,7 +73,7 @@ class Session:
             return
         try:
             if number := self.attendance.judged(host, state):
-                click.echo(f"runbook: opened incident {number}", err=True)
+                say(f"runbook: opened incident {number}", err=True)
         except (RunbookError, OSError) as error:
             _warn(f"{error}; the run goes on, and is recorded later")
 
@@ -187,7 +187,7 @@ def _attach(session: Session) -> None:
     for line in complaints.splitlines():
         _warn(line.removeprefix("runbook: "))
     for number in numbers:
-        click.echo(f"runbook: in incident {number}; see: runbook incident show {number}", err=True)
+        say(f"runbook: in incident {number}; see: runbook incident show {number}", err=True)
 
 
 def prepare(
@@ -271,7 +271,7 @@ def _print(
         tell_json(final)
         return
     if final["error"] and not final["hosts"]:
-        click.echo(f"runbook: {final['error']}", err=True)
+        say(f"runbook: {final['error']}", err=True)
         return
     from runner import report
 
@@ -279,4 +279,4 @@ def _print(
 
 
 def _warn(text: str) -> None:
-    click.echo(f"runbook: warning: {text}", err=True)
+    say(f"runbook: warning: {text}", err=True)

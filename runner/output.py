@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib import import_module
 
 import click
@@ -15,6 +16,17 @@ def tell(facts: object, form: str, module: str, function: str) -> int:
     else:
         getattr(import_module(f"runner.{module}"), function)(facts)
     return 0
+
+
+def say(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print text for people, which a host may have had a part in, without control codes."""
+    click.echo(harmless(text), err=err, nl=nl)
+
+
+def harmless(text: str) -> str:
+    """Return text of a host without control codes; spaces and lines stay as they are."""
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", text)
 
 
 def tell_json(facts: object) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from runner.events import Event
 from runner.hosts import HostState
 from runner.narration import decided
+from runner.output import harmless, say
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -62,12 +63,12 @@ class Lines:
         if event.kind == "start" and event.action:
             text = event.task
         if text:
-            print(f"{event.time - self._began:6.1f} s  {event.host}: {text}", file=sys.stderr)
+            say(f"{event.time - self._began:6.1f} s  {event.host}: {text}", err=True)
 
     def output(self, text: str) -> None:
         """Pass ansible's output through."""
         if self._verbose and text.strip():
-            print(text.strip("\r\n"), file=sys.stderr)
+            say(text.strip("\r\n"), err=True)
 
     def close(self) -> None:
         """Do nothing."""
@@ -91,7 +92,8 @@ class LiveProgress:
             self._busy.pop(event.host, None)
         if text := decided(event, state):
             passed = f"{event.time - self._began:6.1f} s"
-            live.console.print(f"{passed}  {event.host}: {text}", markup=False, highlight=False)
+            told = harmless(f"{passed}  {event.host}: {text}")
+            live.console.print(told, markup=False, highlight=False)
 
     def output(self, text: str) -> None:
         """Ignore it: -v is not for the live display."""
@@ -109,7 +111,7 @@ class LiveProgress:
         now = time.time()
         grid = Table.grid(padding=(0, 1))
         for host, (task, since) in list(self._busy.items()):
-            grid.add_row(Spinner("dots"), host, task, f"{now - since:.1f} s")
+            grid.add_row(Spinner("dots"), host, harmless(task), f"{now - since:.1f} s")
         grid.add_row("", "", "elapsed", f"{now - self._began:.1f} s")
         return grid
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from runner.narration import did
+from runner.output import harmless
 
 _ENDLESS = 100_000  # without a terminal nothing is wrapped
 _LINES_SHOWN = 8  # of what a rung said it did
@@ -190,12 +190,6 @@ def clean(value: object, limit: int = 200) -> str:
         return ""
     text = " ".join(harmless(str(value)).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def harmless(line: str) -> str:
-    """Return text of a host without control codes; spaces stay as they are."""
-    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line)
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", text)
 
 
 def runs(documents: list[dict[str, Any]]) -> None:

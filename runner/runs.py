@@ -22,7 +22,7 @@ from runner.options import (
     shared_options,
     yes_option,
 )
-from runner.output import tell, tell_json
+from runner.output import say, tell, tell_json
 from runner.verdict import CANCELLED
 
 _PATIENCE_SECONDS = 20.0  # for a run to end itself: what it had under way, its document, the record
@@ -59,7 +59,7 @@ def show(run: str, html: Path | None, format: str) -> int:
     from runner import pages
 
     html.write_text(pages.run_html(found), encoding="utf-8")
-    click.echo(str(html))
+    say(str(html))
     return 0
 
 
@@ -84,7 +84,7 @@ def cancel(run: str, format: str) -> int:
     if format == "json":
         tell_json(found)
     else:
-        click.echo(f"run {found['run']} {_became(before, found, left)}")
+        say(f"run {found['run']} {_became(before, found, left)}")
     return 0
 
 

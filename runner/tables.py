@@ -14,6 +14,7 @@ from rich.text import Text
 from runner import report
 from runner.events import Event
 from runner.hosts import as_list, as_mapping
+from runner.output import harmless
 
 # On a terminal colours stay, and nothing else that a log could do to it.
 _NO_COLOUR = re.compile(r"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]")
@@ -121,7 +122,7 @@ def log_lines() -> Callable[[Event], None]:
 def _lines(host: str, text: object) -> None:
     for line in str(text or "").splitlines():
         service, _, said = line.partition("\t")
-        shown = _NO_COLOUR.sub("", said) if sys.stdout.isatty() else report.harmless(said)
+        shown = _NO_COLOUR.sub("", said) if sys.stdout.isatty() else harmless(said)
         print(f"{host} {service} | {shown}")
 
 

@@ -11,7 +11,7 @@ import click
 
 from runner.errors import BadInputError, RunbookError
 from runner.options import Command, Options, example, html_option, option, shared_options
-from runner.output import tell, tell_json
+from runner.output import say, tell, tell_json
 
 _SEVERITY = click.Choice(["SEV1", "SEV2", "SEV3", "SEV4"], case_sensitive=False)
 _STATES = ["draft", "in_review", "reviewed", "closed"]
@@ -105,7 +105,7 @@ def _tell_update(at: Any, number: int, form: str, *, send: bool, dry_run: bool) 
     sends = send and not dry_run
     told = at.status_update(number, form, send=sends)
     if at.options.format == "text":
-        click.echo(told["text"])
+        say(told["text"])
         _say_recipients(told["to"], sends=sends, dry_run=dry_run)
     if sends:
         return _deliver(at, told)
@@ -116,10 +116,10 @@ def _tell_update(at: Any, number: int, form: str, *, send: bool, dry_run: bool) 
 
 def _say_recipients(to: list[str], *, sends: bool, dry_run: bool) -> None:
     if sends and not to:
-        click.echo("runbook: nothing is new; not sent (say what is with --note)", err=True)
+        say("runbook: nothing is new; not sent (say what is with --note)", err=True)
     elif sends or dry_run:
         would = "would go to" if dry_run else "goes to"
-        click.echo(f"{would}: {', '.join(to) or 'nobody'}", err=True)
+        say(f"{would}: {', '.join(to) or 'nobody'}", err=True)
 
 
 @incident.command(epilog=example("runbook incident ack 7"))
@@ -178,7 +178,7 @@ def _watch(at: Any) -> int:
             try:
                 _tell_all_due(at)
             except RunbookError as error:
-                click.echo(f"runbook: {error}", err=True)
+                say(f"runbook: {error}", err=True)
             at.wait()
     except KeyboardInterrupt:
         return 0  # Ctrl-C is how it ends
@@ -189,10 +189,10 @@ def _show_messages(found: list[dict[str, Any]], options: Options) -> int:
         tell_json(found)
         return 0
     for message in found:
-        click.echo(f"to {message['role']} by {message['channel']}: {message['subject']}")
-        click.echo(_indented(message["body"]))
+        say(f"to {message['role']} by {message['channel']}: {message['subject']}")
+        say(_indented(message["body"]))
     if not found:
-        click.echo("nothing is due")
+        say("nothing is due")
     return 0
 
 
@@ -207,7 +207,7 @@ def _deliver(at: Any, facts: Mapping[str, Any] | None = None) -> int:
     """
     report = at.deliver()
     for line in dict.fromkeys(report.not_told):
-        click.echo(f"runbook: {line}", err=True)
+        say(f"runbook: {line}", err=True)
     if at.options.format == "json":
         sent = {"sent": report.sent, "waiting": report.waiting, "failed": report.failed}
         document = {**(facts or {}), **sent, "not_told": report.not_told}
@@ -283,7 +283,7 @@ def review(
     if options.format == "json":
         tell_json({"files": written, "review": at.document(number)["review"]})
     else:
-        click.echo("\n".join(written))
+        say("\n".join(written))
     return 0
 
 

@@ -31,6 +31,7 @@ from runner.incidents.policies import Policies
 from runner.incidents.policy import Policy
 from runner.incidents.store import Store
 from runner.options import Options
+from runner.output import say
 
 _WATCH_SECONDS = 15
 
@@ -82,7 +83,7 @@ class Desk:
                 self.due()
             finally:
                 for line in self.deliver().not_told:
-                    click.echo(f"runbook: {line}", err=True)
+                    say(f"runbook: {line}", err=True)
         except RunbookError as error:  # of another incident, perhaps
             wrong = error
         found = self.document(number)
@@ -91,7 +92,7 @@ class Desk:
         if found["escalation"]["state"] == "not armed":
             hosts = ", ".join(found["hosts"])
             lacks = f"nobody was told of incident {number}: not in this inventory: {hosts}"
-            click.echo(f"runbook: warning: {lacks}; next: escalate --due -i …", err=True)
+            say(f"runbook: warning: {lacks}; next: escalate --due -i …", err=True)
         return found
 
     def _open_as_told(self, told: Told) -> int:
@@ -184,7 +185,7 @@ class Desk:
         try:
             policy = self._policy(number)
         except RunbookError as error:
-            click.echo(f"runbook: warning: {error}; its review is due as by default", err=True)
+            say(f"runbook: warning: {error}; its review is due as by default", err=True)
             return
         with self._store.write() as conn:
             escalation.arm(conn, records.get(conn, number), policy)
@@ -273,7 +274,7 @@ class Desk:
         from runner import pages
 
         path.write_text(pages.overview_html(found, datetime.now(UTC)), encoding="utf-8")
-        click.echo(str(path))
+        say(str(path))
         return 0
 
 
