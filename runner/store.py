@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import getpass
 import json
 import os
 import socket
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -103,9 +104,35 @@ def load(directory: Path) -> dict[str, Any]:
     """Read a run's document, with its `state`: running, interrupted, finished or broken."""
     try:
         document = json.loads((directory / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        _check()(document)
+        if document["run"] != directory.name:
+            raise ValueError(document["run"])
+    except (OSError, ValueError, RecursionError):
         return {"run": directory.name, "state": "broken", "hosts": {}}
     return {**document, "state": _state(document)}
+
+
+@functools.cache
+def _check() -> Callable[[object], object]:
+    """Return what raises ValueError for a document that is no run's.
+
+    It looks at kinds alone: words that another version writes are shown as they are.
+    """
+    import fastjsonschema
+
+    text = (Path(__file__).parent / "schema/run.schema.json").read_text(encoding="utf-8")
+    check: Callable[[object], object] = fastjsonschema.compile(json.loads(text, object_hook=_kinds))
+    return check
+
+
+def _kinds(schema: dict[str, Any]) -> dict[str, Any]:
+    """Leave out of a schema what is said of values; of a list of words their kinds stay."""
+    said = ("$schema", "$id", "const", "enum", "pattern", "minimum", "format")
+    found = {k: v for k, v in schema.items() if k not in said or isinstance(v, dict)}
+    if isinstance(words := schema.get("enum"), list):
+        kinds = {str: "string", int: "integer", type(None): "null"}
+        found["type"] = sorted({kinds[type(word)] for word in words})
+    return found
 
 
 def events(directory: Path) -> list[dict[str, Any]]:
@@ -116,8 +143,9 @@ def events(directory: Path) -> list[dict[str, Any]]:
         return []
     found = []
     for line in lines:
-        with contextlib.suppress(ValueError):
-            found.append(json.loads(line))
+        with contextlib.suppress(ValueError, RecursionError):
+            if isinstance(entry := json.loads(line), dict):
+                found.append(entry)
     return found
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -106,3 +108,57 @@ def test_ending_a_run_ends_also_what_leads_a_session_of_its_own() -> None:
     processes.end("test-run", grace=0.2)
     assert child.wait() == -9
     assert processes.marked("test-run") == []
+
+
+def finished() -> dict[str, Any]:
+    """A run's document as one that has ended leaves it."""
+    record = begin("20260101T000000Z-0001")
+    host = {"verdict": "healthy", "reason": "", "root_causes": []}
+    host |= {"findings": {}, "incidents": {}}
+    record.save({**store.load(record.directory), "finished": "2026-01-01T00:00:01Z",
+                 "seconds": 1, "exit_code": 0, "hosts": {"db1": host}})  # fmt: skip
+    return store.load(record.directory)
+
+
+WRONG: list[Any] = [None, 3, "text", [], [[]], {}, {"a": None}, [{"a": 1}], True, 1e308]
+
+
+def test_what_is_no_run_is_broken_and_breaks_no_command() -> None:
+    """Whatever lies there, in each place of the document: no traceback."""
+    whole = finished()
+    path = store.runs_directory() / whole["run"] / "run.json"
+    texts = ["", "[]", "3", "null", '"x"', "{}", "[" * 100_000, "{" * 9, "\x00", '{"hosts": 3}']
+    texts += [json.dumps({**whole, key: wrong}) for key in whole for wrong in WRONG]
+    host = whole["hosts"]["db1"]
+    places = [*host, "plan", "actions", "root_causes", "evidence", "uncovered"]
+    hosts = [{**host, key: wrong} for key in places for wrong in WRONG]
+    texts += [json.dumps({**whole, "hosts": {"db1": wrong}}) for wrong in (*hosts, *WRONG)]
+    for text in texts:
+        path.write_text(text)
+        for words in (["list"], ["show", "last"], ["list", "--format", "json"]):
+            result = CliRunner().invoke(cli, ["runs", *words])
+            assert result.exception is None, (words, text, result.exception)
+
+
+def test_a_document_of_another_run_is_none() -> None:
+    """Whoever cancels a run ends what bears its name."""
+    whole = finished()
+    path = store.runs_directory() / whole["run"] / "run.json"
+    path.write_text(json.dumps({**whole, "run": "20260101T000000Z-0002"}))
+    assert store.find("last")["state"] == "broken"
+
+
+def test_words_of_another_version_are_shown() -> None:
+    whole = finished()
+    path = store.runs_directory() / whole["run"] / "run.json"
+    path.write_text(json.dumps({**whole, "command": "foresee", "exit_code": 42}))
+    assert store.find("last")["state"] == "finished"
+
+
+def test_lines_that_are_no_events_are_left_out() -> None:
+    record = begin("20260101T000000Z-0001")
+    record.event({"host": "h"})
+    record.close()
+    with (record.directory / "events.jsonl").open("a") as file:
+        file.write("[]\n3\nnull\n" + "[" * 100_000 + '\n{"host": "i"}\n{"ho')
+    assert [event["host"] for event in store.events(record.directory)] == ["h", "i"]
