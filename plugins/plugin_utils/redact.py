@@ -6,7 +6,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
@@ -16,8 +16,11 @@ MASK = "********"
 
 _WORDS = (
     r"passw(?:or)?d|passphrase|pwd|secret|token|credential|mnemonic|webhook|masterauth"
-    r"|(?:api|private|access|encryption|signing)[_-]?key"
+    r"|(?:seed|recovery|backup)[_-]?(?:phrase|words)"
+    r"|(?:api|app|private|access|encryption|signing|signer|master|auth|service|license|session|cookie"
+    r"|jwt|hmac|aes|rsa|ssh|tls|account|admin|owner|deploy(?:er)?|wallet|storage)[_-]?key(?![a-z])"
     r"|(?:[_-]|db|pg|mysql|mail|smtp|redis|require|root|user)pass(?![a-z])"
+    r"|[_-](?:pw|pat)(?![a-z])"
 )
 # A name is looked through once (the lookahead) and then taken whole, so that no text, however it
 # is made, takes longer than its length.
@@ -42,6 +45,9 @@ _STEMS = (
     "webhook",
     "masterauth",
     "key",
+    "phrase",
+    "words",
+    *("_pw", "-pw", "_pat", "-pat", "_auth", "_dsn", "_salt", "_creds", "_otp"),
 )
 # Where a secret stands in a line, by the name before it; the group `secret` must not be seen.
 _IN_LINES = [
@@ -60,11 +66,34 @@ _IN_LINES = [
     ),
     re.compile(
         rf"{_NAME}(?:\\*[\"'])?[ \t]*(?:=|:(?![ \t]+{_PHRASE}))[ \t]*"
-        r"(?P<secret>[^\s\"',;&}\]\\]+)",
+        r"(?![|>][-+\d]{0,2}[ \t]*$)(?P<secret>[^\s\"',;&}\]\\]+)",
         re.I,
     ),
+    # As environments write them; a key of a table, a cache or the public is none.
+    re.compile(
+        r"(?<![\w.-])(?!\w*(?:PUBLIC|PRIMARY|FOREIGN|SORT|PARTITION|CACHE|IDEMPOTENCY)_KEY)"
+        r"[A-Z][A-Z0-9_]*_(?:KEYS?|AUTH|DSN|SALT|CREDS|OTP)\\*[\"']?[ \t]*[=:][ \t]*\\*[\"']?"
+        r"(?P<secret>[^\s\"',;&}\]\\]{6,})"
+    ),
 ]
-# The same anywhere in a text, over its lines, each with words of which one must be in it.
+# Tokens that their makers gave a shape of its own, so that they are found: by prefix.
+_PREFIXES = (
+    *("akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox"),
+    *("k_live_", "k_test_", "whsec_", "aiza", "ya29.", "sg.", "npm_", "pypi-", "dckr_pat_"),
+    *("sk-", "hf_", "dop_v1_", "shpat_", "shpss_", "glsa_", "hvs.", "hvb.", "age-secret-key-1"),
+    *("xkeysib-", "key-", ":aa"),
+)
+_SHAPE = re.compile(
+    r"(?<![\w.-])(?P<secret>(?:AKIA|ASIA)[0-9A-Z]{16}\b|gh[oprsu]_\w{30,}+|github_pat_\w{22,}+"
+    r"|glpat-[\w-]{20,}+|xox[abeprs]-[\w-]{10,}+|[rs]k_(?:live|test)_\w{16,}+|whsec_[\w+/=]{16,}+"
+    r"|AIza[\w-]{30,}+|ya29\.[\w-]{20,}+|SG\.[\w-]{16,}+\.[\w-]{16,}+|npm_\w{30,}+|pypi-[\w-]{30,}+"
+    r"|dckr_pat_[\w-]{20,}+|sk-(?=[\w-]*\d)[\w-]{20,}+|hf_[A-Za-z0-9]{30,}+|dop_v1_[0-9a-f]{64}"
+    r"|shp(?:at|ss)_[0-9a-f]{32}|glsa_\w{32,}+|hv[sb]\.[\w-]{24,}+|AGE-SECRET-KEY-1[0-9A-Z]{50,}+"
+    r"|xkeysib-[0-9a-f-]{60,}+|key-[0-9a-f]{32}\b|\d{8,10}:AA[\w-]{30,}+)"
+)
+_SEPARATED = r"(?:[ \t=]|[\"']\s*,\s*)[\"']?"  # an argument from its option, in a list of JSON too
+# The same anywhere in a text, over its lines, each with words of which one must be in it; without
+# any a dozen blanks must.
 _ANYWHERE = [
     (
         ("private key",),
@@ -88,14 +117,93 @@ _ANYWHERE = [
     (("cookie:",), re.compile(r"\b(?:set-)?cookie:[ \t]*(?P<secret>[^\r\n\"]+)", re.I)),
     (("eyj",), re.compile(r"(?<![\w-])(?P<secret>eyJ[\w-]++\.[\w-]++\.[\w-]*+)")),
     (("0x",), re.compile(r"\b(?P<secret>0x[0-9a-f]{64})\b", re.I)),
+    # Of 64 digits alone most are the id of a container or the hash of an image.
+    (
+        ("key", "private", "secret", "wallet", "signer"),
+        re.compile(
+            r"(?:key|private|secret|wallet|signer)[\"']?[^\w\n]{1,4}(?P<secret>[0-9a-f]{64})\b",
+            re.I,
+        ),
+    ),
+    (_PREFIXES, _SHAPE),
+    # Twelve words of a wallet, or more: a sentence has some that are shorter, or longer.
+    (
+        (),
+        re.compile(
+            r"(?<![\w-])(?<![a-z]{3} )(?P<secret>(?:[a-z]{3,8} ){11,40}[a-z]{3,8})(?![\w-])"
+        ),
+    ),
+    # As in postgres:16@sha256:… a digest may follow what looks alike.
+    (
+        ("@",),
+        re.compile(
+            r"(?<![\w/:.@+-])[\w.+-]{2,}+:(?P<secret>[^\s:@/\"']{6,}+)@(?!sha\d+:)"
+            r"(?=[\w-]++(?:\.\w|:\d)|localhost\b)"
+        ),
+    ),
+    (
+        ("://",),
+        re.compile(
+            r"://[^\s/\"']++/(?:[\w-]++/)*?v[1-9]/(?![0-9a-f]{8}-[0-9a-f]{4}-)"
+            r"(?=[\w-]*\d[\w-]*\d[\w-]*\d)(?P<secret>[\w-]{20,}+)"
+        ),
+    ),
+    (
+        ("?",),
+        re.compile(
+            r"[?&][\w.-]*?(?:key|token|secret|sig|signature|auth|session|pass\w*)="
+            r"(?P<secret>[^\s&\"'#]{6,}+)",
+            re.I,
+        ),
+    ),
+    (
+        ("redis-cli", "valkey-cli"),
+        re.compile(
+            rf"\b(?:redis|valkey)-cli\b[^\n|;&]{{0,200}}?(?<![\w-])(?:-a|--pass){_SEPARATED}(?P<secret>[^\s\"',]+)"
+        ),
+    ),
+    (
+        ("mysql", "mariadb"),
+        re.compile(
+            r"\b(?:mysql\w*|mariadb(?:-\w+)?)\b[^\n|;&]{0,200}?(?<![\w-])-p(?P<secret>[^\s\"',-][^\s\"',]*)"
+        ),
+    ),
+    (("sshpass",), re.compile(r"\bsshpass\b[ \t\"',]+-p[ \t\"',]*(?P<secret>[^\s\"',]+)")),
+    (
+        ("curl",),
+        re.compile(
+            rf"\bcurl\b[^\n|;&]{{0,200}}?(?<![\w-])(?:-u|--user|--proxy-user){_SEPARATED}[^\s:\"']+:(?!//)(?P<secret>[^\s\"',]+)"
+        ),
+    ),
+    # A block of YAML, up to the line that is indented as its name is.
+    (
+        (": |", ": >"),
+        re.compile(
+            rf"^(?P<indent>[ \t]*)(?:-[ \t]+)?{_NAME}:[ \t]*[|>][+-]?\d?[+-]?[ \t]*\n"
+            r"(?P<secret>(?P=indent)[ \t]+[^\n]*(?:\n(?:(?P=indent)[ \t]+[^\n]*|[ \t]*(?=\n)))*)",
+            re.I | re.M,
+        ),
+    ),
+    # A key that was cut at its beginning, perhaps with a time before each line; 4096 bits: 51.
+    (
+        ("private key",),
+        re.compile(
+            r"^(?P<secret>(?:[^\n-]{0,60}?[A-Za-z0-9+/]{32,100}={0,2}[ \t]*\n){1,60}+"
+            r"(?:[^\n-]{0,60}?[A-Za-z0-9+/]{1,31}={0,2}[ \t]*\n)?)"
+            r"(?=[^\n-]{0,60}-----END [A-Z ]*PRIVATE KEY)",
+            re.M,
+        ),
+    ),
     # SQL, of which a line may end between the words: ALTER ROLE app PASSWORD 'SECRET'
     (
         ("password", "identified by"),
         re.compile(r"\b(?:password|identified by)\s+'(?P<secret>(?:''|[^'\n])+)'", re.I),
     ),
 ]
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _SECRET_NAME = re.compile(_WORDS, re.I)
 # Most texts have none of these, and no secret.
+_WALLET_BLANKS = 11
 _SIGNS = (*_STEMS, *(word for words, _ in _ANYWHERE for word in words))
 # Shorter values are words ("true", "none") that would blank out half a log.
 _SHORTEST = 6
@@ -115,7 +223,7 @@ def secrets_in(texts: Iterable[str]) -> set[str]:
 def _matches(text: str) -> Iterator[re.Match[str]]:
     """Yield every place of ``text`` where a secret stands."""
     lowered = text.lower()
-    if not _has(lowered, _SIGNS):
+    if not (_has(lowered, _SIGNS) or _has(lowered, ())):
         return
     if _has(lowered, _STEMS):
         for line in filter(_has_stem, text.split("\n")):
@@ -130,8 +238,8 @@ def _has_stem(line: str) -> bool:
     return _has(line.lower(), _STEMS)
 
 
-def _has(lowered: str, words: Iterable[str]) -> bool:
-    return any(map(lowered.__contains__, words))
+def _has(lowered: str, words: Sequence[str]) -> bool:
+    return any(map(lowered.__contains__, words)) if words else lowered.count(" ") >= _WALLET_BLANKS
 
 
 def _spellings(secret: str) -> Iterator[str]:
@@ -146,13 +254,22 @@ def _spellings(secret: str) -> Iterator[str]:
 
 
 def redact(text: str, known: Iterable[str] = ()) -> str:
-    """Return ``text`` with every secret masked: the ``known`` ones anywhere, others by place."""
+    """Return ``text`` with every secret masked: the ``known`` ones anywhere, others by place.
+
+    Colours are given up where one of them hides a secret.
+    """
+    if (plain := _ANSI.sub("", text)) != text and (masked := _redacted(plain, known)) != plain:
+        return masked
+    return _redacted(text, known)
+
+
+def _redacted(text: str, known: Iterable[str]) -> str:
     # Known ones first: a place may end inside a secret that is known to be longer.
     for secret in sorted(known, key=len, reverse=True):
         if len(secret) >= _SHORTEST:
             text = text.replace(secret, MASK)
     lowered = text.lower()
-    if not _has(lowered, _SIGNS):
+    if not (_has(lowered, _SIGNS) or _has(lowered, ())):
         return text
     if _has(lowered, _STEMS):
         text = "\n".join(
@@ -178,11 +295,12 @@ def _mask(match: re.Match[str]) -> str:
 def clean(data: T, known: Iterable[str] = ()) -> T:
     """Return nested ``data`` with secrets masked; what one text gives away is masked in all."""
     secrets = {*known, *_secrets(data)}
+    shown = functools.cache(lambda text: redact(text, secrets))  # most texts stand in many places
 
     def masked(value: Any, named: bool = False) -> Any:
         if isinstance(value, str):
             named = named and bool(value) and not _IS_PHRASE.match(value)
-            return MASK if named else redact(value, secrets)
+            return MASK if named else shown(value)
         if isinstance(value, list):
             return [masked(item, named) for item in value]
         if isinstance(value, dict):
@@ -205,7 +323,7 @@ def is_secret(key: object) -> bool:
 
 
 def _secrets(data: object) -> set[str]:
-    texts = [*_texts(data)]
+    texts = {*_texts(data)}
     named = {text for text, is_named in texts if is_named and not _IS_PHRASE.match(text)}
     return named | secrets_in(text for text, is_named in texts if not is_named)
 

@@ -82,3 +82,138 @@ def test_the_name_of_a_thing_is_no_secret_and_what_is_said_of_it_neither(text):
 @pytest.mark.parametrize("text", ["password: exited", "token: 7MBx-9", "db_password=not found"])
 def test_a_secret_that_begins_like_a_word_is_masked(text):
     assert redact(text) != text
+
+
+HEX = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+PEM = "\n".join(
+    "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj"[n:] for n in range(4)
+)
+WALLET = "legal winner thank year wave sausage worth useful legal winner thank yellow"
+# Text with a secret: {} is where it stands. Shapes are put together so that no scanner takes them
+# for somebody's.
+FORMS = [
+    *("STRIPE_KEY={}", "APP_KEY: {}", '"JWT_KEY": "{}"', "ENCRYPTION_KEYS={}", "HMAC_KEY='{}'"),
+    *("ADMIN_PW={}", "db_pw: {}", "GITHUB_PAT={}", "registry-pat: {}", "SEED_PHRASE={}"),
+    *("recovery_words: {}", "deployer_key={}", "session-key: {}", "SENTRY_DSN={}", "BASIC_AUTH={}"),
+    *("PASSWORD_SALT={}", "AWS_CREDS={}", "AUTH_OTP={}", "export MAIL_PASS={}", "SMTP_PASSWD={}"),
+    *("app:{}@db.internal:5432/school", "amqp worker:{}@mq:5672 refused", "user:{}@localhost"),
+    *("https://rpc.example/v2/{}7a3b9c1", "wss://mainnet.infura.io/ws/v3/{}0a1b2c"),
+    *("GET /verify?api_key={}&x=1", "https://x/y?sig={}", "/cb?code=1&access_token={}"),
+    *("redis-cli -h cache -a {} ping", 'redis-cli","-a","{}","ping', "redis-cli --pass {}"),
+    *("mysqldump -uroot -p{} school", "sshpass -p {} ssh x", "curl -s -u app:{} http://x"),
+    *("curl --user 'app:{}' x", '["mysql", "-p{}"]', "redis-server --requirepass {}"),
+    *("password: |\n  {}\nuser: a", "  api_key: >-\n    one\n    {}\n  other: b"),
+    *("- secret: |2-\n      {}\n", "ALTER ROLE app PASSWORD '{}'", "IDENTIFIED BY '{}'"),
+    *("\x1b[32mDB_PASS\x1b[0mWORD=\x1b[1m{}\x1b[0m", "token\x1b[0m=\x1b[31m{}"),
+    *("Cookie: sid={}", "Authorization: Basic {}", "Authorization: Bearer {}", "x-api-key: {}"),
+    *("postgres://app:{}@db/school", "https://{}0123456789@github.com/x", "DB_URL=mysql://a:{}@b"),
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_form_lets_it_through(form):
+    text = form.replace("{}", CANARY)
+    assert CANARY not in redact(text)
+    assert CANARY not in clean({"a": [text], "b": {"c": f"said {text}"}})["b"]["c"]
+    assert redact(redact(text)) == redact(text)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "AKIA" + "IOSFODNN7EXAMPLE",
+        "ghp_" + "a1B2" * 9,
+        "github_pat_" + "11AAAAAAA0" * 4,
+        "glpat-" + "x1y2z3w4v5u6t7s8r9q0",
+        "xoxb-" + "1234567890-abcdefghij",
+        "sk_live_" + "4eC39HqLyjWDarjtT1zdp7dc",
+        "whsec_" + "abcdefghij0123456789",
+        "AIza" + "SyA1234567890abcdefghijklmnopqrstu",
+        "ya29." + "a0AfH6SMBx1234567890",
+        "SG." + "abcdefghijklmnop1234.abcdefghijklmnop1234",
+        "npm_" + "abcdefghijklmnopqrstuvwxyz0123456789",
+        "pypi-" + "AgEIcHlwaS5vcmcCJGFiY2RlZmdoaWprbG1ub3A",
+        "dckr_pat_" + "abcdefghij0123456789",
+        "sk-proj-" + "abcdefghij0123456789ABCD",
+        "hf_" + "abcdefghijklmnopqrstuvwxyz01234567",
+        "hvs." + "CAESIabcdefghijklmnopqrstuvwx",
+        "shpat_" + "0123456789abcdef" * 2,
+        "key-" + "0123456789abcdef" * 2,
+        "110201543" + ":AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw",
+        f"0x{HEX}",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
+        WALLET,
+        "test " * 11 + "junk",
+        " ".join(WALLET.split() * 2),
+    ],
+)
+@pytest.mark.parametrize(
+    "around", ["{}", "failed: {} was refused", '{"x": "{}"}', "a={},b", "({})"]
+)
+def test_a_secret_is_known_by_its_shape(secret, around):
+    assert secret not in redact(around.replace("{}", secret))
+
+
+@pytest.mark.parametrize("named", ["private key: {}", 'signer "{}', "wallet={}", '"key": "{}"'])
+def test_a_key_without_0x_is_known_by_what_is_before_it(named):
+    assert HEX not in redact(named.replace("{}", HEX))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"-----BEGIN PRIVATE KEY-----\n{PEM}\n",  # cut at its end
+        f"{PEM}\n-----END RSA PRIVATE KEY-----\n",  # at its beginning
+        "\n".join(
+            f"2026-01-19T15:05:42Z {line}"
+            for line in [
+                "-----BEGIN EC PRIVATE KEY-----",
+                *PEM.split("\n"),
+                "-----END EC PRIVATE KEY-----",
+            ]
+        ),
+        "\n".join(f"15:05 {line}" for line in [*PEM.split("\n"), "-----END PRIVATE KEY-----"]),
+    ],
+)
+def test_no_line_of_a_private_key_stays(text):
+    assert not any(line in redact(text) for line in PEM.split("\n"))
+
+
+NEAR_MISSES = [
+    f"sha256:{HEX}",
+    f"school/backend:1.4.2-alpine@sha256:{HEX}",
+    f"/var/lib/docker/containers/{HEX}/{HEX}-json.log",
+    f'"Id": "{HEX}"',
+    f"container {HEX} is not running",
+    "commit 9fceb02d0ae598e95dc970b74767f19372d61af8",
+    "https://github.com/a/b/commit/9fceb02d0ae598e95dc970b74767f19372d61af8",
+    "GET /api/v1/students/6ba7b810-9dad-11d1-80b4-00c04fd430c8 200",
+    "GET /api/v1/6ba7b810-9dad-11d1-80b4-00c04fd430c8 200",
+    "GET /api/v1/certificates/verification-of-everything 200",
+    "contract 0x5FbDB2315678afecb367f032d93F642f64180aa3 has no code",
+    'duplicate key value violates unique constraint "users_email_key"',
+    "Key (email)=(a@example.com) already exists.",
+    'PRIMARY_KEY: "students_pkey"',
+    "primary key (id), foreign key (student_id)",
+    "user_profiles_pkey btree (id)",
+    "sort_key=created_at cache_key=students:page:1",
+    "2026-01-19 15:05:42@host restarted",
+    "the key pair is 2048 bits",
+    "disk-usage: 91 percent of /var/lib",
+    "task-runner-for-nightly-exports exited",
+    "msg.text.length is 7",
+    "curl -s -u http://localhost:5007/health",
+    "mysql -h db -P 3306 school",
+    "password authentication failed for user app",
+    "the database system is not yet accepting connections and will be ready in a moment",
+    "waiting for every service of this stack to be up again after the restart of its host",
+    "postgres:16-alpine redis:7-alpine nginx:1.26",
+    "git@github.com:school/backend.git",
+    "npm_package_name=backend npm_lifecycle_event=start",
+    "?page=2&sort=name&limit=50",
+]
+
+
+@pytest.mark.parametrize("text", NEAR_MISSES)
+def test_what_only_looks_like_a_secret_stays_readable(text):
+    assert redact(text) == text
