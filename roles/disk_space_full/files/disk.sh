@@ -134,7 +134,10 @@ disk_usage() {
 
 # Tells whether a remedy of ours has just been at work on this host.
 just_changed() {
-    place=$(place_of_marks 2>/dev/null) && [ -n "$(find "$place" -name '*.lock' -mmin -3)" ]
+    for lease in /dev/shm/runbook-*.lock; do
+        [ ! -e "$lease" ] || [ -z "$(find "$lease" -mmin -3)" ] || return 0
+    done
+    return 1
 }
 
 # What fills the crowded file systems and what may go, all looked for side by side, as the rest
@@ -315,15 +318,21 @@ find_old_logs() {
         -mmin "+$((DISK_OLD_LOG_DAYS * 1440))" "$@"
 }
 
-# Those of them that nobody holds open either: BYTES INODE. Where that cannot be seen, none.
-old_logs() {
-    crowded "$STACK_LOG_DIR" || return 0
+# Prints of each of them whether somebody holds it open (0 or 1), BYTES and INODE. Where that cannot be seen,
+# nothing.
+seen_logs() {
     open=$(open_files) || { echo "what is held open cannot be seen: no log file is old" >&2; return; }
     {
         printf '%s\n' "$open"
         find_old_logs -exec stat -c '%d:%i %b' {} + 2>/dev/null
     } | awk 'NF == 1 { open[$1]; next }
-        !($1 in open) { sub(/.*:/, "", $1); printf "%.0f\t%s\n", $2 * 512, $1 }'
+        { held = $1 in open; sub(/.*:/, "", $1); printf "%d\t%.0f\t%s\n", held, $2 * 512, $1 }'
+}
+
+# Those that nobody holds open either: BYTES INODE.
+old_logs() {
+    crowded "$STACK_LOG_DIR" || return 0
+    seen_logs | awk -F '\t' '!$1 { print $2 "\t" $3 }'
 }
 
 # Every file that a process holds open, as DEVICE:INODE; what we hold open ourselves must be among them.
@@ -471,15 +480,13 @@ cut_large_logs() {
 }
 
 remove_old_logs() {
-    old=$(old_logs)
-    removed=$(printf '%s\n' "$old" | awk -F '\t' 'NF {
-            printf "%s-inum %s", n % 100 ? " -o " : (n ? "\n" : ""), $2; n++
-        } END { if (n) print "" }' | while read -r these; do
-        # shellcheck disable=SC2086  # numbers, and the words between them
-        find_old_logs \( $these \) -delete -print0
-    done | tr -dc '\0' | wc -c)
-    [ "$removed" -eq 0 ] || printf '%s\n' "$old" | awk -F '\t' -v days="$DISK_OLD_LOG_DAYS" -v removed="$removed" '
-        { bytes += $1 }
+    crowded "$STACK_LOG_DIR" && seen=$(seen_logs) && [ -n "$seen" ] || return 0
+    held=$(printf '%s\n' "$seen" | awk -F '\t' '$1 { printf " ! -inum %s", $3 }')
+    [ "${#held}" -le 100000 ] || { echo "too many log files are held open to leave each of them out" >&2; return 1; }
+    # shellcheck disable=SC2086  # numbers, and the words between them
+    removed=$(find_old_logs $held -delete -print0 | tr -dc '\0' | wc -c)
+    [ "$removed" -eq 0 ] || printf '%s\n' "$seen" | awk -F '\t' -v days="$DISK_OLD_LOG_DAYS" -v removed="$removed" '
+        !$1 { bytes += $2 }
         END { printf "removed %d log files, %d MiB, that nobody has written to for %d days\n", removed, bytes / 1048576, days }'
 }
 
