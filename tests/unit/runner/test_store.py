@@ -101,13 +101,14 @@ def test_cancelling_a_run_that_has_ended_ends_nothing() -> None:
 
 
 def test_ending_a_run_ends_also_what_leads_a_session_of_its_own() -> None:
-    environ = {**os.environ, processes.MARKER: "test-run"}
+    run = f"test-{os.getpid()}"
+    environ = {**os.environ, processes.MARKER: run}
     stubborn = "trap '' TERM; sleep 60 & sleep 60"
     child = subprocess.Popen(["sh", "-c", stubborn], env=environ, start_new_session=True)
-    assert child.pid in processes.marked("test-run")
-    processes.end("test-run", grace=0.2)
+    assert child.pid in processes.marked(run)
+    processes.end(run, grace=0.2)
     assert child.wait() == -9
-    assert processes.marked("test-run") == []
+    assert processes.marked(run) == []
 
 
 def finished() -> dict[str, Any]:
