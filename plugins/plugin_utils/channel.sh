@@ -42,6 +42,17 @@ family() {
         }'
 }
 
+# Sends a signal to processes; to those of others, which sudo started for us, by sudo. Usage: signal NAME PID…
+signal() {
+    name=$1 others=
+    shift
+    kill -s "$name" "$@"
+    for pid in "$@"; do
+        [ ! -d "/proc/$pid" ] || [ -O "/proc/$pid" ] || others="$others $pid"
+    done
+    [ -z "$others" ] || timeout 5 sudo -n kill -s "$name" $others
+}
+
 # Ends a question. What is stopped starts nothing more, until all are found. Usage: end_question NUMBER [PID]
 end_question() {
     found=
@@ -49,9 +60,9 @@ end_question() {
         all=$(family "$@" | sort -u)
         [ "$all" != "$found" ] || break
         found=$all
-        kill -s STOP $found
+        signal STOP $found
     done
-    kill -s KILL $found
+    signal KILL $found
 } 2>/dev/null
 
 # Ends who reads the answer to a question. Usage: end_reader NUMBER [PID]

@@ -76,6 +76,15 @@ def test_a_host_needs_no_python(first_host, play):
     assert asked(play, "id -un")["value"] == "ops"
 
 
+def test_what_sudo_started_ends_at_the_deadline_too(first_host, play):
+    """A reader of a pipe that nobody writes to: it held the answer, and stayed as root."""
+    first_host.run("sudo mkfifo -m 600 /tmp/no-writer")
+    hung = "sudo -n tail -n 5 /tmp/no-writer; echo read"
+    found = asked(play, hung, probe={"timeout": 2})
+    assert found["status"] == "unknown"
+    assert first_host.shell.run("pgrep -f no-writer").stdout == ""
+
+
 def test_become(first_host, play):
     assert asked(play, "id -un", become=True)["value"] == "root"
 
