@@ -24,6 +24,9 @@ from runner.variables import ExtraVars, as_data
 
 PRIVATE_PREFIX = "runbook-"
 _PLAYBOOK = Path(__file__).with_name("ansible_playbook.py")
+# ansible-runner empties a longer result without a word, from 700,000 characters if not told otherwise.
+# All that one host's questions may answer is less (the limits of their cards).
+_RESULT_CHARACTERS = 100_000_000
 _POLL_SECONDS = 0.2
 # A host that freezes after it was connected to would otherwise hold the run for ever. A minute, as
 # one that swaps may take long to answer; of an option given twice ssh takes the first.
@@ -174,6 +177,7 @@ def _environment(request: Request, private: Path) -> dict[str, str]:
         "ANSIBLE_NOCOWS": "True",
         "ANSIBLE_NOCOLOR": "True",
         "ANSIBLE_FORCE_COLOR": "False",
+        "MAX_EVENT_RES": str(_RESULT_CHARACTERS),
         "ANSIBLE_SSH_EXTRA_ARGS": f"{request.ssh_extra_args} {_KEEPALIVE}".lstrip(),
     }
     if request.inventory_plugins:

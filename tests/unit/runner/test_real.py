@@ -53,6 +53,14 @@ def test_the_verdict_of_a_probe_arrives(runbook: Runbook) -> None:
     assert hosts(done)["here"]["root_causes"] == ["database_connection_failures"]
 
 
+def test_a_long_answer_arrives_whole(runbook: Runbook, tmp_path: Path) -> None:
+    said = {"disk": {"status": "healthy", "value": "x" * 2_000_000}}
+    (tmp_path / "said.json").write_text(json.dumps({"diagnosis": {**WELL, "findings": said}}))
+    done = runbook("triage", *HERE, "-e", f"@{tmp_path}/said.json", "--format", "json")
+    assert done.returncode == 0
+    assert hosts(done)["here"]["findings"] == said
+
+
 def test_a_remediation_climbs_and_verifies(runbook: Runbook) -> None:
     rung = {"rung": "restart_database", "risk": "restart", "changed": True, "seconds": 0.5}
     done = runbook(
