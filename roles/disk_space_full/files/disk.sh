@@ -132,14 +132,6 @@ disk_usage() {
     [ -z "$told" ] || echo "$told" >&2
 }
 
-# Tells whether a remedy of ours has just been at work on this host.
-just_changed() {
-    for lease in /dev/shm/runbook-*.lock; do
-        [ ! -e "$lease" ] || [ -z "$(find "$lease" -mmin -3)" ] || return 0
-    done
-    return 1
-}
-
 # What fills the crowded file systems and what may go, all looked for side by side, as the rest
 # of disk_usage's object.
 disk_details() {

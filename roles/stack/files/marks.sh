@@ -33,3 +33,9 @@ last_change() {
         [ "$changed" -le "$(date +%s)" ] || changed=0
     echo "$changed"
 }
+
+# Whether a run of ours has held the stack within the last three minutes.
+just_changed() {
+    place=$(place_of_marks 2>/dev/null) &&
+        [ -n "$(find "$place/$(key_of "$STACK_DIR").lock" -mmin -3 2>/dev/null)" ]
+}

@@ -238,3 +238,11 @@ def test_nor_is_one_of_a_stranger(name, engine):
     os.chown(PLACE, *(STRANGER[who] for who in ("user", "group")))
     (PLACE / key).touch()
     assert held(name, CHANGED, env=engine).stdout == "0\n"
+
+
+def test_a_lease_that_was_held_lately_is_seen_after_its_end(name, engine):
+    look = f". {MARKS}; STACK_DIR=$lock_name; just_changed"
+    assert held(name, look, env=engine).returncode == 1
+    assert held(name, f"take_lock; release_lock; {look}", env=engine).returncode == 0
+    age = 'touch -d "4 minutes ago" "$lock_file"'
+    assert held(name, f"take_lock; {age}; {look}", env=engine).returncode == 1
