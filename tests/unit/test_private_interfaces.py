@@ -1,0 +1,78 @@
+"""What the project uses of its libraries beyond what they promise.
+
+A release that changes it is seen here. Each case names who uses it.
+"""
+
+import inspect
+import io
+
+import ansible_runner
+import pexpect
+import pytest
+import yaml
+from ansible.module_utils.common import yaml as common_yaml
+from ansible.parsing.yaml.loader import AnsibleLoader
+from ansible.plugins import loader
+from ansible.plugins.action import ActionBase
+from ansible.template import Templar, is_trusted_as_template, trust_as_template
+from ansible.utils import plugin_docs
+from ansible.utils.collection_loader import _collection_finder
+from ansible_runner.display_callback.callback import awx_display
+
+
+def parameters(function):
+    return list(inspect.signature(function).parameters)
+
+
+def test_what_is_remembered_of_yaml_has_its_place():
+    """runner/ansible_playbook.py puts a reader of its own where these stand."""
+    assert parameters(_collection_finder._meta_yml_to_dict) == ["yaml_string_data", "content_id"]
+    assert common_yaml.yaml_load("a: 1") == common_yaml.yaml_load(io.StringIO("a: 1")) == {"a": 1}
+    assert loader.yaml is plugin_docs.yaml is yaml
+    for function in (loader.PluginLoader._load_config_defs, plugin_docs.add_fragments):
+        assert "yaml.load(" in inspect.getsource(function)
+
+
+def test_trust_goes_from_a_text_to_what_is_read_from_it():
+    """runner/ansible_playbook.py gives it back to what was kept."""
+    read = yaml.load(trust_as_template("default: '{{ x }}'"), Loader=AnsibleLoader)
+    assert is_trusted_as_template(read["default"])
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("_low_level_execute_command", ["self", "cmd", "sudoable", "in_data", "executable"]),
+        ("validate_argument_spec", ["self", "argument_spec"]),
+    ],
+)
+def test_an_action_asks_its_host_as_before(name, first):
+    """plugins/plugin_utils/host_action.py"""
+    assert parameters(getattr(ActionBase, name))[: len(first)] == first
+
+
+def test_an_expression_is_evaluated_with_variables_of_its_own():
+    """plugins/plugin_utils/host_action.py"""
+    assert parameters(Templar.evaluate_expression)[:3] == ["self", "expression", "local_variables"]
+    templar = Templar(variables={"a": 1})
+    templar.available_variables = {"a": 2}
+    assert templar.template(trust_as_template("{{ a }}")) == 2
+
+
+def test_a_run_is_prepared_and_then_adapted():
+    """runner/engine.py changes these between prepare() and Runner()."""
+    source = inspect.getsource(ansible_runner.Runner.run)
+    for name in ("pexpect_timeout", "suppress_output_file", "command", "env"):
+        assert f"self.config.{name}" in source
+    assert "pexpect.spawn(" in source
+
+
+def test_pexpect_sleeps_where_it_is_told_not_to():
+    """runner/engine.py"""
+    with pexpect.spawn("true") as process:
+        assert process.ptyproc.delayafterclose > 0
+
+
+def test_the_length_of_a_result_can_be_set():
+    """runner/engine.py"""
+    assert 'os.getenv("MAX_EVENT_RES"' in inspect.getsource(awx_display)
