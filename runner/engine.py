@@ -24,8 +24,8 @@ from runner.variables import ExtraVars, as_data
 
 PRIVATE_PREFIX = "runbook-"
 _PLAYBOOK = Path(__file__).with_name("ansible_playbook.py")
-# ansible-runner empties a longer result without a word, from 700,000 characters if not told otherwise.
-# All that one host's questions may answer is less (the limits of their cards).
+# ansible-runner empties a longer result without a word, from 700,000 characters if not told
+# otherwise. All that one host's questions may answer is less (the limits of their cards).
 _RESULT_CHARACTERS = 100_000_000
 _POLL_SECONDS = 0.2
 # A host that freezes after it was connected to would otherwise hold the run for ever. A minute, as
