@@ -6,7 +6,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
@@ -76,6 +76,13 @@ _IN_LINES = [
         r"(?P<secret>[^\s\"',;&}\]\\]{6,})"
     ),
 ]
+
+
+def _late(pattern: str, flags: int = 0) -> Callable[[], re.Pattern[str]]:
+    """Return what compiles ``pattern`` when it is first needed: most runs meet few of them."""
+    return functools.cache(lambda: re.compile(pattern, flags))
+
+
 # Tokens that their makers gave a shape of its own, so that they are found: by prefix.
 _PREFIXES = (
     *("akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox"),
@@ -83,7 +90,7 @@ _PREFIXES = (
     *("sk-", "hf_", "dop_v1_", "shpat_", "shpss_", "glsa_", "hvs.", "hvb.", "age-secret-key-1"),
     *("xkeysib-", "key-", ":aa"),
 )
-_SHAPE = re.compile(
+_SHAPE = _late(
     r"(?<![\w.-])(?P<secret>(?:AKIA|ASIA)[0-9A-Z]{16}\b|gh[oprsu]_\w{30,}+|github_pat_\w{22,}+"
     r"|glpat-[\w-]{20,}+|xox[abeprs]-[\w-]{10,}+|[rs]k_(?:live|test)_\w{16,}+|whsec_[\w+/=]{16,}+"
     r"|AIza[\w-]{30,}+|ya29\.[\w-]{20,}+|SG\.[\w-]{16,}+\.[\w-]{16,}+|npm_\w{30,}+|pypi-[\w-]{30,}+"
@@ -97,30 +104,30 @@ _SEPARATED = r"(?:[ \t=]|[\"']\s*,\s*)[\"']?"  # an argument from its option, in
 _ANYWHERE = [
     (
         ("private key",),
-        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?P<secret>.+?)(?:-----END|\Z)", re.S),
+        _late(r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?P<secret>.+?)(?:-----END|\Z)", re.S),
     ),
     # An argument of its own: --requirepass SECRET, "--requirepass", "SECRET"
     (
         ("--", "requirepass", "masterauth"),
-        re.compile(
+        _late(
             rf"(?<![\w.-])(?:--(?!no-)|(?=requirepass|masterauth))(?=[\w-]*?(?:{_WORDS}))[\w-]++"
             r"(?:[ \t]+|[\"']\s*,\s*[\"'])(?P<secret>[^\s\"'-][^\s\"']*)",
             re.I,
         ),
     ),
-    (("://",), re.compile(r"(?<=://)[^\s/:@\"']*+:(?P<secret>[^\s/\"']+)@")),
-    (("://",), re.compile(r"(?<=://)(?P<secret>[^\s/:@\"'*]{20,}+)@")),
+    (("://",), _late(r"(?<=://)[^\s/:@\"']*+:(?P<secret>[^\s/\"']+)@")),
+    (("://",), _late(r"(?<=://)(?P<secret>[^\s/:@\"'*]{20,}+)@")),
     (
         ("bearer", "basic"),
-        re.compile(r"\b(?:bearer|basic)\s+(?P<secret>[\w.~+/=-]{8,})", re.I),
+        _late(r"\b(?:bearer|basic)\s+(?P<secret>[\w.~+/=-]{8,})", re.I),
     ),
-    (("cookie:",), re.compile(r"\b(?:set-)?cookie:[ \t]*(?P<secret>[^\r\n\"]+)", re.I)),
-    (("eyj",), re.compile(r"(?<![\w-])(?P<secret>eyJ[\w-]++\.[\w-]++\.[\w-]*+)")),
-    (("0x",), re.compile(r"\b(?P<secret>0x[0-9a-f]{64})\b", re.I)),
+    (("cookie:",), _late(r"\b(?:set-)?cookie:[ \t]*(?P<secret>[^\r\n\"]+)", re.I)),
+    (("eyj",), _late(r"(?<![\w-])(?P<secret>eyJ[\w-]++\.[\w-]++\.[\w-]*+)")),
+    (("0x",), _late(r"\b(?P<secret>0x[0-9a-f]{64})\b", re.I)),
     # Of 64 digits alone most are the id of a container or the hash of an image.
     (
         ("key", "private", "secret", "wallet", "signer"),
-        re.compile(
+        _late(
             r"(?:key|private|secret|wallet|signer)[\"']?[^\w\n]{1,4}(?P<secret>[0-9a-f]{64})\b",
             re.I,
         ),
@@ -129,28 +136,26 @@ _ANYWHERE = [
     # Twelve words of a wallet, or more: a sentence has some that are shorter, or longer.
     (
         (),
-        re.compile(
-            r"(?<![\w-])(?<![a-z]{3} )(?P<secret>(?:[a-z]{3,8} ){11,40}[a-z]{3,8})(?![\w-])"
-        ),
+        _late(r"(?<![\w-])(?<![a-z]{3} )(?P<secret>(?:[a-z]{3,8} ){11,40}[a-z]{3,8})(?![\w-])"),
     ),
     # As in postgres:16@sha256:… a digest may follow what looks alike.
     (
         ("@",),
-        re.compile(
+        _late(
             r"(?<![\w/:.@+-])[\w.+-]{2,}+:(?P<secret>[^\s:@/\"']{6,}+)@(?!sha\d+:)"
             r"(?=[\w-]++(?:\.\w|:\d)|localhost\b)"
         ),
     ),
     (
         ("://",),
-        re.compile(
+        _late(
             r"://[^\s/\"']++/(?:[\w-]++/)*?v[1-9]/(?![0-9a-f]{8}-[0-9a-f]{4}-)"
             r"(?=[\w-]*\d[\w-]*\d[\w-]*\d)(?P<secret>[\w-]{20,}+)"
         ),
     ),
     (
         ("?",),
-        re.compile(
+        _late(
             r"[?&][\w.-]*?(?:key|token|secret|sig|signature|auth|session|pass\w*)="
             r"(?P<secret>[^\s&\"'#]{6,}+)",
             re.I,
@@ -158,27 +163,27 @@ _ANYWHERE = [
     ),
     (
         ("redis-cli", "valkey-cli"),
-        re.compile(
+        _late(
             rf"\b(?:redis|valkey)-cli\b[^\n|;&]{{0,200}}?(?<![\w-])(?:-a|--pass){_SEPARATED}(?P<secret>[^\s\"',]+)"
         ),
     ),
     (
         ("mysql", "mariadb"),
-        re.compile(
+        _late(
             r"\b(?:mysql\w*|mariadb(?:-\w+)?)\b[^\n|;&]{0,200}?(?<![\w-])-p(?P<secret>[^\s\"',-][^\s\"',]*)"
         ),
     ),
-    (("sshpass",), re.compile(r"\bsshpass\b[ \t\"',]+-p[ \t\"',]*(?P<secret>[^\s\"',]+)")),
+    (("sshpass",), _late(r"\bsshpass\b[ \t\"',]+-p[ \t\"',]*(?P<secret>[^\s\"',]+)")),
     (
         ("curl",),
-        re.compile(
+        _late(
             rf"\bcurl\b[^\n|;&]{{0,200}}?(?<![\w-])(?:-u|--user|--proxy-user){_SEPARATED}[^\s:\"']+:(?!//)(?P<secret>[^\s\"',]+)"
         ),
     ),
     # A block of YAML, up to the line that is indented as its name is.
     (
         (": |", ": >"),
-        re.compile(
+        _late(
             rf"^(?P<indent>[ \t]*)(?:-[ \t]+)?{_NAME}:[ \t]*[|>][+-]?\d?[+-]?[ \t]*\n"
             r"(?P<secret>(?P=indent)[ \t]+[^\n]*(?:\n(?:(?P=indent)[ \t]+[^\n]*|[ \t]*(?=\n)))*)",
             re.I | re.M,
@@ -187,7 +192,7 @@ _ANYWHERE = [
     # A key that was cut at its beginning, perhaps with a time before each line; 4096 bits: 51.
     (
         ("private key",),
-        re.compile(
+        _late(
             r"^(?P<secret>(?:[^\n-]{0,60}?[A-Za-z0-9+/]{32,100}={0,2}[ \t]*\n){1,60}+"
             r"(?:[^\n-]{0,60}?[A-Za-z0-9+/]{1,31}={0,2}[ \t]*\n)?)"
             r"(?=[^\n-]{0,60}-----END [A-Z ]*PRIVATE KEY)",
@@ -197,7 +202,7 @@ _ANYWHERE = [
     # SQL, of which a line may end between the words: ALTER ROLE app PASSWORD 'SECRET'
     (
         ("password", "identified by"),
-        re.compile(r"\b(?:password|identified by)\s+'(?P<secret>(?:''|[^'\n])+)'", re.I),
+        _late(r"\b(?:password|identified by)\s+'(?P<secret>(?:''|[^'\n])+)'", re.I),
     ),
 ]
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -229,9 +234,9 @@ def _matches(text: str) -> Iterator[re.Match[str]]:
         for line in filter(_has_stem, text.split("\n")):
             for place in _IN_LINES:
                 yield from place.finditer(line)
-    for words, place in _ANYWHERE:
+    for words, compiled in _ANYWHERE:
         if _has(lowered, words):
-            yield from place.finditer(text)
+            yield from compiled().finditer(text)
 
 
 def _has_stem(line: str) -> bool:
@@ -275,9 +280,9 @@ def _redacted(text: str, known: Iterable[str]) -> str:
         text = "\n".join(
             _masked_line(line) if _has_stem(line) else line for line in text.split("\n")
         )
-    for words, place in _ANYWHERE:
+    for words, compiled in _ANYWHERE:
         if _has(lowered, words):
-            text = place.sub(_mask, text)
+            text = compiled().sub(_mask, text)
     return text
 
 
