@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from . import environment
 from .findings import Finding
 
 
@@ -35,6 +36,7 @@ def _keep_one(place: Path, id: str, found: Finding) -> dict[str, Any]:
     text = found["output"]
     if found["stderr"].strip():
         text += f"\n--- standard error ---\n{found['stderr']}"
+    text = environment.masked(text)
     path = place / f"{id}.txt"
     _write(path, text)
     data = text.encode("utf-8", errors="replace")

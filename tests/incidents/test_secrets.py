@@ -57,6 +57,7 @@ def environment(canaries):
         "API_TOKEN": canaries["token"],
         "AMQP_URL": f"amqp://user:{canaries['amqp']}@mq:5672",
         "SESSION_SECRET": f"two words, {canaries['words']}; and more",
+        "GREETING": canaries["greeting"],  # no name of a secret
         "PIN_TOKEN": "48151",  # too short to be looked for elsewhere: masked by its place alone
     }
 
