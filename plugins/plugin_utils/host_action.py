@@ -14,7 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 from ansible.utils.vars import load_extra_vars
 
-from . import cards, expressions, inputs
+from . import cards, expressions, inputs, vaulted
 from .channel import Answer, Question, Shell, answers, new_token, script
 from .findings import question
 from .redact import is_secret, named_secrets
@@ -98,12 +98,12 @@ class HostAction(ActionBase):
             context.no_log = before
 
     def known_secrets(self, variables: Mapping[str, Any]) -> set[str]:
-        """Return the values of the host's variables that bear the name of a secret."""
+        """Return the host's variables that bear the name of a secret, or come from a vault."""
         found = {}
         for name in filter(is_secret, variables):
             with suppress(AnsibleError):  # one that nothing here uses may not be defined in full
                 found[name] = self._templar.template(variables[name])
-        return named_secrets(found)
+        return named_secrets(found) | vaulted.secrets_of(variables)
 
     def arguments(self, spec: Mapping[str, Any], **rules: Any) -> dict[str, Any]:
         """Return the task's arguments, checked against ``spec`` and ``rules``.

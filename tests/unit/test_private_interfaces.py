@@ -10,7 +10,9 @@ import ansible_runner
 import pexpect
 import pytest
 import yaml
+from ansible._internal._datatag._tags import Origin
 from ansible.module_utils.common import yaml as common_yaml
+from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.yaml.loader import AnsibleLoader
 from ansible.plugins import loader
 from ansible.plugins.action import ActionBase
@@ -49,6 +51,13 @@ def test_trust_goes_from_a_text_to_what_is_read_from_it():
 def test_an_action_asks_its_host_as_before(name, first):
     """plugins/plugin_utils/host_action.py"""
     assert parameters(getattr(ActionBase, name))[: len(first)] == first
+
+
+def test_a_value_tells_the_file_that_it_comes_from(tmp_path):
+    """plugins/plugin_utils/vaulted.py"""
+    (tmp_path / "vars.yml").write_text("a: [text]")
+    read = DataLoader().load_from_file(str(tmp_path / "vars.yml"))
+    assert Origin.get_tag(read["a"][0]).path == str(tmp_path / "vars.yml")
 
 
 def test_an_expression_is_evaluated_with_variables_of_its_own():
