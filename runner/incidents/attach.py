@@ -74,8 +74,9 @@ def catch_up(store: Store) -> list[int]:
         if document["state"] == "running":
             continue
         try:
-            if document["state"] != "broken":
-                touched += _attach_somewhere(store, document, runs_store.events(directory), wanted)
+            if document["state"] == "broken":
+                raise ValueError(directory)
+            touched += _attach_somewhere(store, document, runs_store.events(directory), wanted)
         except (KeyError, TypeError, ValueError):
             # Files that somebody has written to are kept, and keep no other run from the record.
             attendance.set_aside(path)

@@ -45,8 +45,16 @@ def run(number, verdict, begin=0.0, command="remediate", acts=True, **more):
         "inventory": "-",
         "started": time(begin),
         "finished": time(begin + 0.1),
+        "seconds": 0.1,
+        "exit_code": 0,
+        "error": "",
         "state": "finished",
-        "hosts": {"web1": {"verdict": verdict, "reason": ""}},
+        "hosts": {
+            "web1": {
+                **{"verdict": verdict, "reason": "", "root_causes": [CARD]},
+                **{"incidents": {}, "findings": {}},
+            }
+        },
         **more,
     }
     return document, events
