@@ -783,3 +783,25 @@ def test_a_start_gets_the_time_that_its_last_ones_took(case):
         check=True,
     )
     assert done.stdout.split(" ")[0].strip() == stage
+
+
+ASKS = """printf '%s\\n' "$@" >"$SEEN/arguments"
+cat >"$SEEN/body"
+echo ' HTTP/1.1 200 OK' >&2
+printf '<code>200</code>'"""
+
+
+@pytest.mark.parametrize("without", ["", 'command() { [ "$2" != curl ]; }\n'])
+def test_what_is_sent_stands_on_no_command_line(shell, tmp_path, without):
+    login = '{"password": "canary-of-a-login"}'
+    done = shell(
+        without + 'http 3 http://localhost:5007/login "$LOGIN"',
+        programs_said={"curl": ASKS, "wget": ASKS},
+        LOGIN=login,
+        SEEN=str(tmp_path),
+        STACK_CONTAINERS="a backend p Up 1 minute\t\t,5007,\n-- others\n",
+        STACK_CONTAINERS_STATUS="0",
+    )
+    assert (done.stdout, done.returncode) == ("200\n", 0)
+    assert (tmp_path / "body").read_text() == login
+    assert "canary" not in (tmp_path / "arguments").read_text()

@@ -304,22 +304,22 @@ inside() {
 
 # Prints the status code of a request, 000 without an answer, and on standard error why it has none, or
 # the body of an error. Not asked (69): a port that is somebody else's. curl gets the words of
-# curl_options as well. Usage: http SECONDS URL [JSON]
+# curl_options as well. What is sent goes in by standard input: it may be a login, and every user of the
+# host can read arguments. Usage: http SECONDS URL [JSON]
 http() {
     need_own_port "$2"
+    seconds=$1 url=$2 sent=${3-}
     if command -v curl >/dev/null; then
-        [ $# -lt 3 ] || set -- "$1" "$2" -H 'Content-Type: application/json' --data-raw "$3"
-        seconds=$1 url=$2
-        shift 2
+        set --
+        [ -z "$sent" ] || set -- -H 'Content-Type: application/json' --data-binary @-
         # shellcheck disable=SC2086  # words
-        answer=$(curl -sS --noproxy '*' ${curl_options:-} -m "$seconds" -w '\n<code>%{http_code}</code>' "$@" "$url" 2>&1)
+        answer=$(printf '%s' "$sent" | curl -sS --noproxy '*' ${curl_options:-} -m "$seconds" -w '\n<code>%{http_code}</code>' "$@" "$url" 2>&1)
         status=$? code=${answer##*"<code>"} body=${answer%"$newline<code>"*}
         code=${code%%"</code>"*}
     elif command -v wget >/dev/null; then
-        [ $# -lt 3 ] || set -- "$1" "$2" --header 'Content-Type: application/json' --post-data "$3"
-        seconds=$1 url=$2
-        shift 2
-        body=$(timeout "$seconds" wget -S -O /dev/null "$@" "$url" 2>&1)
+        set --
+        [ -z "$sent" ] || set -- --header 'Content-Type: application/json' --post-file /dev/stdin
+        body=$(printf '%s' "$sent" | timeout "$seconds" wget -S -O /dev/null "$@" "$url" 2>&1)
         status=$? code=$(printf '%s\n' "$body" | sed -n 's|^ *HTTP/[0-9.]* \([0-9]*\).*|\1|p' | tail -n 1)
         [ -z "$code" ] || status=0 body=
     else
