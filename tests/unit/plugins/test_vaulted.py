@@ -10,7 +10,12 @@ from ansible.parsing.vault import VaultSecret, VaultSecretsContext
 from ansible_collections.oncall.runbook.plugins.plugin_utils.vaulted import secrets_of
 
 VAULT = Path(sys.executable).with_name("ansible-vault")
-PLAIN = "greeting: hello-from-a-vault\nnested: {a: [second-1-of-them]}\nport: 5432\nuser: postgres\n"
+PLAIN = """\
+greeting: hello-from-a-vault
+nested: {a: [second-1-of-them]}
+port: 5432
+user: postgres
+"""
 
 
 @pytest.fixture
