@@ -143,7 +143,7 @@ send_errors() {
 run() {
     (
         export RUNBOOK_QUESTION="$RUNBOOK_CHANNEL.$number."
-        unset token number id cap asked ticker start now uptime
+        unset -v token number id cap asked ticker start now uptime
         eval "$2"
         eval "$3"
     ) </dev/null 3>&- 4>&- 5>&- &
