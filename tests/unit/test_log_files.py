@@ -2,11 +2,10 @@
 
 import os
 import subprocess
-import tempfile
 from pathlib import Path
 
 import pytest
-from hostile import NAMES
+from hostile import NAMES, directories
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,8 +27,7 @@ def run(words, folder, shell="dash"):
         check=False,
         env={
             **os.environ,
-            **{"STACK_DIR": "/", "STACK_NEEDED": "no"},
-            **{"STACK_LOG_DIR": str(folder), "DISK_OLD_LOG_DAYS": "7"},
+            **{"STACK_DIR": "/", "STACK_LOG_DIR": str(folder), "DISK_OLD_LOG_DAYS": "7"},
         },
     )
 
@@ -43,10 +41,7 @@ def old_file(path):
 @settings(max_examples=300, deadline=None)
 @given(names=st.sets(NAMES, max_size=4), outside=NAMES)
 def test_whatever_files_are_called_only_those_meant_go(names, outside):
-    with tempfile.TemporaryDirectory() as top:
-        logs, other = Path(top, "logs"), Path(top, "other")
-        logs.mkdir()
-        other.mkdir()
+    with directories() as (logs, other):
         precious = old_file(other / os.fsdecode(outside + b".log"))
         (logs / "link.log").symlink_to(precious)
         (logs / "elsewhere").symlink_to(other)

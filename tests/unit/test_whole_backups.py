@@ -3,11 +3,10 @@
 import hashlib
 import os
 import subprocess
-import tempfile
 from pathlib import Path
 
 import pytest
-from hostile import NAMES
+from hostile import NAMES, directories
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -112,10 +111,7 @@ prune_backups >&2
 @settings(max_examples=300, deadline=None)
 @given(names=st.sets(NAMES, max_size=4), outside=NAMES)
 def test_whatever_files_are_called_only_backups_are_listed_and_go(names, outside):
-    with tempfile.TemporaryDirectory() as top:
-        folder, other = Path(top, "backups"), Path(top, "other")
-        folder.mkdir()
-        other.mkdir()
+    with directories() as (folder, other):
         precious = other / os.fsdecode(outside + b".dump")
         # A path that is another file's, if it is taken for lines.
         trap = Path(f"{folder}/a\n0\t1\t{precious}")
