@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,6 +19,7 @@ from runner.options import (
     example,
     format_option,
     html_option,
+    option,
     record_option,
     shared_options,
     yes_option,
@@ -110,6 +112,56 @@ def resume(run: str, yes: bool, allow: str, record: str | None, options: Options
 
     order = again(store.find(run), options)
     return carry_out(replace(order, yes=yes, allow=allow, record=record))
+
+
+@runs.command(epilog=example("runbook runs prune", "runbook runs prune --older-than 30 --yes"))
+@option(
+    "--older-than",
+    "days",
+    type=click.IntRange(min=1),
+    metavar="DAYS",
+    default=90,
+    show_default=True,
+    help="Those that began before that.",
+)
+@option(
+    "--keep",
+    type=click.IntRange(min=0),
+    metavar="NUMBER",
+    default=100,
+    show_default=True,
+    help="The newest of all stay, however old they are.",
+)
+@option("--yes", is_flag=True, help="Remove them; without it they are only listed.")
+@shared_options("format", "store")
+def prune(days: int, keep: int, yes: bool, options: Options) -> int:
+    """Remove old runs, with their events and evidence.
+
+    What stays, however old: a run at work, one that is not in the record of incidents yet, and
+    one of an incident that is not resolved.
+    """
+    from runner import attendance, store
+
+    in_use = {path.name for path, _ in attendance.pending()}
+    if store.incidents_kept(options.store):
+        from runner.incidents import desk
+
+        in_use |= desk.Desk(options).runs_in_use()
+    found = store.old_runs(days, keep, in_use)
+    for path in found if yes else []:
+        shutil.rmtree(path)
+    if options.format == "json":
+        tell_json({"schema": 1, "runs": [path.name for path in found], "removed": yes})
+    else:
+        say(_pruned([path.name for path in found], days, yes=yes))
+    return 0
+
+
+def _pruned(names: list[str], days: int, *, yes: bool) -> str:
+    if not names:
+        return f"no run that may go is older than {days} days"
+    which = f"{len(names)} run{'s' * (len(names) > 1)}, from {names[0]} to {names[-1]}"
+    return f"removed {which}" if yes else f"would remove {which}; to do it: --yes"
 
 
 def _interrupt(run: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,15 +7,18 @@ import functools
 import getpass
 import json
 import os
+import re
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from runner import processes
 from runner.errors import BadInputError, NothingMatchedError
+
+_RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
 
 
 def state_directory() -> Path:
@@ -175,6 +178,20 @@ def find(name: str) -> dict[str, Any]:
     if len(found) > 1:
         raise BadInputError(f"{len(found)} runs begin with {name!r}; give more of the id")
     return load(found[0])
+
+
+def old_runs(days: int, keep: int, in_use: Container[str]) -> list[Path]:
+    """Return the directories of runs that began more than `days` ago, oldest first.
+
+    Not among them: the `keep` newest of all, those at work, and those whose id is `in_use`.
+    """
+    begun = new_id(time.time() - days * 86400).partition("-")[0]
+    old = [
+        path
+        for path in _directories()[keep:]
+        if _RUN_ID.fullmatch(path.name) and path.name < begun and not path.is_symlink()
+    ]
+    return [p for p in reversed(old) if p.name not in in_use and load(p)["state"] != "running"]
 
 
 def _directories() -> list[Path]:

@@ -74,6 +74,11 @@ class Desk:
         with self._store.read() as conn:
             return documents.summaries(conn, newest=None if everything else 50)
 
+    def runs_in_use(self) -> set[str]:
+        """Return the runs that stand in an incident that is not resolved."""
+        with self._store.read() as conn:
+            return records.runs_of_open(conn)
+
     def open(self, told: Told) -> dict[str, Any]:
         """Open an incident, set its ladder up, and tell the first of it."""
         number = self._open_from_run(told) if told.run else self._open_as_told(told)

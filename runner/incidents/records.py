@@ -236,5 +236,11 @@ def runs_of(conn: Connection, incident: int) -> list[str]:
     return list(conn.scalars(named))
 
 
+def runs_of_open(conn: Connection) -> set[str]:
+    """Return the runs of all incidents that are not resolved."""
+    still = select(incidents.c.id).where(incidents.c.resolved.is_(None))
+    return {*conn.scalars(select(runs.c.run).where(runs.c.incident.in_(still)))}
+
+
 def _shown(name: str, value: Any) -> Any:
     return clock.text(value) if name in ("eta", "began") else value

@@ -3,9 +3,11 @@
 import json
 
 import pytest
+from click.testing import CliRunner
 
 from runner import attendance
 from runner import store as runs
+from runner.cli import cli
 from runner.incidents import attach, clock, documents, records
 from runner.options import Options
 
@@ -243,6 +245,19 @@ def test_evidence_is_known_by_its_hash(record, store, tmp_path):
     (entry,) = [e for e in record.document["timeline"] if e["kind"] == "evidence"]
     assert entry["data"]["manifest_sha256"].startswith("44136fa355b3678a")
     assert entry["text"] == "evidence kept: 11 files"
+
+
+def test_the_runs_of_an_incident_stay_until_it_is_resolved(
+    record, store, url, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    document, events = run(1, "not_fixed", run="20200101T000000Z-0001")
+    keep(document, events)
+    attach.attach(store, document, events, None)
+    prune = ["runs", "prune", "--keep", "0", "--store", url, "--format", "json"]
+    assert json.loads(CliRunner().invoke(cli, prune).stdout)["runs"] == []
+    record.do(records.resolve, "ann", clock.now())
+    assert json.loads(CliRunner().invoke(cli, prune).stdout)["runs"] == [document["run"]]
 
 
 def test_files_that_cannot_be_read_keep_no_other_run_from_the_record(

@@ -48,7 +48,7 @@ def test_the_commands_are_those_of_the_design() -> None:
     operations = "status logs stats restart reboot backup backups restore clean"
     assert {" ".join(path) for path in ALL} == {
         *("", *names.split()),
-        *(f"runs {name}" for name in ("list", "show", "cancel", "resume")),
+        *(f"runs {name}" for name in ("list", "show", "cancel", "prune", "resume")),
         *(f"ops {name}" for name in operations.split()),
         *(f"incident {name}" for name in incidents.split()),
         *(f"ops backups {name}" for name in ("list", "verify", "prune")),

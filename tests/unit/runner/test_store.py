@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,51 @@ def test_runs_are_found_by_the_beginning_of_their_id() -> None:
         store.find("20260102")
     with pytest.raises(NothingMatchedError, match="there is no run '2027'"):
         store.find("2027")
+
+
+def ended(run: str) -> store.Record:
+    record = begin(run)
+    record.save({**store.load(record.directory), "finished": "2020-01-01T00:00:01.000Z"})
+    return record
+
+
+def pruned(*arguments: str) -> dict[str, Any]:
+    result = CliRunner().invoke(cli, ["runs", "prune", "--format", "json", *arguments])
+    assert result.exit_code == 0, result.output
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def test_old_runs_are_listed_and_go_when_asked(state: Path) -> None:
+    old = [ended(f"2020010{n}T000000Z-0001").directory for n in (1, 2, 3)]
+    new = ended(store.new_id(time.time() - 86400)).directory
+    would = {"schema": 1, "runs": [path.name for path in old[:2]], "removed": False}
+    assert pruned("--keep", "2") == would
+    assert all(path.exists() for path in old)
+    assert pruned("--keep", "2", "--yes") == {**would, "removed": True}
+    assert [path.exists() for path in (*old, new)] == [False, False, True, True]
+    assert pruned("--keep", "0", "--yes")["runs"] == [old[2].name]
+    assert new.exists()
+
+
+def test_what_is_at_work_or_no_run_stays(state: Path) -> None:
+    running = begin("20200101T000000Z-0001").directory
+    strange = state / "runbook/runs/notes"
+    strange.mkdir()
+    target = state / "elsewhere"
+    target.mkdir()
+    link = state / "runbook/runs/20200102T000000Z-0001"
+    link.symlink_to(target)
+    assert pruned("--keep", "0", "--yes")["runs"] == []
+    assert running.exists() and strange.exists() and link.exists()
+
+
+def test_what_is_not_in_the_record_yet_stays(state: Path) -> None:
+    waiting = ended("20200101T000000Z-0001").directory
+    (state / "runbook/pending").mkdir()
+    (state / "runbook/pending" / waiting.name).write_text('{"incident": null}')
+    assert pruned("--keep", "0", "--yes")["runs"] == []
+    assert waiting.exists()
 
 
 def test_there_may_be_no_run_at_all() -> None:
