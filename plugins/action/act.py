@@ -33,6 +33,10 @@ _ARGUMENTS = {
 # deciding may take.
 _LEASE_SECONDS = 300
 
+_REFUSAL = "refused: "
+# How a step says that it may not be done, by its exit status (EX_NOPERM, and what lock.sh says).
+_REFUSALS = {77: _REFUSAL, lock.NONE: lock.NO_LEASE}
+
 
 class ActionModule(HostAction):
     """Runs one titled step of shell on the host, if its risk is allowed and the host is free."""
@@ -65,8 +69,9 @@ class ActionModule(HostAction):
         if answer.rc == lock.HELD:
             reason = str(lock.Lease.read(_last_line(answer)))
             return {"failed": True, "verdict": "locked", "reason": reason, "msg": reason}
-        if answer.rc == lock.NONE and (said := _last_line(answer)).startswith(lock.NO_LEASE):
-            return {"failed": True, "verdict": "refused", "reason": said, "msg": said}
+        if (said := _last_line(answer)).startswith(_REFUSALS.get(answer.rc or 0, "\n")):
+            reason = said.removeprefix(_REFUSAL)
+            return {"failed": True, "verdict": "refused", "reason": reason, "msg": reason}
         return self._outcome(answer, arguments)
 
     def _run(self, arguments: Mapping[str, Any], broken: str = "") -> Answer:

@@ -242,6 +242,47 @@ def test_a_reboot_that_would_orphan_a_volume_is_refused(practice, runbook):
     practice.run("rm /srv/school_mgmt/docker-compose.override.yml")
 
 
+@pytest.fixture
+def production(practice):
+    """A stack that was started from another file than the one that compose would choose."""
+    practice.run(
+        "cd /srv/school_mgmt && docker compose --progress quiet down"
+        " && sed 's/postgres_data/production_data/g' docker-compose.yml >production.yml"
+        " && docker compose --progress quiet -f production.yml up -d --wait"
+    )
+    yield practice
+    practice.reset()
+
+
+def database_volumes(practice):
+    return practice.run(
+        "docker inspect --format '{{range .Mounts}}{{.Name}} {{end}}' school_mgmt_db"
+    )
+
+
+def test_a_stack_comes_up_from_the_files_that_it_was_started_from(production, runbook):
+    volumes, rows = database_volumes(production), production.data()["rows"]
+    assert "production_data" in volumes
+    ran = runbook("ops", "reboot", "--yes", "--allow", "data", "--format", "json")
+    assert (ran.code, ran.host()["verdict"]) == (0, "fixed"), ran.host()["reason"]
+    assert (database_volumes(production), production.data()["rows"]) == (volumes, rows)
+
+    before = production.containers()
+    production.run("mv /srv/school_mgmt/production.yml /srv/school_mgmt/moved.yml")
+    ran = runbook("ops", "reboot", "--yes", "--allow", "data", "--format", "json")
+    assert (ran.code, ran.host()["verdict"]) == (6, "refused")
+    assert "production.yml, which it was started from, is gone" in ran.host()["reason"]
+    assert production.containers() == before
+
+    production.run(
+        "cd /srv/school_mgmt && sed 's/production_data/another/g' moved.yml >production.yml"
+    )
+    ran = runbook("ops", "reboot", "--yes", "--allow", "data", "--format", "json")
+    assert (ran.code, ran.host()["verdict"]) == (6, "refused")
+    assert "postgres: another volume than" in ran.host()["reason"]
+    assert production.containers() == before
+
+
 def test_backup_list_verify_and_prune_on_two_hosts(two, runbook, tmp_path):
     hosts, env = two
     as_json = ["--format", "json"]

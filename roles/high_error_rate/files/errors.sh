@@ -141,6 +141,7 @@ roll_back() {
     case $name in
     sha256:* | *@*) unknown "$1 is pinned to $name: change the compose file" ;;
     esac
+    need_same "$1"
     kept=$(repository "$name"):rolled-back-$(date -u +%Y%m%d-%H%M%S)
     docker tag "$(docker inspect --format '{{.Image}}' "$id")" "$kept" &&
         docker tag "$2" "$name" && recreate "$1" >&2 &&

@@ -268,6 +268,8 @@ memory_override() {
 
 # Prints what would change in it; fails when the file is somebody else's. Usage: as memory_override
 memory_override_change() {
+    know_stack
+    chose_itself || { echo "the stack was started from $compose_files: set mem_limit there by hand" >&2; return 1; }
     path=$(memory_override_path) before=/dev/null
     if [ -f "$path" ]; then
         before=$path

@@ -190,10 +190,23 @@ anonymous_volumes() {
         $(containers | cut -d ' ' -f 1) | grep -E '^[^ ]+ [0-9a-f]{64} '
 }
 
+# Prints of each service that would come up otherwise than it was, what would be new; and why not all can be
+# brought up together.
+different_services() {
+    {
+        ( know_stack ) 2>&1 | sed -n 's/^refused: //p'
+        for service in $(containers | awk '{ print $2 }' | sort -u); do
+            ( would_change "$service" ) 2>&1 | sed "s|^refused: ||; s|^|$service: |"
+        done
+    } | paste -s -d ';' - | sed 's/;/; /g'
+}
+
 plan_reboot() {
     orphans=$(anonymous_volumes | awk '{ printf "%s%s of %s (%s)", (NR > 1 ? ", " : ""), $3, $1, substr($2, 1, 12) }')
     if [ -n "$orphans" ]; then
         plan "it would orphan volumes without a name: $orphans; give them names in the compose file first" </dev/null
+    elif different=$(different_services) && [ -n "$different" ]; then
+        plan "the new containers would not be those that are there: $different" </dev/null
     elif [ "$(state_of "$STACK_DATABASE" 2>/dev/null)" = running ] && is_recovering; then
         plan "the database is recovering: wait until it accepts connections" </dev/null
     else
@@ -207,11 +220,10 @@ plan_reboot() {
 
 reboot_stack() {
     [ -z "$(anonymous_volumes)" ] || unknown "it would orphan volumes without a name"
+    different=$(different_services)
+    [ -z "$different" ] || refuse "the new containers would not be those that are there: $different"
     inside "$STACK_DATABASE" 30 psql -X -q -U "$DATABASE_USER" -d postgres -c CHECKPOINT >/dev/null 2>&1
-    # Its containers gone, compose no longer knows the project.
-    compose_project=$(project) || exit
-    [ -z "$compose_project" ] || compose_directory=$(docker inspect \
-        --format '{{index .Config.Labels "com.docker.compose.project.working_dir"}}' "$(containers | awk 'NR == 1 {print $1}')")
+    know_stack
     compose down -t 120 >&2 && compose up -d >&2 || return
     echo "took the stack down and up"
     for service in $(services_in_order); do

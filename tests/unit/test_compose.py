@@ -1,0 +1,187 @@
+"""From which files compose makes containers: those that the running ones are of, or none."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+STACK = Path(__file__).parents[2] / "roles" / "stack" / "files" / "stack.sh"
+MARKS = STACK.with_name("marks.sh")
+REFUSED = 77
+CONTAINERS = "a1 backend shop Up 1 minute\t\t\nb2 postgres shop Up 1 minute\t\t\n-- others\n"
+CONFIGURATION = """\
+name: shop
+services:
+  backend:
+    image: shop/api:2
+    depends_on:
+      postgres:
+        condition: service_healthy
+    ports: []
+  postgres:
+    image: postgres:16
+volumes:
+  data:
+    name: shop_data
+"""
+# What docker would say of labels, hashes and volumes; what compose is told to do stands in TOLD.
+DOCKER = """\
+case "$*" in
+"compose version") ;;
+*" config --hash "*)
+    for service; do :; done
+    if grep -q depends_on; then echo "$service $HASH"; else echo "$service $HASH_ALONE"; fi
+    ;;
+*" config") printf '%s' "$CONFIGURATION" ;;
+"compose "*) printf '<%s>\\n' "$@" >>"$TOLD" ;;
+*config_files*)
+    for id; do case $id in a1) echo "$OF_BACKEND" ;; b2) echo "$OF_DATABASE" ;; esac; done
+    ;;
+*config-hash*) echo running ;;
+*.Mounts*) echo "$VOLUME" ;;
+*.Config.Image*) echo shop/api:1 ;;
+esac"""
+
+
+@pytest.fixture
+def told(tmp_path):
+    return tmp_path / "told"
+
+
+def words(told):
+    """What compose was told, a word of the command line each."""
+    return told.read_text().removeprefix("<").removesuffix(">\n").split(">\n<")
+
+
+@pytest.fixture(params=["dash", "bash"])
+def shell(request, tmp_path, told):
+    """Run shell words on a stack of two services; returns how they ended."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "docker").write_text(f"#!/bin/sh\n{DOCKER}\n")
+    (programs / "docker").chmod(0o755)
+    for name in ("docker-compose.yml", "prod.yml", "more files.yml", "prod.env"):
+        (tmp_path / name).write_text("services:\n  backend:\n  postgres:\n")
+
+    def run(commands, backend=None, database=None, **environment):
+        label = f"{tmp_path}|{tmp_path}/docker-compose.yml|"
+        return subprocess.run(
+            [request.param, "-c", f". {STACK}\n. {MARKS}\n{commands}"],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={
+                **os.environ,
+                "PATH": f"{programs}:{os.environ['PATH']}",
+                "STACK_DIR": str(tmp_path),
+                "STACK_CONTAINERS": CONTAINERS,
+                "STACK_CONTAINERS_STATUS": "0",
+                "TOLD": str(told),
+                "OF_BACKEND": label if backend is None else backend,
+                "OF_DATABASE": label if database is None else database,
+                "HASH": "running",
+                "HASH_ALONE": "another",
+                "VOLUME": "shop_data",
+                "CONFIGURATION": CONFIGURATION,
+                **environment,
+            },
+        )
+
+    return run
+
+
+def test_what_compose_chose_itself_it_chooses_again(shell, told, tmp_path):
+    (tmp_path / "docker-compose.override.yml").write_text("services:\n")
+    assert shell("compose up -d").returncode == 0
+    files = [
+        "-f",
+        f"{tmp_path}/docker-compose.yml",
+        "-f",
+        f"{tmp_path}/docker-compose.override.yml",
+    ]
+    rest = ["-p", "shop", "--project-directory", str(tmp_path), "up", "-d"]
+    assert words(told) == ["compose", *files, *rest]
+
+
+def test_the_files_that_it_was_started_from_come_in_their_order(shell, told, tmp_path):
+    label = f"{tmp_path}/sub|{tmp_path}/prod.yml,{tmp_path}/more files.yml|{tmp_path}/prod.env"
+    assert shell("compose up -d", label, label).returncode == 0
+    files = ["-f", f"{tmp_path}/prod.yml", "-f", f"{tmp_path}/more files.yml"]
+    environment = ["--env-file", f"{tmp_path}/prod.env"]
+    rest = ["-p", "shop", "--project-directory", f"{tmp_path}/sub", "up", "-d"]
+    assert words(told) == ["compose", *files, *environment, *rest]
+
+
+def test_paths_may_be_relative_to_the_projects_directory(shell, told, tmp_path):
+    label = f"{tmp_path}|prod.yml|"
+    assert shell("compose up -d", label, label).returncode == 0
+    assert words(told)[1:3] == ["-f", f"{tmp_path}/prod.yml"]
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [("{0}/gone.yml", "gone.yml, which it was started from, is gone"), ("-", "standard input")],
+)
+def test_a_file_that_is_not_there_is_not_replaced(shell, told, tmp_path, files, said):
+    label = f"{tmp_path}|{files.format(tmp_path)}|"
+    done = shell("compose up -d", label, label)
+    assert (done.returncode, told.exists()) == (REFUSED, False)
+    assert said in done.stderr
+
+
+def test_an_environment_that_is_gone_is_not_left_out(shell, told, tmp_path):
+    label = f"{tmp_path}|{tmp_path}/prod.yml|{tmp_path}/gone.env"
+    done = shell("compose up -d", label, label)
+    assert (done.returncode, told.exists()) == (REFUSED, False)
+
+
+def test_of_different_files_each_service_has_its_own(shell, told, tmp_path):
+    prod = f"{tmp_path}|{tmp_path}/prod.yml|"
+    done = shell("compose down", prod)
+    assert (done.returncode, told.exists()) == (REFUSED, False)
+    assert "started from different files" in done.stderr
+    assert shell("recreate backend", prod).returncode == 0
+    assert words(told)[1:3] == ["-f", f"{tmp_path}/prod.yml"]
+
+
+def test_an_override_that_came_later_makes_no_different_files(shell, tmp_path):
+    (tmp_path / "docker-compose.override.yml").write_text("services:\n")
+    files = f"{tmp_path}/docker-compose.yml,{tmp_path}/docker-compose.override.yml"
+    assert shell("compose up -d", f"{tmp_path}|{files}|").returncode == 0
+
+
+def test_a_service_is_made_anew_as_it_was(shell, told):
+    assert shell("recreate backend").returncode == 0
+    assert words(told)[-5:] == [
+        "up",
+        "-d",
+        "--no-deps",
+        "--force-recreate",
+        "backend",
+    ]
+
+
+def test_nor_is_one_another_that_was_brought_up_without_what_it_depends_on(shell, told):
+    assert shell("recreate backend", HASH="another", HASH_ALONE="running").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("service", "environment", "said"),
+    [
+        ("backend", {"HASH": "another"}, "image shop/api:2 instead of shop/api:1"),
+        ("backend", {"HASH": ""}, "a configuration that its files did not have"),
+        ("postgres", {"VOLUME": "other_data"}, "another volume than other_data"),
+    ],
+)
+def test_what_would_become_another_is_refused(shell, told, service, environment, said):
+    done = shell(f"recreate {service}", **environment)
+    assert (done.returncode, told.exists()) == (REFUSED, False)
+    assert said in done.stderr.splitlines()[-1]
+
+
+def test_files_that_cannot_be_read_make_no_container(shell, told):
+    broken = "docker() { case $* in *' config') return 15 ;; esac; command docker \"$@\"; }"
+    done = shell(f"{broken}; recreate backend")
+    assert done.returncode != 0
+    assert not told.exists()
