@@ -75,7 +75,7 @@ class ActionModule(HostAction):
         return self._outcome(answer, arguments)
 
     def _run(self, arguments: Mapping[str, Any], broken: str = "") -> Answer:
-        command = str(arguments["run"])
+        command = f"RUNBOOK_ALLOW={arguments['allow']}\n{arguments['run']}"
         if arguments["lease"]:
             stack = str(self.evaluate("stack_dir", {}))
             lease = lock.shell(stack, arguments["run_id"], _LEASE_SECONDS, broken)

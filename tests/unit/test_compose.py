@@ -5,8 +5,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 STACK = Path(__file__).parents[2] / "roles" / "stack" / "files" / "stack.sh"
+COMPOSE = STACK.with_name("compose.sh")
 MARKS = STACK.with_name("marks.sh")
 REFUSED = 77
 CONTAINERS = "a1 backend shop Up 1 minute\t\t\nb2 postgres shop Up 1 minute\t\t\n-- others\n"
@@ -29,6 +31,15 @@ volumes:
 DOCKER = """\
 case "$*" in
 "compose version") ;;
+"diff "*) printf '%b' "$CHANGED" ;;
+"cp "*) cd "$(mktemp -d)" && echo text >file && TZ=UTC0 touch -d "$WRITTEN" file && tar -c file ;;
+*.State.StartedAt*) echo 2026-11-01T10:00:00.123Z 2026-11-20T08:00:40Z ;;
+*.Destination*)
+    [ ! -e "$TOLD" ] || VOLUME=$VOLUME_AFTER
+    printf 'postgres\\t/var/lib/data\\t%s\\n' "$VOLUME"
+    ;;
+"compose "*" -f - "*" up "*) cat >"$TOLD.pinned"; exit "$PINNED" ;;
+"stop "*) echo "$*" >"$TOLD.stopped" ;;
 *" config --hash "*)
     for service; do :; done
     if grep -q depends_on; then echo "$service $HASH"; else echo "$service $HASH_ALONE"; fi
@@ -40,7 +51,7 @@ case "$*" in
     ;;
 *config-hash*) echo running ;;
 *.Mounts*) echo "$VOLUME" ;;
-*.Config.Image*) echo shop/api:1 ;;
+*.Config.Image*) printf "%s\\n" shop/api:1 MODE=development SAME=text ;;
 esac"""
 
 
@@ -67,7 +78,7 @@ def shell(request, tmp_path, told):
     def run(commands, backend=None, database=None, **environment):
         label = f"{tmp_path}|{tmp_path}/docker-compose.yml|"
         return subprocess.run(
-            [request.param, "-c", f". {STACK}\n. {MARKS}\n{commands}"],
+            [request.param, "-c", f". {STACK}\n. {COMPOSE}\n. {MARKS}\n{commands}"],
             capture_output=True,
             text=True,
             check=False,
@@ -77,12 +88,18 @@ def shell(request, tmp_path, told):
                 "STACK_DIR": str(tmp_path),
                 "STACK_CONTAINERS": CONTAINERS,
                 "STACK_CONTAINERS_STATUS": "0",
+                "TMPDIR": str(tmp_path),
                 "TOLD": str(told),
                 "OF_BACKEND": label if backend is None else backend,
                 "OF_DATABASE": label if database is None else database,
                 "HASH": "running",
                 "HASH_ALONE": "another",
                 "VOLUME": "shop_data",
+                "VOLUME_AFTER": "shop_data",
+                "PINNED": "0",
+                "CHANGED": "",
+                "WRITTEN": "2026-11-15 12:00:00",
+                "RUNBOOK_ALLOW": "outage",
                 "CONFIGURATION": CONFIGURATION,
                 **environment,
             },
@@ -185,3 +202,82 @@ def test_files_that_cannot_be_read_make_no_container(shell, told):
     done = shell(f"{broken}; recreate backend")
     assert done.returncode != 0
     assert not told.exists()
+
+
+WRITTEN_IN = "A /srv\\nA /srv/uploads\\nA /srv/uploads/a b.png\\nC /app\\nC /app/config.js\\n"
+
+
+@pytest.mark.parametrize("service", ["backend", "postgres"])
+def test_files_that_only_a_container_has_are_data(shell, told, service):
+    done = shell(f"recreate {service}", CHANGED=WRITTEN_IN)
+    assert (done.returncode, told.exists()) == (REFUSED, False)
+    said = done.stderr.splitlines()[-1]
+    assert said.startswith("refused: needs --allow data: ")
+    assert said.endswith(", /srv/uploads/a b.png, /app/config.js (2 in all)")
+
+
+def test_who_allows_it_may_lose_them(shell):
+    assert shell("recreate backend", CHANGED=WRITTEN_IN, RUNBOOK_ALLOW="data").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "A /tmp/x\\nA /run/app.pid\\nA /var/log/app.log\\n",
+        "A /app/logs/error.log\\nA /root/.npm/_logs/a\\n",
+        "D /app/old.js\\n",
+        "",
+    ],
+)
+def test_what_every_start_writes_is_no_data(shell, changed):
+    assert shell("recreate backend", CHANGED=changed).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("written", "is_lost"),
+    [
+        ("2026-11-01 10:00:20", False),
+        ("2026-11-20 08:00:59", False),
+        ("2026-11-20 08:05:00", True),
+        ("2026-10-01 10:00:00", True),  # brought in with its time
+    ],
+)
+def test_what_is_as_old_as_a_start_the_next_one_writes_again(shell, written, is_lost):
+    done = shell("recreate backend", CHANGED="C /etc\\nC /etc/site.conf\\n", WRITTEN=written)
+    assert done.returncode == (REFUSED if is_lost else 0)
+
+
+def test_a_container_that_cannot_be_looked_into_may_hold_anything(shell, told):
+    broken = 'docker() { [ "$1" != diff ] || return 1; command docker "$@"; }'
+    done = shell(f"{broken}; recreate backend")
+    assert (done.returncode, told.exists()) == (REFUSED, False)
+    assert "docker diff" in done.stderr
+
+
+def test_a_service_that_came_up_on_another_volume_is_put_back(shell, told):
+    done = shell("recreate postgres", VOLUME_AFTER="new_data")
+    assert done.returncode == 1
+    assert "put back on the volumes that they had: postgres" in done.stderr
+    pinned = yaml.safe_load(told.with_name("told.pinned").read_text())
+    mount = {"type": "volume", "source": "kept1", "target": "/var/lib/data"}
+    assert pinned == {
+        "services": {"postgres": {"volumes": [mount]}},
+        "volumes": {"kept1": {"external": True, "name": "shop_data"}},
+    }
+
+
+def test_what_cannot_be_put_back_is_stopped(shell, told):
+    done = shell("recreate postgres", VOLUME_AFTER="new_data", PINNED="1")
+    assert done.returncode == 1
+    assert told.with_name("told.stopped").read_text() == "stop b2\n"
+    assert "came up on other volumes" in done.stderr
+
+
+def test_what_would_change_in_the_environment_is_said_by_name(shell):
+    variables = "    environment:\n      MODE: production\n      SAME: text\n      NEW: word\n"
+    configuration = CONFIGURATION.replace("    ports: []\n", f"{variables}    ports: []\n")
+    done = shell("recreate backend", CONFIGURATION=configuration, HASH="another")
+    assert "another value of MODE" in done.stderr
+    assert "variable NEW" in done.stderr
+    assert "SAME" not in done.stderr
+    assert "development" not in done.stderr

@@ -74,7 +74,7 @@ PEERS = """\
 def held(rows, **environment):
     text = "".join("\t".join(map(str, row)) + "\n" for row in rows)
     given = {"OURS": "aaa\nddd", "PEERS": PEERS, "STACK_BACKEND": "backend", "HOST_CLIENTS": ""}
-    out, told = said("name_holders", text, **given, **environment)
+    out, told = said("name_holders", text, **{**given, **environment})
     first, rest = out.split("\n", 1)
     return json.loads("{" + first + "}"), json.loads(rest), told.strip()
 
@@ -89,6 +89,18 @@ def test_the_holder_is_named_with_what_its_sessions_do():
         " oldest 12 min; 2 active of the database's own container (postgres, psql), oldest 3 s"
     )
     assert [h["sessions"] for h in holders] == [95, 2]
+
+
+def test_of_replicas_the_one_that_holds_is_meant():
+    peers = "10.202.0.5\taaa\t/api_1\tshop\tbackend\n10.202.0.6\tddd\t/api_2\tshop\tbackend\n"
+    rows = [("10.202.0.5", "app", "", "idle", 1)] * 2 + [("10.202.0.6", "app", "", "idle", 1)] * 9
+    assert held(rows, PEERS=peers)[0]["container"] == "ddd"
+    _, told = said(
+        'docker() { echo "$@" >&2; }; session_holders() { echo "$HELD"; echo "[]"; }\n'
+        "wait_for() { :; }; restart_holder 5",
+        HELD=json.dumps(held(rows, PEERS=peers)[0])[1:-1],
+    )
+    assert told == "restart ddd\n"
 
 
 @pytest.mark.parametrize(

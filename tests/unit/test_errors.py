@@ -536,3 +536,51 @@ def test_whatever_is_logged_the_answer_is_json(lines):
     for details in ("", 1):
         _, found = counted(log.encode(errors="replace"), DETAILS=details)
         assert found["errors"] >= 0
+
+
+# Images as docker tells of them: id, made, how it starts, its names, and for whom compose built it.
+NOW_RUNNING = "now\t2026-03\tnode\tshop/api:latest \t{}\n"
+OLDER = "{}\t2026-0{}\t{}\t{}\t{}\n"
+
+
+def previous(*images, built="shop/api"):
+    """Which image a roll-back would take."""
+    docker = """docker() {
+        case $* in
+        *'.Config.Image'*) echo now shop/api:latest ;;
+        'images '*) echo x ;;
+        *) printf '%s' "$LISTED" ;;
+        esac
+    }"""
+    listed = NOW_RUNNING.format(built) + "".join(OLDER.format(*image) for image in images)
+    done = subprocess.run(
+        ["dash", "-c", f"{WORDS}\n{docker}\nprevious_image a1 previous"],
+        capture_output=True,
+        check=True,
+        text=True,
+        env={**os.environ, "LISTED": listed},
+    )
+    return done.stdout.strip()
+
+
+def test_the_newest_that_is_older_and_of_the_same_service_is_the_one_before():
+    assert previous(("a", 1, "node", "", "shop/api"), ("b", 2, "node", "", "shop/api")) == "b"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("b", 2, "node", "", "blog/api"),
+        ("b", 2, "node", "", "shop/worker"),
+        ("b", 2, "node", "", "/"),
+        ("b", 2, "node", "shop/other:1 ", "shop/api"),
+        ("b", 2, "python", "", "shop/api"),
+        ("b", 4, "node", "", "shop/api"),
+    ],
+)
+def test_what_may_be_anothers_is_no_image_to_roll_back_to(other):
+    assert previous(("a", 1, "node", "", "shop/api"), other) == "a"
+
+
+def test_what_compose_did_not_build_is_told_by_name_and_start():
+    assert previous(("a", 1, "node", "", "/"), ("b", 2, "node", "", "blog/api"), built="/") == "a"

@@ -82,3 +82,20 @@ def test_more_files_than_an_argument_list_takes_are_all_seen(tmp_path):
         done = run("remove_old_logs", tmp_path)
     assert done.stdout.startswith(b"removed 348 log files, ")
     assert sorted(tmp_path.iterdir()) == sorted([many[17], many[349]])
+
+
+def test_of_replicas_the_one_that_was_stopped_is_started(tmp_path):
+    log = tmp_path / "b.log"
+    log.write_text("{}\n" * 9)
+    words = f"""
+    docker() {{ case $1 in inspect) echo running ;; *) echo "$@" >>{tmp_path}/told ;; esac; }}
+    large_logs() {{ printf '9000\\tbackend\\tb2\\t{log}\\n'; }}
+    deleted_files() {{ printf '9000\\tbackend\\t41\\t/x\\n'; }}
+    container_of() {{ [ "$1" = 41 ] && echo b2; }}
+    container() {{ echo a1; }}
+    wait_for() {{ :; }}
+    STACK_BLOCKCHAIN=node DISK_LOG_KEEP_KIB=1
+    cut_large_logs; restart_holder"""
+    assert run(words, tmp_path).returncode == 0
+    told = (tmp_path / "told").read_text().splitlines()
+    assert told == ["stop -t 120 b2", "start b2"] * 2

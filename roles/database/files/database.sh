@@ -314,7 +314,7 @@ name_holders() {
         }
         NF {
             total++; key = name($1); count[key]++; n[key, $4]++
-            serves[key] = ($1 in id && id[$1] in ours) ? service[$1] : ""
+            if ($1 in id && id[$1] in ours) { serves[key] = service[$1]; is[key] = id[$1] }
             as = $2 ($2 == "" || $3 == "" ? "" : ", ") $3
             if (as != "" && index(";" roles[key] ";", ";" as ";") == 0) roles[key] = roles[key] (roles[key] == "" ? "" : ";") as
             if ($5 + 0 > oldest[key]) oldest[key] = $5 + 0
@@ -327,7 +327,7 @@ name_holders() {
                 if (best == "") break
                 as = roles[best]; gsub(/;/, "; ", as)
                 words = states(best) " of " best (as == "" ? "" : " (" as ")") (oldest[best] ? ", oldest " age(oldest[best]) : "")
-                object = "\"service\": " quoted(serves[best]) ", \"who\": " quoted(best) ", \"sessions\": " count[best] ", \"half\": " (count[best] * 2 >= total ? "true" : "false")
+                object = "\"service\": " quoted(serves[best]) ", \"container\": " quoted(is[best]) ", \"who\": " quoted(best) ", \"sessions\": " count[best] ", \"half\": " (count[best] * 2 >= total ? "true" : "false")
                 if (rank == 1) { first = object; told = total " sessions: " words } else told = told "; " words
                 list = list (list == "" ? "" : ", ") "{" object ", \"words\": " quoted(words) "}"
                 delete count[best]
@@ -383,17 +383,17 @@ cancel_long_statements() {
         WHERE pg_cancel_backend(pid)"
 }
 
-# Restarts the service that holds half of all sessions or more: that lets them go without a word to
+# Restarts the container that holds half of all sessions or more: that lets them go without a word to
 # the server's own processes. One that is not this project's, or would lose something by it, is left alone.
 # Usage: restart_holder SECONDS, which it gets to serve again
 restart_holder() {
     held=$(session_holders) || exit
-    service=${held#'"service": "'} count=${held#*'"sessions": '}
-    service=${service%%'"'*}
+    service=${held#'"service": "'} id=${held#*'"container": "'} count=${held#*'"sessions": '}
+    service=${service%%'"'*} id=${id%%'"'*}
     case $service,$held in
     ,* | "$STACK_DATABASE",* | "$STACK_BLOCKCHAIN",*) unknown "no service of this project that may be restarted holds the sessions" ;;
     *'"half": true'"$newline"*)
-        restart "$service" && echo "it held ${count%%,*} sessions" && wait_for "$service" "$1" serves "$service"
+        docker restart "$id" >/dev/null && echo "restarted $service" && echo "it held ${count%%,*} sessions" && wait_for "$service" "$1" serves "$service"
         ;;
     *) unknown "no service holds half of the sessions any more" ;;
     esac

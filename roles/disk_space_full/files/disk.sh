@@ -394,6 +394,9 @@ stopped_containers() {
             ended < since { print $1 }'
 }
 
+# Prints the id of the container that a process is in, if it is in one. Usage: container_of PID
+container_of() { sed -n 's/.*\([0-9a-f]\{64\}\).*/\1/p' "/proc/$1/cgroup" 2>/dev/null | head -n 1; }
+
 # Large files that were deleted and are still held open, the largest first: BYTES SERVICE PID PATH.
 # Without a service it is a process outside of the stack.
 deleted_files() {
@@ -410,7 +413,7 @@ deleted_files() {
         path=${path%\?}  # the end of the line
         pid=${fd#/proc/}
         pid=${pid%%/*}
-        id=$(sed -n 's/.*\([0-9a-f]\{64\}\).*/\1/p' "/proc/$pid/cgroup" | head -n 1)
+        id=$(container_of "$pid")
         service=$(containers | awk -v id="$id" '$1 == id { print $2 }')
         # Within a container's own layers a file has no device of the host's.
         if [ -n "$service" ]; then crowded "$STACK_DOCKER_DIR" || crowded "$STACK_LOG_DIR"; else crowded "${path%/*}"; fi || continue
@@ -441,10 +444,11 @@ old_backups() {
 
 # --- making it go -----------------------------------------------------------------------------
 
-# Starts a service that was stopped for a moment, and waits until it serves again.
+# Starts a container that was stopped for a moment, and waits until its service serves again.
+# Usage: start_again ID SERVICE
 start_again() {
-    docker start "$(container "$1")" >/dev/null || return
-    wait_for "$1" 60 serves "$1"
+    docker start "$1" >/dev/null || return
+    wait_for "$2" 60 serves "$2"
 }
 
 # The engine remembers how long the log of a running container is: once that is shorter, whoever
@@ -461,13 +465,13 @@ cut_large_logs() {
                 echo "emptied the log of $service, $((bytes / 1048576)) MiB, up to its last $DISK_LOG_KEEP_KIB KiB, while it runs: read it with docker logs --tail"
             continue
         fi
-        was=$(state_of "$service")
+        was=$(docker inspect --format '{{.State.Status}}' "$id")
         [ "$was" != running ] || docker stop -t 120 "$id" >/dev/null
         as_root sh -c 'kept=$(tail -c "$2" "$1" | grep -E "$3")
             : >"$1" && { [ -z "$kept" ] || printf "%s\n" "$kept" >>"$1"; }' sh \
             "$path" "$((DISK_LOG_KEEP_KIB * 1024))" "$whole_line" &&
             echo "cut the log of $service, $((bytes / 1048576)) MiB, to its last $DISK_LOG_KEEP_KIB KiB"
-        [ "$was" != running ] || start_again "$service"
+        [ "$was" != running ] || start_again "$id" "$service"
     done
 }
 
@@ -505,9 +509,10 @@ remove_stopped_containers() {
 restart_holder() {
     deleted_files | while IFS='	' read -r bytes service pid path; do
         case $service in "" | "$STACK_BLOCKCHAIN") continue ;; esac
-        id=$(container "$service") || break
+        id=$(container_of "$pid")
+        [ -n "$id" ] || continue
         docker stop -t 120 "$id" >/dev/null
-        start_again "$service" &&
+        start_again "$id" "$service" &&
             echo "restarted $service: its process $pid held $path, deleted, $((bytes / 1048576)) MiB"
         break
     done

@@ -103,8 +103,9 @@ count_errors() {
 }
 
 # Prints the id of the image to roll a container back to: the one WANTED names, or for "previous" the
-# newest that is older than the container's, starts the same way, and is of the same repository or
-# has lost its tag. Once rolled back, there is nothing further to roll back to.
+# newest that is older than the container's, starts the same way, is of the same repository or has lost
+# its tag, and was built for the same service of the same project as the container's, as far as compose
+# built either. Once rolled back, there is nothing further to roll back to.
 # Usage: previous_image CONTAINER WANTED
 previous_image() {
     # shellcheck disable=SC2046
@@ -115,15 +116,15 @@ previous_image() {
     fi
     # shellcheck disable=SC2046
     docker image inspect --format \
-        '{{.Id}}{{"\t"}}{{.Created}}{{"\t"}}{{json .Config.Entrypoint}} {{json .Config.Cmd}} {{.Config.WorkingDir}} {{json .Config.ExposedPorts}}{{"\t"}}{{range .RepoTags}}{{.}} {{end}}{{range .RepoDigests}}{{.}} {{end}}' \
+        '{{.Id}}{{"\t"}}{{.Created}}{{"\t"}}{{json .Config.Entrypoint}} {{json .Config.Cmd}} {{.Config.WorkingDir}} {{json .Config.ExposedPorts}}{{"\t"}}{{range .RepoTags}}{{.}} {{end}}{{range .RepoDigests}}{{.}} {{end}}{{"\t"}}{{with .Config.Labels}}{{index . "com.docker.compose.project"}}/{{index . "com.docker.compose.service"}}{{else}}/{{end}}' \
         $(docker images -a -q --no-trunc | sort -u) |
         CURRENT=$2 REPOSITORY=$(repository "$3") awk -F '\t' '
-            { gsub(/\[\]/, "null", $3); id[NR] = $1; made[NR] = $2; shape[NR] = $3; names[NR] = " " $4; if ($1 == ENVIRON["CURRENT"]) now = NR }
+            { gsub(/\[\]/, "null", $3); id[NR] = $1; made[NR] = $2; shape[NR] = $3; names[NR] = " " $4; built[NR] = $5; if ($1 == ENVIRON["CURRENT"]) now = NR }
             END {
                 mine = " " ENVIRON["REPOSITORY"]
                 for (i = 1; i <= NR; i++) {
                     if (index(names[i], mine ":rolled-back-") && made[i] > made[now]) exit
-                    if (made[i] < made[now] && shape[i] == shape[now] && made[i] > made[best] \
+                    if (made[i] < made[now] && shape[i] == shape[now] && made[i] > made[best] && built[i] == built[now] \
                         && (names[i] == " " || index(names[i], mine ":") || index(names[i], mine "@"))) best = i
                 }
                 if (best) print id[best]

@@ -210,11 +210,15 @@ plan_reboot() {
     elif [ "$(state_of "$STACK_DATABASE" 2>/dev/null)" = running ] && is_recovering; then
         plan "the database is recovering: wait until it accepts connections" </dev/null
     else
+        lost=''
         if defined "$STACK_BLOCKCHAIN" && [ -n "$(container "$STACK_BLOCKCHAIN" 2>/dev/null)" ] && forgets; then
-            step reboot data "Take the whole stack down and up; the blockchain forgets its chain, with every certificate"
-        else
-            step reboot outage "Take the whole stack down and up"
-        fi | plan
+            lost="; the blockchain forgets its chain, with every certificate"
+        fi
+        for service in $(containers | awk '{ print $2 }' | sort -u); do
+            files=$(own_files "$service")
+            lost=$lost${files:+; $service loses what was written into its container, $files}
+        done
+        step reboot "$([ -n "$lost" ] && echo data || echo outage)" "Take the whole stack down and up$lost" | plan
     fi
 }
 
@@ -224,7 +228,8 @@ reboot_stack() {
     [ -z "$different" ] || refuse "the new containers would not be those that are there: $different"
     inside "$STACK_DATABASE" 30 psql -X -q -U "$DATABASE_USER" -d postgres -c CHECKPOINT >/dev/null 2>&1
     know_stack
-    compose down -t 120 >&2 && compose up -d >&2 || return
+    volumes_before=$(volumes_in_use)
+    compose down -t 120 >&2 && bring_up >&2 || return
     echo "took the stack down and up"
     for service in $(services_in_order); do
         wait_for "$service" "$1" is_back "$service" || { echo "$service does not serve within $1 s" >&2; return 1; }
@@ -245,12 +250,12 @@ plan_clean() {
             step cut_large_logs restart "Cut the log of $service, $(mib "$bytes"), to its end, the service stopped for it"
         done
         old_logs | awk -F '\t' '{ n++; bytes += $1 } END { if (n) printf "remove_old_logs\trestart\tRemove %d old log files of the application, %d MiB\n", n, bytes / 1048576 }'
-        [ -z "$(journal)" ] || step shrink_journal restart "Shrink the host's journal"
+        [ -z "$(journal)" ] || step shrink_journal data "Shrink the host's journal"
         images=$(unused_images | wc -l)
         [ "$images" -eq 0 ] && [ -z "$(old_build_cache)" ] ||
             step remove_unused_images restart "Remove old build cache and $images unused images without a name"
         stopped_containers | while read -r id; do
-            step remove_stopped_containers restart "Remove container $(docker inspect --format '{{.Name}}, {{.Config.Image}}' "$id" | cut -c 2-), stopped long ago"
+            step remove_stopped_containers data "Remove container $(docker inspect --format '{{.Name}}, {{.Config.Image}}' "$id" | cut -c 2-), stopped long ago"
         done
         old_backups 2 2>/dev/null | awk -F '\t' '{ n++; bytes += $1 } END { if (n) printf "remove_old_backups\tdata\tRemove %d old backups, %d MiB\n", n, bytes / 1048576 }'
     } | plan

@@ -12,6 +12,12 @@ unknown() {
     exit 69
 }
 
+# Says that something may not be done here, and why. Usage: refuse WHY
+refuse() {
+    echo "refused: $*" >&2
+    exit 77
+}
+
 STACK_DIR=${STACK_DIR%/}
 for name in compose.yaml compose.yml docker-compose.yaml docker-compose.yml ""; do
     compose_file=$STACK_DIR/$name
@@ -29,144 +35,6 @@ override_file() {
     for name in compose.override.yml compose.override.yaml docker-compose.override.yml docker-compose.override.yaml; do
         [ ! -f "$STACK_DIR/$name" ] || { echo "$STACK_DIR/$name"; return; }
     done
-}
-
-# Says that something may not be done here, and why. Usage: refuse WHY
-refuse() {
-    echo "refused: $*" >&2
-    exit 77
-}
-
-# Learns what a service was started from, as the labels of its containers say, or without any the whole
-# stack: compose_project, compose_directory, compose_files (FILE,…) and compose_environment (FILE,…); all
-# empty where nothing was ever started. From other files it would become another service, the database one
-# with another volume. Whoever takes containers down learns it before. Usage: know_stack [SERVICE]
-know_stack() {
-    [ "${compose_known:-}" != "of ${1:-all}" ] || return 0
-    compose_project=$(project) || exit
-    compose_directory='' compose_files='' compose_environment=''
-    if [ -n "$compose_project" ]; then
-        ids=$(containers | awk -v service="${1:-}" '{ all = all " " $1 } $2 == service { own = own " " $1 } END { print own == "" ? all : own }')
-        # shellcheck disable=SC2086  # one word an id
-        told=$(docker inspect --format '{{with .Config.Labels}}{{index . "com.docker.compose.project.working_dir"}}|{{index . "com.docker.compose.project.config_files"}}|{{index . "com.docker.compose.project.environment_file"}}{{end}}' $ids |
-            awk -F '|' -v chosen="$compose_file" '
-                # With an override file that came later, or without: compose chose both itself.
-                $2 ~ /^[^,]*,[^,]*override\.ya?ml$/ && index($2, chosen ",") == 1 { $2 = chosen }
-                { print $1 "|" $2 "|" $3 }' | sort -u)
-        case $told in
-        *"$newline"*) refuse "its containers were started from different files:" $told ;;
-        esac
-        compose_directory=${told%%"|"*} told=${told#*"|"}
-        compose_files=${told%%"|"*} compose_environment=${told#*"|"}
-    fi
-    compose_known="of ${1:-all}"
-}
-
-# Whether compose was left to choose its files: then it also reads what has come to stand beside the first.
-chose_itself() {
-    case $compose_files in
-    "" | "$compose_file" | "${compose_file##*/}" | "$compose_file,$(override_file)") return 0 ;;
-    esac
-    return 1
-}
-
-# Prints OPTION and FILE a line each for a list of files, of which each must be there. Usage: each_file OPTION FILE,…
-each_file() {
-    option=$1 rest=$2,
-    while [ -n "$rest" ]; do
-        file=${rest%%,*} rest=${rest#*,}
-        case $file in
-        "") continue ;;
-        -) refuse "it was started from a file that compose read from standard input: only who has that can do this" ;;
-        /*) ;;
-        *) file=${compose_directory:-$STACK_DIR}/$file ;;
-        esac
-        [ -f "$file" ] || refuse "$file, which it was started from, is gone: bring it back, or start it from what is there"
-        printf '%s\n%s\n' "$option" "$file"
-    done
-}
-
-# Compose v2, else v1, on the files that the stack was started from, or with compose_input on standard input:
-# its name and directory, as its containers bear them, decide which containers are its own.
-compose() {
-    [ -n "${compose_known:-}" ] || know_stack
-    files=$compose_files
-    if chose_itself; then
-        override=${compose_override:-$(override_file)}
-        files=$compose_file${override:+,$override}
-    fi
-    words=-f$newline-
-    [ -n "${compose_input:-}" ] || words=$(each_file -f "$files" && each_file --env-file "$compose_environment") || exit
-    set -- --project-directory "${compose_directory:-$STACK_DIR}" "$@"
-    [ -z "$compose_project" ] || set -- -p "$compose_project" "$@"
-    set -f
-    IFS=$newline
-    # shellcheck disable=SC2086  # a word a line
-    set -- $words "$@"
-    unset IFS
-    set +f
-    if docker compose version >/dev/null 2>&1; then
-        docker compose "$@"
-    elif command -v docker-compose >/dev/null; then
-        docker-compose "$@"
-    else
-        unknown "neither docker compose nor docker-compose on this host"
-    fi
-}
-
-# Prints what a new container of a service would have that the one there has not; nothing where it would be
-# the same. Usage: would_change SERVICE
-would_change() {
-    id=$(container "$1" 2>/dev/null) || return 0
-    know_stack "$1"
-    was=$(docker inspect --format '{{with .Config.Labels}}{{index . "com.docker.compose.config-hash"}}{{end}}' "$id")
-    configuration=$(compose config) || return
-    other_volumes "$1" "$id"
-    case $newline$(hashes_of "$1")$newline in *"$newline$was$newline"*) return 0 ;; esac
-    # A memory limit of ours came to stand beside the compose file since.
-    without=$(override_file() { :; }; configuration=$(compose config) && hashes_of "$1")
-    case $newline$without$newline in *"$newline$was$newline"*) return 0 ;; esac
-    docker inspect --format '{{.Config.Image}}' "$id" | {
-        read -r image
-        printf '%s\n' "$configuration" | awk -v service="$1:" -v image="$image" '
-            /^[^ ]/ { section = $1 }
-            /^  [^ ]/ { name = $1 }
-            section == "services:" && name == service && /^    image:/ && $2 != image { print "image " $2 " instead of " image }'
-    }
-    echo "a configuration that its files did not have when it was started"
-}
-
-# Refuses to make a container that would not be what the one there is. Usage: need_same SERVICE
-need_same() {
-    changes=$(would_change "$1") || exit
-    [ -z "$changes" ] ||
-        refuse "a new container of $1 would have $(printf '%s\n' "$changes" | paste -s -d , -): bring it up by hand, or put the files back"
-}
-
-# Prints compose's hashes of a service in configuration: as it is, and as it is brought up with --no-deps,
-# where it depends on nothing. Usage: hashes_of SERVICE
-hashes_of() {
-    printf '%s\n' "$configuration" | hash_of "$1"
-    printf '%s\n' "$configuration" | awk -v service="$1:" '
-        /^[^ ]/ { section = $1 }
-        /^  [^ ]/ { name = $1 }
-        /^ ? ? ? ?[^ ]/ { skip = section == "services:" && name == service && $1 == "depends_on:" }
-        !skip' | hash_of "$1"
-}
-
-# Reads a configuration and prints the hash of a service in it. Usage: hash_of SERVICE
-hash_of() { compose_input=- compose config --hash "$1" | awk -v service="$1" '$1 == service { print $2 }'; }
-
-# Prints which volumes of a container the files, as read into configuration, do not name. Usage: other_volumes SERVICE ID
-other_volumes() {
-    docker inspect --format '{{range .Mounts}}{{if eq .Type "volume"}}{{println .Name}}{{end}}{{end}}' "$2" | grep -vE '^([0-9a-f]{64})?$' |
-        while read -r volume; do
-            printf '%s\n' "$configuration" | awk -v project="$compose_project" -v volume="$volume" '
-                /^[^ ]/ { section = $1 }
-                section == "volumes:" && /^  [^ ]/ { key = $1; sub(/:.*/, "", key); gsub(/["\047]/, "", key); if (project "_" key == volume) found = 1 }
-                section == "volumes:" && $1 == "name:" { gsub(/["\047]/, "", $2); if ($2 == volume) found = 1 }
-                END { exit !found }' || echo "another volume than $volume"
-        done
 }
 
 # Asks Docker once for every container of the engine, and lists those of the stack by label, never by
@@ -707,13 +575,6 @@ resume() {
     # shellcheck disable=SC2086  # one word a process
     (as_root kill -s CONT $stopped) || docker kill -s CONT "$id" >/dev/null || return
     echo "continued $(printf '%s\n' "$stopped" | wc -l) stopped processes of $1"
-}
-
-# A new container with the same volumes, without touching what it depends on.
-recreate() {
-    need_same "$1"
-    know_stack "$1"
-    compose up -d --no-deps --force-recreate "$1"
 }
 
 networks_of() {
