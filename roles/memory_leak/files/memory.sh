@@ -246,34 +246,49 @@ memory_override_path() {
     echo "${path:-${compose_file%.y*ml}.override.yml}"
 }
 
-# Prints the file as it should be. Usage: memory_override LIMIT SERVICE…
+# Prints the file as it should be: the limits of these services are set, and all else stays as it is, comments
+# too. Usage: memory_override LIMIT SERVICE…
 memory_override() {
     memory_limit=$1
     shift
-    { cat "$(memory_override_path)" 2>/dev/null; printf '  %s:\n' "$@"; } |
-        awk -v mark="$memory_override_mark" -v limit="$memory_limit" -v new=" $* " '
-            BEGIN { print mark; print "services:" }
-            /^  [^ ]+:$/ {
-                service = substr($1, 1, length($1) - 1)
-                if (index(new, " " service " ")) value[service] = limit
-                if (!(service in seen)) order[++count] = service
-                seen[service]
+    path=$(memory_override_path)
+    if [ -f "$path" ]; then cat "$path"; else printf '%s\nservices:\n' "$memory_override_mark"; fi |
+        awk -v limit="$memory_limit" -v new=" $* " '
+            function set_limits() { printf "    mem_limit: %s\n    memswap_limit: %s\n", limit, limit }
+            function add_missing(   names, n, i) {
+                n = split(new, names, " ")
+                for (i = 1; i <= n; i++) if (!(names[i] in done)) { print "  " names[i] ":"; set_limits() }
+                all = 1
             }
-            $1 == "mem_limit:" && !index(new, " " service " ") { value[service] = $2 }
+            /^[^ #]/ {
+                if (inside) add_missing()
+                inside = /^services:/
+                ours = 0
+            }
+            inside && /^  [^ #]/ {
+                name = $1; sub(/:$/, "", name)
+                ours = index(new, " " name " ")
+                if (ours) { print; set_limits(); done[name]; next }
+            }
+            ours && /^    mem(swap)?_limit:/ { next }
+            { print }
             END {
-                format = "  %s:\n    mem_limit: %s\n    memswap_limit: %s\n"
-                for (i = 1; i <= count; i++) printf format, order[i], value[order[i]], value[order[i]]
+                if (!inside && !all) print "services:"
+                if (!all) add_missing()
             }'
 }
 
-# Prints what would change in it; fails when the file is somebody else's. Usage: as memory_override
+# Prints what would change in it; fails, with the reason, where that is not ours to do. Usage: as memory_override
 memory_override_change() {
     know_stack
     chose_itself || { echo "the stack was started from $compose_files: set mem_limit there by hand" >&2; return 1; }
     path=$(memory_override_path) before=/dev/null
-    if [ -f "$path" ]; then
+    if [ -L "$path" ]; then
+        echo "$path is a link to another file: set mem_limit there by hand" >&2
+        return 1
+    elif [ -e "$path" ]; then
         before=$path
-        [ "$(head -n 1 "$path")" = "$memory_override_mark" ] || {
+        [ -f "$path" ] && [ "$(head -n 1 "$path")" = "$memory_override_mark" ] || {
             echo "$path is not ours: set mem_limit there by hand" >&2
             return 1
         }
@@ -282,23 +297,51 @@ memory_override_change() {
     [ $? -le 1 ]
 }
 
+# Prints what compose makes of its files, without the memory limits of services. Usage: without_limits SERVICE…
+without_limits() {
+    configuration=$(compose config) || return
+    printf '%s\n' "$configuration" | awk -v services=" $* " '
+        /^[^ ]/ { section = $1 }
+        /^  [^ ]/ { name = $1; sub(/:$/, "", name) }
+        section != "services:" || !index(services, " " name " ") || !/^    mem(swap)?_limit:/'
+}
+
 # Limits the memory of running services at once, and in the override file, so that the next `up` agrees;
-# in both or in neither. Usage: limit_memory LIMIT SERVICE…
+# all of it or nothing. Usage: limit_memory LIMIT SERVICE…
 limit_memory() {
     change=$(memory_override_change "$@") || exit
-    path=$(memory_override_path)
-    trap 'rm -f "$path.new"' EXIT
-    memory_override "$@" >"$path.new" && compose_override=$path.new compose config -q || exit
     limit=$1
+    path=$(memory_override_path)
+    new=$(mktemp "$path.XXXXXX") || exit
+    trap 'rm -f "$new"' EXIT
+    if [ -f "$path" ]; then cp -p "$path" "$new"; else chmod 644 "$new"; fi && memory_override "$@" >"$new" || exit
     shift
+    was=$(without_limits "$@") && is=$(compose_override=$new without_limits "$@") || exit
+    [ "$was" = "$is" ] || unknown "$path is written in a way that only a person can change: set mem_limit there by hand"
+    limited=
     for service in "$@"; do
-        id=$(container "$service") || exit
-        docker update --memory "$limit" --memory-swap "$limit" "$id" >/dev/null || exit
+        id=$(container "$service") && old=$(docker inspect --format '{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}}' "$id") &&
+            docker update --memory "$limit" --memory-swap "$limit" "$id" >/dev/null ||
+            { put_limits_back "$limited"; exit 1; }
+        limited="$limited$id $old$newline"
+    done
+    mv -f -T "$new" "$path" || { put_limits_back "$limited"; exit 1; }
+    for service in "$@"; do
         echo "$service: at most $limit of memory, from now on"
         [ "$(state_of "$service")" = running ] || restart "$service"
         wait_for "$service" 30 service_is_well "$service"
     done
-    mv "$path.new" "$path" && printf '%s\n' "$change"
+    printf '%s\n' "$change"
+}
+
+# Gives containers the limits back that they had. Docker knows no way back to none: it is all that the host
+# has. Usage: put_limits_back "ID MEMORY SWAP a line"
+put_limits_back() {
+    all=$(awk '$1 == "MemTotal:" { printf "%.0f", $2 * 1024 }' /proc/meminfo)
+    printf '%s' "$1" | while read -r id memory swap; do
+        if [ "$memory" = 0 ]; then memory=$all swap=-1; fi
+        docker update --memory "$memory" --memory-swap "$swap" "$id" >/dev/null
+    done
 }
 
 # Tells whether a service is up again, as far as that can be asked of it.

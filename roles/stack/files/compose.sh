@@ -92,8 +92,9 @@ would_change() {
     configuration=$(compose config) || return
     other_volumes "$1" "$id"
     case $newline$(hashes_of "$1")$newline in *"$newline$was$newline"*) return 0 ;; esac
-    # A memory limit of ours came to stand beside the compose file since.
-    without=$(override_file() { :; }; configuration=$(compose config) && hashes_of "$1")
+    # A memory limit of ours came to stand in the override file since.
+    without=$(unlimited=$(unlimited_override) && override_file() { :; } &&
+        configuration=$(printf '%s\n' "$unlimited" | compose_input=too compose config) && hashes_of "$1")
     case $newline$without$newline in *"$newline$was$newline"*) return 0 ;; esac
     # Their values are often secrets, and are not shown.
     docker inspect --format '{{println .Config.Image}}{{range .Config.Env}}{{println .}}{{end}}' "$id" |
@@ -118,6 +119,22 @@ would_change() {
                 }
             }'
     echo "a configuration that its files did not have when it was started"
+}
+
+# Prints the override file without memory limits; fails where it has none, or compose was told its files.
+unlimited_override() {
+    chose_itself && override=$(override_file) && grep -q '^    mem_limit:' "$override" || return
+    awk '
+        /^    mem(swap)?_limit:/ { next }
+        /^  [^ #]/ { service = $0; next }
+        /^[^ ]/ { service = "" }
+        /^    / && service != "" { print service; service = "" }
+        { print }' "$override" | awk '
+        # What has nothing below it any more has to be empty, not nothing.
+        held != "" { print held (/^ / ? "" : " {}"); held = "" }
+        /^services:/ { held = $0; next }
+        { print }
+        END { if (held != "") print held " {}" }'
 }
 
 # Refuses to make a container that would not be what the one there is, or, without the allowance for data,

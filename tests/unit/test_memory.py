@@ -1,0 +1,166 @@
+"""The override file that limits memory: only its own keys change, on a real file system."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROLES = Path(__file__).parents[2] / "roles"
+LIBRARIES = ("stack/files/stack.sh", "stack/files/compose.sh", "memory_leak/files/memory.sh")
+MARK = "# Memory limits set in an incident (oncall.runbook.memory_leak)."
+# A file of ours of which people have changed parts since.
+CHANGED = f"""\
+{MARK}
+# Ask before you change this.
+services:
+  backend:  # the API
+    mem_limit: 256m
+    # twice what it needs
+    environment:
+      MODE: production
+    memswap_limit: 256m
+  redis:
+    mem_limit: 64m
+    memswap_limit: 64m
+
+networks:
+  default:
+    name: shop
+"""
+# An engine with containers without and with a limit, and a compose that finds a file broken.
+ENGINE = """
+project() { :; }
+containers() { printf 'a1 backend shop\\nb2 redis shop\\nc3 pdf shop\\n'; }
+state_of() { echo running; }
+wait_for() { :; }
+docker() {
+    case $* in
+    "compose version") ;;
+    *" config") echo "name: ${compose_override:+${BROKEN:-}}" ;;
+    *.HostConfig*) case $* in *a1) echo 0 0 ;; *) echo 67108864 134217728 ;; esac ;;
+    update*) echo "$*" >>"$STACK_DIR/told"; case $* in *"$FAILS") return 1 ;; esac ;;
+    esac
+}
+"""
+
+
+@pytest.fixture
+def stack(tmp_path):
+    (tmp_path / "compose.yml").write_text("services:\n  backend:\n  redis:\n")
+    return tmp_path
+
+
+def run(stack, command, **environment):
+    words = "\n".join(f". {ROLES / library}" for library in LIBRARIES)
+    return subprocess.run(
+        ["dash", "-c", f"{words}\n{ENGINE}\n{command}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "STACK_DIR": str(stack), "FAILS": "nothing", **environment},
+    )
+
+
+def override(stack):
+    return stack / "compose.override.yml"
+
+
+def told(stack):
+    path = stack / "told"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def test_the_first_limit_makes_the_file(stack):
+    done = run(stack, "limit_memory 512m backend redis")
+    assert done.returncode == 0, done.stderr
+    limits = {"mem_limit": "512m", "memswap_limit": "512m"}
+    assert yaml.safe_load(override(stack).read_text()) == {
+        "services": {"backend": limits, "redis": limits}
+    }
+    assert [line.rpartition(" ")[2] for line in told(stack)] == ["a1", "b2"]
+
+
+def test_what_people_wrote_there_stays(stack):
+    override(stack).write_text(CHANGED)
+    override(stack).chmod(0o640)
+    assert run(stack, "limit_memory 512m backend pdf").returncode == 0
+    text = override(stack).read_text()
+    kept = [line for line in CHANGED.splitlines() if "256m" not in line]
+    assert [line for line in text.splitlines() if line in kept] == kept
+    limits = {"mem_limit": "512m", "memswap_limit": "512m"}
+    was = yaml.safe_load(CHANGED)["services"]
+    document = yaml.safe_load(text)
+    assert document["services"] == {**was, "backend": {**was["backend"], **limits}, "pdf": limits}
+    assert document["networks"] == {"default": {"name": "shop"}}
+    assert override(stack).stat().st_mode & 0o777 == 0o640
+
+
+def test_twice_is_once(stack):
+    override(stack).write_text(CHANGED)
+    run(stack, "limit_memory 512m backend redis")
+    once = override(stack).read_text()
+    run(stack, "limit_memory 512m backend redis")
+    assert override(stack).read_text() == once
+
+
+@pytest.mark.parametrize("target", ["elsewhere.yml", "nothing.yml"])
+def test_no_link_is_followed_or_replaced(stack, target):
+    elsewhere = stack / "elsewhere.yml"
+    elsewhere.write_text(CHANGED)
+    override(stack).symlink_to(stack / target)
+    link = "override_file() { echo $STACK_DIR/compose.override.yml; }\n"
+    done = run(stack, f"{link} limit_memory 512m backend")
+    assert done.returncode != 0
+    assert "is a link to another file" in done.stderr
+    assert (override(stack).is_symlink(), elsewhere.read_text()) == (True, CHANGED)
+    assert told(stack) == []
+
+
+@pytest.mark.parametrize("text", ["services:\n  backend:\n    mem_limit: 1g\n", ""])
+def test_a_file_of_somebody_else_is_left_alone(stack, text):
+    override(stack).write_text(text)
+    assert run(stack, "limit_memory 512m backend").returncode != 0
+    assert (override(stack).read_text(), told(stack)) == (text, [])
+
+
+def test_a_file_that_would_say_something_else_is_left_alone(stack):
+    override(stack).write_text(CHANGED)
+    done = run(stack, "limit_memory 512m backend", BROKEN="1")
+    assert "only a person can change" in done.stderr
+    assert (override(stack).read_text(), told(stack)) == (CHANGED, [])
+
+
+def test_several_services_are_limited_all_or_none(stack):
+    override(stack).write_text(CHANGED)
+    done = run(stack, "limit_memory 512m redis backend", FAILS="512m a1")
+    assert done.returncode != 0
+    assert override(stack).read_text() == CHANGED
+    assert told(stack) == [
+        "update --memory 512m --memory-swap 512m b2",
+        "update --memory 512m --memory-swap 512m a1",
+        "update --memory 67108864 --memory-swap 134217728 b2",
+    ]
+    assert [path.name for path in stack.iterdir() if "override" in path.name] == [
+        override(stack).name
+    ]
+
+
+def test_who_had_no_limit_gets_all_that_the_host_has(stack):
+    done = run(stack, "limit_memory 512m backend redis", FAILS="512m b2")
+    assert done.returncode != 0
+    back = told(stack)[-1].split()
+    assert int(back[2]) > 2**28
+    assert back[3:] == ["--memory-swap", "-1", "a1"]
+
+
+@pytest.mark.parametrize("changed", [CHANGED, f"{MARK}\nservices:\n  redis:\n    mem_limit: 64m\n"])
+def test_without_its_limits_the_file_says_the_rest(stack, changed):
+    override(stack).write_text(changed)
+    document = yaml.safe_load(changed)
+    for service in document["services"].values():
+        service.pop("mem_limit")
+        service.pop("memswap_limit", None)
+    document["services"] = {name: keys for name, keys in document["services"].items() if keys}
+    assert yaml.safe_load(run(stack, "unlimited_override").stdout) == document
