@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import signal
 import subprocess
 import time
@@ -96,6 +97,60 @@ def test_a_restore_brings_everything_back(practice, runbook, break_it):
             break
         time.sleep(2)
     assert (triage["verdict"], triage["root_causes"]) == ("healthy", []), triage["incidents"]
+
+
+SETTINGS = """
+    SELECT datacl, datconnlimit, shobj_description(d.oid, 'pg_database'),
+        (SELECT array_agg(setrole::regrole || ' ' || setconfig::text ORDER BY 1)
+         FROM pg_db_role_setting WHERE setdatabase = d.oid)
+    FROM pg_database AS d WHERE datname = 'school_mgmt'"""
+
+
+CHANGES = r"""
+CREATE ROLE "read ""only"; CREATE ROLE clerk;
+REVOKE ALL ON DATABASE school_mgmt FROM PUBLIC;
+GRANT CONNECT ON DATABASE school_mgmt TO "read ""only" WITH GRANT OPTION;
+ALTER DATABASE school_mgmt CONNECTION LIMIT 97;
+ALTER DATABASE school_mgmt SET search_path TO "$user", public, '';
+ALTER DATABASE school_mgmt SET app.note TO E'two\nlines, ''quoted'' \\ %s';
+ALTER DATABASE school_mgmt SET lock_timeout TO '90s';
+ALTER ROLE clerk IN DATABASE school_mgmt SET search_path TO '';
+ALTER ROLE clerk IN DATABASE school_mgmt SET statement_timeout TO '1min';
+COMMENT ON DATABASE school_mgmt IS E'of the school''s\noffice';
+"""
+CHANGES_UNDONE = """
+COMMENT ON DATABASE school_mgmt IS NULL;
+ALTER DATABASE school_mgmt CONNECTION LIMIT -1;
+GRANT CONNECT, TEMPORARY ON DATABASE school_mgmt TO PUBLIC;
+ALTER ROLE clerk IN DATABASE school_mgmt RESET ALL;
+REVOKE ALL ON DATABASE school_mgmt FROM "read ""only";
+DROP OWNED BY clerk; DROP ROLE clerk;
+"""
+
+
+def statements(practice, text):
+    """Run them as the server's superuser, as they stand."""
+    psql = "docker exec -i school_mgmt_db psql -X -q -v ON_ERROR_STOP=1 -U postgres -d school_mgmt"
+    practice.run(f"printf %s {shlex.quote(text)} | {psql}")
+
+
+def test_a_restore_keeps_who_may_connect_and_what_was_set(practice, runbook):
+    statements(practice, CHANGES)
+    try:
+        before = practice.query(SETTINGS)
+        assert "two" in before
+        back_up(runbook)
+        ran = runbook(*RESTORE)
+        assert (ran.code, ran.host()["verdict"]) == (0, "fixed"), ran.host()
+        assert practice.query(SETTINGS) == before
+    finally:
+        practice.reset()
+        statements(practice, CHANGES_UNDONE)
+        for kept in practice.query(
+            "SELECT datname FROM pg_database WHERE datname LIKE 'school_mgmt_before_%'"
+        ).split():
+            practice.run(f"docker exec school_mgmt_db dropdb -U postgres --force {kept}")
+        statements(practice, 'DROP ROLE "read ""only";')
 
 
 def test_a_backup_that_lacks_what_the_code_names_is_not_switched_to(practice, runbook):

@@ -320,8 +320,13 @@ sql_of() {
 
 # Makes an empty database like the application's. Usage: make_scratch NAME
 make_scratch() {
-    like=$(server_statement "SELECT format('OWNER %I ENCODING %L LC_COLLATE %L LC_CTYPE %L', pg_get_userbyid(datdba),
-        pg_encoding_to_char(encoding), datcollate, datctype) FROM pg_database
+    like=$(server_statement "SELECT format('OWNER %I ENCODING %L LC_COLLATE %L LC_CTYPE %L TABLESPACE %I', pg_get_userbyid(datdba),
+            pg_encoding_to_char(encoding), datcollate, datctype, spcname)
+        || CASE to_jsonb(d) ->> 'datlocprovider'
+            WHEN 'i' THEN format(' LOCALE_PROVIDER icu ICU_LOCALE %L', coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'))
+            WHEN 'b' THEN format(' LOCALE_PROVIDER builtin BUILTIN_LOCALE %L', to_jsonb(d) ->> 'datlocale')
+            ELSE '' END
+        FROM pg_database AS d JOIN pg_tablespace AS t ON t.oid = dattablespace
         WHERE datname IN ($(quoted_literal "$DATABASE_NAME"), 'template1') ORDER BY datname = 'template1' LIMIT 1") || return
     server_statement "CREATE DATABASE $(quoted_name "$1") TEMPLATE template0 $like" &&
         server_statement "COMMENT ON DATABASE $(quoted_name "$1") IS 'runbook: scratch'"
@@ -534,10 +539,13 @@ restore_backup() {
     esac >/dev/null
     if ! wait_until "$BACKUP_API_SECONDS" application_reads; then
         why=$(application_complaint)
-        ! database_exists "$aside" || switch "$aside" "$scratch" && restart "$STACK_BACKEND" >/dev/null
+        ! database_exists "$aside" || {
+            switch "$aside" "$scratch" && printf '%s\n' "$comment_of" | script_of_two "$scratch" "$DATABASE_NAME"
+        } && restart "$STACK_BACKEND" >/dev/null
         echo "the application does not read the restored database ($why): the one before serves again, the restored one is $scratch" >&2
         return 1
     fi
+    database_exists "$aside" || echo "the database was gone: who may connect to it, and its settings, are those of a new one"
     now=$(newest_of "$seen")
     [ -z "$was" ] || [ -z "$now" ] || lost "$(($(date -d "$was" +%s) - now))"
     ! database_exists "$aside" || echo "the database before is kept as $aside"
@@ -552,14 +560,42 @@ lost() {
     fi
 }
 
-# Gives a database the settings that another has (ALTER DATABASE … SET). Usage: settings_of FROM TO
+# Runs a script of psql, on standard input, that has the names of two databases as variables: from and to. What
+# a query returns is taken for a statement by \gexec, whatever stands in it. Usage: script_of_two FROM TO
+script_of_two() {
+    docker exec -i "$(container "$STACK_DATABASE")" psql -X -q -A -t -v ON_ERROR_STOP=1 -v from="$1" -v to="$2" \
+        -U "$DATABASE_USER" -d postgres -f -
+}
+
+comment_of="SELECT format('COMMENT ON DATABASE %I IS %L', :'to', shobj_description(oid, 'pg_database'))
+    FROM pg_database WHERE datname = :'from' \gexec"
+
+# Gives a database what another has that no dump of it holds: who may connect, how many, its comment and its
+# settings, those of single roles too; all of it or nothing. Usage: settings_of FROM TO
 settings_of() {
-    server_statement "SELECT format('ALTER DATABASE %I SET %s TO %L', $(quoted_literal "$2"), split_part(item, '=', 1),
-            substr(item, strpos(item, '=') + 1))
-        FROM pg_db_role_setting JOIN pg_database AS d ON d.oid = setdatabase, unnest(setconfig) AS item
-        WHERE setrole = 0 AND datname = $(quoted_literal "$1")" | while IFS= read -r statement; do
-        server_statement "$statement" </dev/null || exit
-    done
+    # Values of settings that are lists are kept quoted: they are taken over as they are.
+    printf '%s\n' "BEGIN;
+SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC, %I', :'to', pg_get_userbyid(datdba))
+    FROM pg_database WHERE datname = :'from' AND datacl IS NOT NULL \gexec
+SELECT format('GRANT %s ON DATABASE %I TO %s', privilege_type, :'to',
+        CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END
+        || CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
+    FROM pg_database, aclexplode(datacl) WHERE datname = :'from' \gexec
+SELECT format('ALTER DATABASE %I CONNECTION LIMIT %s', :'to', datconnlimit)
+    FROM pg_database WHERE datname = :'from' AND datconnlimit >= 0 \gexec
+$comment_of
+WITH setting AS (
+    SELECT split_part(item, '=', 1) AS name, substr(item, strpos(item, '=') + 1) AS value,
+        CASE setrole WHEN 0 THEN format('ALTER DATABASE %I', :'to')
+            ELSE format('ALTER ROLE %I IN DATABASE %I', pg_get_userbyid(setrole), :'to') END AS target
+    FROM pg_db_role_setting JOIN pg_database AS d ON d.oid = setdatabase, unnest(setconfig) AS item
+    WHERE datname = :'from')
+SELECT CASE
+    WHEN name IN ('search_path', 'temp_tablespaces', 'session_preload_libraries', 'local_preload_libraries') THEN
+        format('DO %L', format('BEGIN PERFORM pg_catalog.set_config(%L, %L, true); %s SET %I FROM CURRENT; RESET %4\$I; END', name, value, target, name))
+    ELSE format('%s SET %s TO %L', target, (SELECT string_agg(quote_ident(part), '.') FROM unnest(string_to_array(name, '.')) AS part), value) END
+    FROM setting \gexec
+COMMIT;" | script_of_two "$1" "$2"
 }
 
 # --- removing old ones ------------------------------------------------------------------------
