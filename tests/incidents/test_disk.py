@@ -60,8 +60,11 @@ def test_what_is_anothers_stays(practice, runbook):
 def test_backups_are_removed_with_an_allowance_only_and_the_proven_ones_stay(practice, runbook):
     options = inject(practice, "disk_full_backups")
     every = practice.run("ls /srv/school_mgmt/backups").split()
-    refused = runbook("remediate", "--yes", "--format", "json")
+    refused = runbook("remediate", "--yes", *FAULTS["disk_full_backups"].options)
     assert (refused.code, refused.host()["actions"]) == (6, [])
+    assert practice.run("ls /srv/school_mgmt/backups").split() == every
+    # Without a word from the site they may be of any database.
+    runbook("remediate", "--yes", "--allow", "data", "--format", "json")
     assert practice.run("ls /srv/school_mgmt/backups").split() == every
     cured = runbook("remediate", "--yes", *options)
     kept = practice.run("ls /srv/school_mgmt/backups").split()

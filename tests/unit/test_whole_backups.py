@@ -3,6 +3,7 @@
 import hashlib
 import os
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,10 @@ def test_whatever_files_are_called_only_backups_are_listed_and_go(names, outside
         for path in [precious, trap, *backups]:
             path.write_text("x")
             os.utime(path, (1_600_000_000, 1_600_000_000))
+            with suppress(OSError):  # a name that is too long for it
+                Path(f"{path}.manifest.json").write_text('{\n "database": "school"\n}\n')
+        # What has no manifest may be anybody's.
+        mine = {p for p in backups if Path(f"{p}.manifest.json").exists()}
         done = subprocess.run(
             ["dash", "-c", PRUNE],
             capture_output=True,
@@ -127,6 +132,7 @@ def test_whatever_files_are_called_only_backups_are_listed_and_go(names, outside
             env={
                 **os.environ,
                 **{"STACK_BACKUP_DIR": str(folder), "BACKUP_KEEP": "0", "BACKUP_DAYS": "7"},
+                "DATABASE_NAME": "school",
             },
         )
         listed = {line.split(b"\t", 2)[2] for line in done.stdout.splitlines()}
@@ -134,4 +140,65 @@ def test_whatever_files_are_called_only_backups_are_listed_and_go(names, outside
         assert listed == {os.fsencode(path) for path in plain}
         assert precious.exists()
         assert trap.exists()
-        assert {path for path in backups if path.exists()} == {*backups} - plain
+        assert {path for path in backups if path.exists()} == {*backups} - (plain & mine)
+
+
+OLD = (1_600_000_000, 1_600_000_000)
+
+
+def old_backup(path, of=None):
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(DUMP)
+    os.utime(path, OLD)
+    if of:
+        path.with_name(f"{path.name}.manifest.json").write_text(f'{{\n "database": "{of}"\n}}\n')
+    return path
+
+
+def left(folder, **settings):
+    """What a prune that keeps one backup leaves, and what would be restored."""
+    done = subprocess.run(
+        ["dash", "-c", PRUNE.replace("backup_files\n", "routine_backups\n")],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={
+            **os.environ,
+            **{"STACK_BACKUP_DIR": str(folder), "BACKUP_KEEP": "1", "BACKUP_DAYS": "7"},
+            "DATABASE_NAME": "school",
+            **settings,
+        },
+    )
+    names = {path.name for path in folder.rglob("*") if path.suffix in (".dump", ".gz")}
+    return names, {Path(line.split("\t")[2]).name for line in done.stdout.splitlines()}
+
+
+def test_another_databases_backups_neither_count_nor_go(tmp_path):
+    for number in (1, 2):
+        old_backup(tmp_path / f"school-{number}.dump", "school")
+        old_backup(tmp_path / f"library-{number}.dump", "library")
+    for number in (1, 2, 3):
+        os.utime(old_backup(tmp_path / f"new-{number}.dump", "library"))
+    names, usable = left(tmp_path)
+    others = {f"library-{n}.dump" for n in (1, 2)} | {f"new-{n}.dump" for n in (1, 2, 3)}
+    assert names >= others
+    assert len(names & {"school-1.dump", "school-2.dump"}) == 1
+    assert usable == {"school-1.dump", "school-2.dump"}
+
+
+def test_what_lies_elsewhere_or_has_no_manifest_stays(tmp_path):
+    for number in (1, 2):
+        old_backup(tmp_path / f"nightly-{number}.sql.gz")
+        old_backup(tmp_path / "other" / f"copy-{number}.dump", "school")
+    everything = {f"nightly-{n}.sql.gz" for n in (1, 2)} | {f"copy-{n}.dump" for n in (1, 2)}
+    assert left(tmp_path) == (everything, everything)
+
+
+def test_the_site_says_which_of_its_own_are_meant(tmp_path):
+    for number in (1, 2):
+        old_backup(tmp_path / f"nightly-{number}.sql.gz")
+        old_backup(tmp_path / f"weekly-{number}.sql.gz")
+        old_backup(tmp_path / f"nightly-{number}.dump", "library")
+    names, _ = left(tmp_path, BACKUP_PATTERN="nightly-*")
+    assert len(names & {"nightly-1.sql.gz", "nightly-2.sql.gz"}) == 1
+    assert len(names) == 5

@@ -1,6 +1,7 @@
 # Shell words about backups of the database, on top of stack.sh and database.sh.
 #
-# In: STACK_BACKUP_DIR; BACKUP_API_SECONDS, which the API gets to answer after a restore
+# In: STACK_BACKUP_DIR; BACKUP_PATTERN, the names of backups that the site makes itself; BACKUP_API_SECONDS, which
+#     the API gets to answer after a restore
 #
 # A backup is a file in $STACK_BACKUP_DIR, and beside it FILE.manifest.json says what it holds. What is
 # being written is hidden (.FILE.partial) until it is proven. A word that refuses has changed
@@ -98,7 +99,24 @@ backup_files() {
         \( -name '*.sql.gz' -o -name '*.sql' -o -name '*.dump' \) -exec stat -c '%Y	%s	%n' {} + | sort -rn
 }
 
-routine_backups() { backup_files | grep -v -e '-before-restore\.dump$'; }
+# Those to restore from and to rely on: a manifest that is of another database is none of ours.
+routine_backups() {
+    backup_files | grep -v -e '-before-restore\.dump$' | while IFS='	' read -r time bytes path; do
+        case $(told "$path" database) in "$DATABASE_NAME" | "") printf '%s\t%s\t%s\n' "$time" "$bytes" "$path" ;; esac
+    done
+}
+
+# Reads lines of backup_files and prints those that may be counted and removed: what by its manifest was made of
+# the application's database, and what the site says is, by BACKUP_PATTERN; nothing below the directory itself.
+own_backups() {
+    while IFS='	' read -r time bytes path; do
+        [ "${path%/*}" = "$STACK_BACKUP_DIR" ] || continue
+        of=$(told "$path" database)
+        # shellcheck disable=SC2254  # a pattern is meant
+        case ${path##*/} in ${BACKUP_PATTERN:-/}) of=${of:-$DATABASE_NAME} ;; esac
+        [ "$of" != "$DATABASE_NAME" ] || printf '%s\t%s\t%s\n' "$time" "$bytes" "$path"
+    done
+}
 
 # Fails when a backup is not proven whole, with the reason on standard error. A manifest beside it, or
 # sha256sum's own file, decides; else a dump in SQL is whole if it can be unpacked, is of some size, and
@@ -604,7 +622,7 @@ COMMIT;" | script_of_two "$1" "$2"
 # BACKUP_DAYS. What is not proven is never counted, and never removed. Usage: old_proven_backups
 old_proven_backups() {
     limit=$(($(date +%s) - BACKUP_DAYS * 86400))
-    backup_files | {
+    backup_files | own_backups | {
         proven=0
         while IFS='	' read -r time bytes path; do
             prove "$path" 2>/dev/null || continue

@@ -428,7 +428,7 @@ deleted_files() {
 old_backups() {
     [ -d "$STACK_BACKUP_DIR" ] && crowded "$STACK_BACKUP_DIR" || return 0
     proven=0
-    routine_backups | while IFS='	' read -r time bytes path; do
+    routine_backups | own_backups | while IFS='	' read -r time bytes path; do
         if [ "$proven" -lt "$DISK_BACKUPS_KEPT" ]; then
             as_root timeout "$1" sh -c "$backup_is_whole" sh "$path" 2>/dev/null
             case $? in
