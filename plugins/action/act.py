@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +25,7 @@ _ARGUMENTS = {
     "release": {"type": "bool", "default": False},
     "operation": {"type": "str", "default": ""},
     "mark": {"type": "bool", "default": True},
+    "whole": {"type": "bool", "default": True},
     "incident": {"type": "str", "default": ""},
     "rung": {"type": "str", "default": ""},
     "costs": {"type": "str", "default": ""},
@@ -80,14 +82,19 @@ class ActionModule(HostAction):
             stack = str(self.evaluate("stack_dir", {}))
             lease = lock.shell(stack, arguments["run_id"], _LEASE_SECONDS, broken)
             note = "note_change\n" if arguments["rung"] and arguments["mark"] else ""
+            if arguments["rung"]:
+                title = shlex.quote(str(arguments["title"]))
+                command = f'note_step {title}\n(\n{command}\n)\nstatus=$?\nnote_step_end "$status"'
+            else:
+                command = f"(\n{command}\n)\nstatus=$?"
             release = "release_lock\n" if arguments["release"] else ""
             command = (
                 f"{lease}\ntake_lock || exit\nkeeper=$(keep_lock)\n{note}"
-                f'(\n{command}\n)\nstatus=$?\nkill "$keeper"\n{release}exit "$status"'
+                f'{command}\nkill "$keeper"\n{release}exit "$status"'
             )
         step = {"id": "step", "run": command, "timeout": arguments["timeout"]}
         asked = self.question({**step, "shell": arguments["incident"]})
-        return self.ask([asked], self._shell_of_step)["step"]
+        return self.ask([asked], self._shell_of_step, whole=arguments["whole"])["step"]
 
     def _outcome(self, answer: Answer, arguments: Mapping[str, Any]) -> dict[str, Any]:
         names = {"rc": answer.rc, "output": answer.output, "stderr": answer.stderr}

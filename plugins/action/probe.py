@@ -122,6 +122,7 @@ class ActionModule(HostAction):
             "title": operation["title"],
             "next": _next.get(host, ""),
             "touches_services": operation.get("touches_services", True),
+            "interruptible": operation.get("interruptible", False),
             "findings": found,
             "plan": plan,
             "risk": max([operation.get("risk", "restart"), *risks], key=verdict.RISKS.index),
@@ -216,7 +217,8 @@ class ActionModule(HostAction):
         name = arguments["judge"] or None
         asked = verdict.concerned(cards.all_cards(), name)
         shell = {**cards.own()["stack_shell"], **cards.own()["stack_look"]}
-        probes = verdict.probes_of(asked.values(), cards.own()["stack_probes"])
+        always = {"probes": cards.own()["stack_always"]}
+        probes = verdict.probes_of([*asked.values(), always], cards.own()["stack_probes"])
         untouched = arguments["phase"] == "verify" and not arguments["acted"]
         findings = arguments["before"]["findings"] if untouched else self._agreed(probes, shell)
         incidents = verdict.judge(asked, findings, self.variable)

@@ -63,11 +63,14 @@ class Shell:
         return [f"export {name}={shlex.quote(text)}" for name, text in self.environment.items()]
 
 
-def script(questions: Sequence[Question], token: str, shell: Shell) -> str:
+def script(
+    questions: Sequence[Question], token: str, shell: Shell, *, whole: bool = False
+) -> str:
     """Return the POSIX script that asks ``questions`` side by side.
 
     Every value of ``shell`` is quoted: none of them is run as code. What it runs bears the mark
-    that the environment holds as RUNBOOK_CHANNEL; the token is seen by no other process.
+    that the environment holds as RUNBOOK_CHANNEL; the token is seen by no other process. What is
+    ``whole`` goes on to its end, or its deadline, when the connection is lost.
     """
     quote, newline = shlex.quote, "\n"
     first = shell.learn
@@ -88,6 +91,7 @@ def script(questions: Sequence[Question], token: str, shell: Shell) -> str:
             "export LC_ALL=C",
             *shell.exports,
             f"token={quote(token)}",
+            f"whole={'yes' if whole else ''}",
             *(f"{name}={quote(shell.before + newline + text)}" for text, name in words.items()),
             "questions() {",
             f"eval {quote(shell.library)}",

@@ -2,6 +2,7 @@
 #
 # In:  RUNBOOK_CHANNEL, a mark in the environment, by which all that is of this channel can be found
 #      token    marks our lines, so that a login banner cannot be taken for an answer
+#      whole     not empty: what has begun goes on when nobody listens any more, each to its deadline
 #      questions, a function that defines the words that every command may use, none by a name from
 #      here, and calls  ask ID SECONDS BYTES WORDS COMMAND  once per command (WORDS: shell text of its
 #      own), and before that, if all of them want to know the same,  learn NAME SECONDS COMMAND
@@ -79,7 +80,8 @@ end_channel() {
         done 2>/dev/null' sh "RUNBOOK_CHANNEL=$RUNBOOK_CHANNEL"
 }
 
-# Ends the questions whose time is over, and all when nobody listens any more. A second later it ends who
+# Ends the questions whose time is over, and all when nobody listens any more, but for what must not stop
+# halfway. A second later it ends who
 # reads an answer as well: something that cannot be found, or ended, may hold the other end of the pipe.
 # In, a line each: started NUMBER PID SECONDS; ended NUMBER; read NUMBER PID; closed NUMBER; tick
 watch() {
@@ -96,7 +98,7 @@ watch() {
         read) eval "reader_$number=$pid" ;;
         closed) eval "due_$number=" ;;
         tick)
-            { echo >&4; } 2>/dev/null || end_channel
+            { echo >&4; } 2>/dev/null || if [ -n "$whole" ]; then exec 4>/dev/null; else end_channel; fi
             clock
             number=-1
             while [ "$number" -lt "$last" ]; do
@@ -120,11 +122,12 @@ tick() {
 encode() { RUNBOOK_ANSWER=$RUNBOOK_CHANNEL.$number. exec base64 -w 3000; }
 
 # Sends what is left of standard input, somewhat more than the cap at most: that tells that it was
-# cut. Whoever writes it must not meet a closed pipe. Usage: … | encode | send STREAM
+# cut. Whoever writes it must not meet a closed pipe, though nobody listens. Usage: … | encode | send STREAM
 send() {
+    trap '' PIPE
     sent=0
     while [ "$sent" -le "$cap" ] && IFS= read -r chunk; do
-        echo "$token $id $1 $chunk"
+        { echo "$token $id $1 $chunk"; } 2>/dev/null
         sent=$((sent + 2250))
     done
     [ "$sent" -le "$cap" ] || RUNBOOK_ANSWER=$RUNBOOK_CHANNEL.$number. cat >/dev/null

@@ -36,8 +36,12 @@ class HostAction(ActionBase):
             raise AnsibleActionFail(f"wrong input: no input is called {', '.join(strange)}")
         return result
 
-    def ask(self, questions: Sequence[Question], shell: Mapping[str, Any]) -> dict[str, Answer]:
+    def ask(
+        self, questions: Sequence[Question], shell: Mapping[str, Any], *, whole: bool = False
+    ) -> dict[str, Answer]:
         """Ask ``questions`` in one round trip and return an answer for each.
+
+        What is ``whole`` goes on to its end when the connection is lost, or the run is cancelled.
 
         ``shell`` holds ``environment`` (name to an expression over the host's variables),
         ``libraries`` (shell files below the collection's roles whose functions the commands use),
@@ -46,10 +50,12 @@ class HostAction(ActionBase):
         ``before`` (what each question begins with).
         """
         token = new_token()
-        text = script(questions, token, self._shell(shell))
+        text = script(questions, token, self._shell(shell), whole=whole)
+        # Whatever bears the run's mark ends with the run, where the host is this machine.
+        unmarked = "-u RUNBOOK_RUN_ID " if whole else ""
         with self._unseen():
             result = self._low_level_execute_command(
-                f"env RUNBOOK_CHANNEL={new_token()} sh",
+                f"env {unmarked}RUNBOOK_CHANNEL={new_token()} sh",
                 in_data=text.encode(),
                 executable="/bin/sh",
             )

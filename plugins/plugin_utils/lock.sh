@@ -39,10 +39,30 @@ write_lease() {
     case $expiry in "" | *[!0-9]* | ????????????*) expiry=0 ;; esac
     [ "$expiry" -le "$((now + 3600))" ] || expiry=0
     case $owner in
-    "" | "$lock_owner" | "$lock_broken") ;;
-    *) [ "$expiry" -le "$now" ] || { echo "$owner $expiry $note" >&2; exit 75; } ;;
+    "" | "$lock_owner") ;;
+    *)
+        # Of one that is gone a step may still go on.
+        [ "$owner" = "$lock_broken" ] && ! step_goes_on || [ "$expiry" -le "$now" ] ||
+            { echo "$owner $expiry $note" >&2; exit 75; }
+        ;;
     esac
     echo "$lock_owner $((now + lock_seconds)) $lock_note" >"$lock_file"
+}
+
+# Tells whoever looks what the run does here, and did, as long as it has not heard of its end itself:
+#   PID BEGAN ENDED STATUS NOTE TITLE, tab-separated; the end is told by - while it goes on
+# Usage: note_step TITLE, and note_step_end STATUS
+note_step() {
+    step=$(printf '%s' "$1" | tr '\t\n' '  ') step_began=$(date +%s)
+    write_step - -
+}
+note_step_end() { write_step "$(date +%s)" "$1"; }
+write_step() {
+    ( umask 007; printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$$" "$step_began" "$1" "$2" "$lock_note" "$step" >"${lock_file%.lock}.step" )
+}
+
+step_goes_on() {
+    IFS='	' read -r pid _ ended _ 2>/dev/null <"${lock_file%.lock}.step" && [ "$ended" = - ] && [ -d "/proc/$pid" ]
 }
 
 # Renews the lease in the background until the process that started this one is gone, or until it is
@@ -58,9 +78,10 @@ keep_lock() {
 
 release_lock() { alone empty_lease; }
 
+# Who gives it back has heard of all that it did.
 empty_lease() {
     read -r owner _ <"$lock_file"
-    [ "$owner" != "$lock_owner" ] || : >"$lock_file"
+    [ "$owner" != "$lock_owner" ] || { : >"$lock_file"; rm -f "${lock_file%.lock}.step"; }
 }
 
 # Leaves a mark, by its time, that the host is about to be changed, or was until now.

@@ -34,6 +34,20 @@ last_change() {
     echo "$changed"
 }
 
+# Prints what a run did here, or does, that has not left the host since: it is at work, or its connection broke.
+# As lock.sh notes it; nothing where there is none.
+unheard_step() {
+    set -- /dev/shm/runbook.*/*.step
+    [ -e "$1" ] && place=$(place_of_marks 2>/dev/null) || return 0
+    IFS='	' read -r pid began ended status note title 2>/dev/null <"$place/$(key_of "$STACK_DIR").step" || return 0
+    now=$(date +%s)
+    case $ended in
+    -) if [ -d "/proc/$pid" ]; then end="goes on"; else end="was ended halfway"; fi ;;
+    *) end="ended $((now - ended)) s ago, with exit status $status" ;;
+    esac
+    echo "$title (run $note), begun $((now - began)) s ago, $end"
+}
+
 # Whether a run of ours has held the stack within the last three minutes.
 just_changed() {
     place=$(place_of_marks 2>/dev/null) &&

@@ -162,6 +162,39 @@ def test_nothing_survives_when_nobody_listens_any_more():
     assert not alive("sleep 61.5")
 
 
+def left_alone(command, timeout, tmp_path, shell):
+    """Begin what must not stop halfway, and stop listening; its mark."""
+    (tmp_path / "go").unlink(missing_ok=True)
+    text = script([Question("it", command, timeout)], new_token(), Shell(), whole=True)
+    mark = marked()
+    process = subprocess.Popen([shell], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=mark)
+    process.stdin.write(text.encode())
+    process.stdin.close()
+    while not (tmp_path / "begun").exists():
+        time.sleep(0.05)
+    process.stdout.close()
+    time.sleep(2.5)  # longer than it takes to notice
+    (tmp_path / "go").touch()
+    process.wait(timeout=30)
+    nothing_is_left(mark)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_what_must_not_stop_halfway_goes_on_when_nobody_listens_any_more(tmp_path, shell):
+    command = f"""touch {tmp_path}/begun; until [ -e {tmp_path}/go ]; do sleep 0.1; done
+        yes said | head -n 100000; yes told | head -n 100000 >&2; touch {tmp_path}/ended"""
+    left_alone(command, 20, tmp_path, shell)
+    assert (tmp_path / "ended").exists()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_even_that_ends_at_its_deadline(tmp_path, shell):
+    command = f"touch {tmp_path}/begun; sleep 61.9; touch {tmp_path}/ended"
+    left_alone(command, 3, tmp_path, shell)
+    assert not (tmp_path / "ended").exists()
+    assert not alive("sleep 61.9")
+
+
 def test_a_megabyte_is_cut_and_says_so():
     answer = ask_one("yes 0123456789 | head -c 1000000; echo end >&2; exit 4", limit=5000)
     assert (len(answer.output), answer.cut, answer.rc, answer.stderr) == (5000, True, 4, "end\n")

@@ -1,6 +1,9 @@
 """One change at a time on a host: the lease, with real shells and real processes."""
 
+import getpass
 import os
+import platform
+import re
 import shutil
 import signal
 import socket
@@ -21,7 +24,7 @@ MARKS = cards.ROLES / "stack/files/marks.sh"
 def name():
     name = f"/test/{uuid.uuid4()}"
     yield name
-    held(name, 'rm -f "$lock_file" "${lock_file%.lock}.change"')
+    held(name, 'rm -f "$lock_file" "${lock_file%.lock}.change" "${lock_file%.lock}.step"')
 
 
 def held(name, command="take_lock", owner="me", seconds=60, broken="", shell="sh", **how):
@@ -110,6 +113,46 @@ def test_who_renews_a_lease_ends_when_told_with_what_it_started(name):
     with suppress(OSError):  # a zombie, where nobody waits for orphans, has no command line
         assert Path(f"/proc/{keeper}/cmdline").read_text() == ""
     assert subprocess.run(["pgrep", "-fx", "sleep 631"], check=False).returncode == 1
+
+
+def looked(name):
+    """What a look tells of a run that has not left the host; its times are of no matter."""
+    look = f"STACK_DIR={name}; . {MARKS}; unheard_step"
+    return re.sub(r"\d+ s", "N s", held(name, look, owner="you").stdout)
+
+
+def test_a_look_tells_of_a_step_until_its_run_has_heard_of_its_end(name):
+    assert looked(name) == ""
+    going = f"take_lock; note_step 'Take it\tdown'; STACK_DIR={name}; unheard_step"
+    said = "Take it down (run {}), begun N s ago, {}\n"
+    note = f"{getpass.getuser()}@{platform.node()} run-1"
+    assert re.sub(r"\d+ s", "N s", held(name, going).stdout) == said.format(note, "goes on")
+    assert looked(name) == said.format(note, "was ended halfway")
+    held(name, "take_lock; note_step 'Take it down'; note_step_end 4")
+    assert looked(name) == said.format(note, "ended N s ago, with exit status 4")
+    held(name, "release_lock", owner="you")
+    assert looked(name) != ""
+    held(name, "take_lock; release_lock")
+    assert looked(name) == ""
+
+
+def test_a_dead_holder_whose_step_goes_on_is_not_passed_over(name):
+    step = lock.shell(name, "run-1", 60).replace(lock.owner(), "dead")
+    going = subprocess.Popen(
+        [
+            "sh",
+            "-c",
+            f"{step}\ntake_lock; note_step 'Take it down'; echo; read -r _; note_step_end 0",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    going.stdout.readline()
+    second = held(name, owner="you", broken="dead")
+    assert second.returncode == lock.HELD
+    assert "run-1" in str(lock.Lease.read(second.stderr))
+    going.communicate(b"\n")
+    assert held(name, owner="you", broken="dead").returncode == 0
 
 
 def test_every_path_to_a_stack_is_the_same_stack(tmp_path):
