@@ -63,9 +63,7 @@ class Shell:
         return [f"export {name}={shlex.quote(text)}" for name, text in self.environment.items()]
 
 
-def script(
-    questions: Sequence[Question], token: str, shell: Shell, *, whole: bool = False
-) -> str:
+def script(questions: Sequence[Question], token: str, shell: Shell, *, whole: bool = False) -> str:
     """Return the POSIX script that asks ``questions`` side by side.
 
     Every value of ``shell`` is quoted: none of them is run as code. What it runs bears the mark

@@ -15,9 +15,14 @@ from ansible.template import trust_as_template
 from ansible.utils.vars import load_extra_vars
 
 from . import cards, expressions, inputs, vaulted
+from .bounds import bounded
 from .channel import Answer, Question, Shell, answers, new_token, script
 from .findings import question
 from .redact import is_secret, named_secrets
+
+# What a host gets beyond its deadlines, to connect, and beyond its answers, in memory.
+_CONNECT_SECONDS = 120
+_ROOM_BYTES = 64 * 2**20
 
 
 class HostAction(ActionBase):
@@ -50,15 +55,21 @@ class HostAction(ActionBase):
         ``before`` (what each question begins with).
         """
         token = new_token()
-        text = script(questions, token, self._shell(shell), whole=whole)
         # Whatever bears the run's mark ends with the run, where the host is this machine.
         unmarked = "-u RUNBOOK_RUN_ID " if whole else ""
-        with self._unseen():
+        given = self._shell(shell)
+        text = script(questions, token, given, whole=whole)
+        longest = max(q.timeout for q in questions) + (given.learn.timeout if given.learn else 0)
+        # Of each answer both streams in base64, a few times while it is read.
+        room = sum(12 * q.limit for q in questions) + _ROOM_BYTES
+        with self._unseen(), bounded(longest + _CONNECT_SECONDS, room) as why:
             result = self._low_level_execute_command(
                 f"env {unmarked}RUNBOOK_CHANNEL={new_token()} sh",
                 in_data=text.encode(),
                 executable="/bin/sh",
             )
+        if why:
+            raise AnsibleConnectionFailure(why[0])
         found = answers(result["stdout"], questions, token)
         if result["rc"] != 0 and all(answer.rc is None for answer in found.values()):
             if result["rc"] < 0:  # a signal ended ssh, or whatever connects

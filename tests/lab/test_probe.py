@@ -85,6 +85,18 @@ def test_what_sudo_started_ends_at_the_deadline_too(first_host, play):
     assert first_host.shell.run("pgrep -f no-writer").stdout == ""
 
 
+def test_a_host_that_answers_without_end_is_read_up_to_a_bound(first_host, play):
+    liar = "/usr/local/bin/env"
+    first_host.run(f"printf '#!/bin/sh\\nexec yes\\n' >/tmp/liar; sudo install /tmp/liar {liar}")
+    try:
+        said = play([probe("echo here")], options=["-v"], failing=True)["ask"]
+    finally:
+        first_host.run(f"sudo rm -f {liar} /tmp/liar")
+    assert said["unreachable"]
+    assert "answered without end" in said["msg"]
+    assert first_host.shell.run("pgrep -x yes").stdout == ""
+
+
 def test_become(first_host, play):
     assert asked(play, "id -un", become=True)["value"] == "root"
 
