@@ -96,6 +96,8 @@ _OPTIONS = {
         "--timeout",
         type=click.IntRange(min=1),
         metavar="SECONDS",
+        default=12 * 3600,
+        show_default=True,
         envvar="RUNBOOK_TIMEOUT",
         show_envvar=True,
         help="End the run after this time, with exit code 124.",
