@@ -99,3 +99,23 @@ def test_of_replicas_the_one_that_was_stopped_is_started(tmp_path):
     assert run(words, tmp_path).returncode == 0
     told = (tmp_path / "told").read_text().splitlines()
     assert told == ["stop -t 120 b2", "start b2"] * 2
+
+
+def test_who_is_ended_halfway_has_said_what_is_gone(tmp_path):
+    for number in range(2500):
+        old_file(tmp_path / f"{number}.log")
+    slow = 'find() { command find "$@"; case "$*" in *-delete*) sleep 30 ;; esac; }\n'
+    words = f"{slow} {NONE_OPEN} remove_old_logs & sleep 2; kill -s KILL 0"
+    done = subprocess.run(
+        ["setsid", "dash", "-c", HOST + words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **{"STACK_DIR": "/", "STACK_LOG_DIR": str(tmp_path)}}
+        | {"DISK_OLD_LOG_DAYS": "7"},
+    )
+    assert done.stdout.splitlines() == [
+        "removed 1000 log files so far",
+        "removed 2000 log files so far",
+    ]
+    assert not list(tmp_path.glob("*.log"))

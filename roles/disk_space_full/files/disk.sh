@@ -480,10 +480,15 @@ remove_old_logs() {
     held=$(printf '%s\n' "$seen" | awk -F '\t' '$1 { printf " ! -inum %s", $3 }')
     [ "${#held}" -le 100000 ] || { echo "too many log files are held open to leave each of them out" >&2; return 1; }
     # shellcheck disable=SC2086  # numbers, and the words between them
-    removed=$(find_old_logs $held -delete -print0 | tr -dc '\0' | wc -c)
-    [ "$removed" -eq 0 ] || printf '%s\n' "$seen" | awk -F '\t' -v days="$DISK_OLD_LOG_DAYS" -v removed="$removed" '
-        !$1 { bytes += $2 }
-        END { printf "removed %d log files, %d MiB, that nobody has written to for %d days\n", removed, bytes / 1048576, days }'
+    { printf '%s\n' "$seen" | tr '\n' '\0'; find_old_logs $held -delete -print0; } | tr '\n\0' '?\n' |
+        awk -F '\t' -v days="$DISK_OLD_LOG_DAYS" '
+            !/^\// { if (!$1) bytes += $2; next }
+            # Whoever is ended meanwhile has said what is gone.
+            ++removed % 1000 == 0 { printf "removed %d log files so far\n", removed; fflush() }
+            END {
+                if (removed)
+                    printf "removed %d log files, %d MiB, that nobody has written to for %d days\n", removed, bytes / 1048576, days
+            }'
 }
 
 shrink_journal() {
