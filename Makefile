@@ -55,7 +55,9 @@ demo: lab-up
 	tests/lab/demo
 
 lint: setup
-	@$(call part,lint,ruff check . && ruff format --check . && mypy && ansible-lint --offline)
+	@$(call part,lint,ruff check . && ruff format --check . && mypy && ansible-lint --offline && \
+		shellcheck -s sh $$(find plugins roles -name '*.sh') && \
+		shellcheck .ci/run tests/lab/lab tests/lab/demo tests/lab/images/host/start-dockerd $$(find tests/lab -name '*.sh'))
 
 unit: setup
 	pytest tests/unit

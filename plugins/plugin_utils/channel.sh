@@ -49,8 +49,10 @@ signal() {
     shift
     kill -s "$name" "$@"
     for pid in "$@"; do
+        # shellcheck disable=SC3067  # dash, bash and busybox know it
         [ ! -d "/proc/$pid" ] || [ -O "/proc/$pid" ] || others="$others $pid"
     done
+    # shellcheck disable=SC2086  # a word a process
     [ -z "$others" ] || timeout 5 sudo -n kill -s "$name" $others
 }
 
@@ -61,18 +63,22 @@ end_question() {
         all=$(family "$@" | sort -u)
         [ "$all" != "$found" ] || break
         found=$all
+        # shellcheck disable=SC2086  # a word a process
         signal STOP $found
     done
+    # shellcheck disable=SC2086  # a word a process
     signal KILL $found
 } 2>/dev/null
 
 # Ends who reads the answer to a question. Usage: end_reader NUMBER [PID]
 end_reader() {
+    # shellcheck disable=SC2046,SC2086  # a word a process
     kill -s KILL $(bearing "RUNBOOK_ANSWER=$RUNBOOK_CHANNEL.$1.") $2
 } 2>/dev/null
 
 # Ends all that is of this channel, and this shell with it: by a process that does not bear its mark.
 end_channel() {
+    # shellcheck disable=SC2097,SC2098  # the value from before is meant
     RUNBOOK_CHANNEL='' exec sh -c '
         for _ in 1 2 3 4 5; do
             found=$(grep -lsF "$1" /proc/[0-9]*/environ | cut -d / -f 3)
@@ -116,6 +122,7 @@ watch() {
 
 # A command every second that nobody waits for, and that holds nobody's pipe.
 tick() {
+    # shellcheck disable=SC2217  # it would hold the pipe
     while sleep 1 </dev/null >/dev/null 2>&1 5>&-; do echo tick >&5 || return; done 2>/dev/null
 }
 

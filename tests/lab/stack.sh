@@ -27,7 +27,7 @@ contract_there() {
 }
 certificates_initialised() { get http://localhost:5007/api/v1/certificates/health | grep -q '"initialized":true'; }
 database_answers() {
-    # shellcheck disable=SC2016
+    # shellcheck disable=SC2016  # the other shell expands it
     docker exec school_mgmt_db sh -c \
         'PGCONNECT_TIMEOUT=3 PGPASSWORD=$POSTGRES_PASSWORD psql -qXAt -h "$(hostname -i)" -U postgres -d school_mgmt -c "SELECT 1 FROM users LIMIT 1"' \
         > /dev/null 2>&1
@@ -35,7 +35,7 @@ database_answers() {
 
 # Prints what is wrong, one line each.
 complaints() {
-    # shellcheck disable=SC2086
+    # shellcheck disable=SC2086  # one word each
     docker inspect --format '{{.Name}} {{.State.Status}} {{with .State.Health}}{{.Status}}{{else}}-{{end}}' $containers 2>&1 \
         | grep -vE '^/[a-z_]+ running (healthy|-)$' || true
     {
@@ -86,7 +86,7 @@ look() {
     docker network ls -q -f type=custom --format '{{.Name}}' | grep -vx "$network" > "$now/networks" &
     docker images --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}}' > "$now/images" &
     docker builder prune -af > /dev/null 2>&1 &
-    # shellcheck disable=SC2086
+    # shellcheck disable=SC2086  # one word each
     docker inspect --format '{{.Name}} {{.State.Pid}} {{.LogPath}} {{.Image}} {{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{json .HostConfig.PidsLimit}} {{.HostConfig.RestartPolicy.Name}}{{range $name, $net := .NetworkSettings.Networks}} {{$name}}{{range $net.Aliases}}/{{.}}{{end}}{{end}}' \
         $containers > "$now/inspected" 2> /dev/null &
     wait
@@ -100,14 +100,14 @@ inspected() { sed -n "s|^/$1 ||p" "$now/inspected"; }
 thaw() {
     # Anything stopped by a signal goes on: services, the engine, sshd.
     stopped=$(ps -eo pid=,stat= | awk '$2 ~ /^T/ { print $1 }')
-    # shellcheck disable=SC2086
+    # shellcheck disable=SC2086  # one word each
     [ -z "$stopped" ] || { did "SIGCONT to $(echo $stopped | wc -w) processes"; kill -CONT $stopped 2> /dev/null || true; }
 
     # Users that a case left at work, then hogs left running by ops.
     while read -r leader; do kill -KILL -- "-$leader" 2> /dev/null || true; done 2> /dev/null < /run/case-users || true
     rm -f /run/case-users
     orphans=$(ps -U ops -o pid=,ppid=,comm= 2> /dev/null | awk '$2 == 1 && $3 !~ /^(sshd|systemd)/ { print $1 }')
-    # shellcheck disable=SC2086
+    # shellcheck disable=SC2086  # one word each
     [ -z "$orphans" ] || kill -9 $orphans 2> /dev/null || true
 
     # What faults leave on the small file systems.
@@ -200,7 +200,7 @@ kill_execs() {
         # The backend has no children of its own.
         [ "$name" != /school_mgmt_backend ] || extra="$extra $(pgrep -P "$pid" || true)"
         for process in $extra; do
-            # shellcheck disable=SC2046
+            # shellcheck disable=SC2046  # one word each
             kill -9 "$process" $(pgrep -P "$process") 2> /dev/null || true
         done
     done < "$now/inspected"
@@ -212,7 +212,7 @@ dirty() {
     case $service in postgres) policy=no ;; *) policy=unless-stopped ;; esac
     have=$(inspected "$name")
     [ -n "$have" ] || return 0
-    # shellcheck disable=SC2086
+    # shellcheck disable=SC2086  # one word each
     set -- $have
     pid=$1 log=$2
     [ "$3" = "$image" ] || { echo "another image"; return 0; }
@@ -274,7 +274,7 @@ as_composed() {
     if [ "$(head -n 1 "$wanted" 2> /dev/null)" != "$(cksum < "$stack/docker-compose.yml")" ]; then
         { cksum < "$stack/docker-compose.yml"; (cd "$stack" && docker compose config --hash '*') | sort; } > "$wanted"
     fi
-    # shellcheck disable=SC2086
+    # shellcheck disable=SC2086  # one word each
     docker inspect --format '{{index .Config.Labels "com.docker.compose.service"}} {{index .Config.Labels "com.docker.compose.config-hash"}}{{if ne .State.Status "running"}} {{.State.Status}}{{end}}' \
         $containers 2> /dev/null | sort > "$now/composed"
     sed 1d "$wanted" | cmp -s - "$now/composed"
@@ -388,7 +388,7 @@ reset() {
     remove_strangers &
     kill_execs
     if [ "$mode" = hard ]; then
-        # shellcheck disable=SC2086
+        # shellcheck disable=SC2086  # one word each
         docker rm -f $containers > /dev/null 2>&1 || true
     else
         recreate_dirty "$@"

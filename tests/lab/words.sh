@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Shell words for what faults do on a practice host.
 
 # Evaluates an expression inside the API's own process, as a leak of its own would be there.

@@ -189,7 +189,7 @@ process_trouble() {
 
 # What runs in a container, for judge_processes: its processes, half a second later again, and of each
 # the open files and the memory with their limits. Of its environment nothing but the heap's size.
-# shellcheck disable=SC2016
+# shellcheck disable=SC2016  # the other shell expands it
 LOOK_AT_PROCESSES='
 look() { for p in /proc/[0-9]*; do [ -e "$p/exe" ] && echo "$1 ${p#/proc/} $(cat "$p/task/${p#/proc/}/stat")"; done 2>/dev/null; }
 look first; sleep 0.5; look second

@@ -480,7 +480,7 @@ lock_is_free_or_old() {
 create_index() {
     seconds=$1 index=$2 table=$3
     shift 3
-    columns= names=
+    columns='' names=''
     for word in "$index" "$table" "$@"; do
         printf '%s\n' "$word" | grep -Eqx '[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?' ||
             unknown "not the name of an index, table or column: $word"

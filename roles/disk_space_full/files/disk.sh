@@ -107,7 +107,7 @@ disk_usage() {
     IFS=$newline
     for line in $systems; do
         IFS='	'
-        # shellcheck disable=SC2086
+        # shellcheck disable=SC2086  # one word each
         set -- $line
         [ "$1" -le "$bytes" ] || bytes=$1
         [ "$2" -le "$inodes" ] || inodes=$2
@@ -205,6 +205,7 @@ largest() {
 # Prints where the file system of a path is mounted: the same one may be in several places.
 mounts_of() {
     device=$(stat -c %d "$1" 2>/dev/null) || { echo "$1"; return; }
+    # shellcheck disable=SC2013  # the kernel writes a blank there as \040
     for mount in $(awk '{ print $2 }' /proc/mounts); do
         case $mount in
         */overlay2/* | */containers/* | /proc* | /sys* | /dev* | /etc/*) ;;
@@ -257,9 +258,9 @@ keepers_on_disk() {
 # Containers that have written much into their own layer, be they ours or not, and where.
 large_layers() {
     crowded "$STACK_DOCKER_DIR" || return 0
-    # shellcheck disable=SC2046
+    # shellcheck disable=SC2046  # one word each
     layers=$(docker inspect --format '{{.Name}}	{{with index .GraphDriver.Data "UpperDir"}}{{.}}{{end}}' $(docker ps -aq))
-    # shellcheck disable=SC2046
+    # shellcheck disable=SC2046  # one word each
     gently 8 du -x -k $(printf '%s\n' "$layers" | cut -f 2) | LAYERS=$layers awk -F '\t' '
         BEGIN {
             lines = split(ENVIRON["LAYERS"], line, "\n")
@@ -293,7 +294,7 @@ large_logs() {
     crowded "$STACK_DOCKER_DIR" || return 0
     # shellcheck disable=SC2046  # one word an id
     paths=$(docker inspect --format '{{.LogPath}}' $(containers | cut -d ' ' -f 1) | sed '/^$/d')
-    # shellcheck disable=SC2086
+    # shellcheck disable=SC2086  # one word each
     as_root stat -c '%b %n' $paths 2>/dev/null | while read -r blocks path; do
         [ "$blocks" -ge "$((DISK_LOG_MIB * 2048))" ] || continue
         id=${path##*/}
@@ -367,8 +368,9 @@ unused_images() {
     crowded "$STACK_DOCKER_DIR" || return 0
     images=$(docker images -q --no-trunc --filter dangling=true | sort -u)
     [ -n "$images" ] || return 0
+    # shellcheck disable=SC2046  # a word an id
     used=$(docker inspect --format '{{.Image}}' $(docker ps -aq --no-trunc) | sort -u)
-    # shellcheck disable=SC2086
+    # shellcheck disable=SC2086  # one word each
     docker image inspect --format \
         '{{.Created}} {{.Id}} {{range .RepoDigests}}{{.}},{{end}}- {{with .Config.Labels}}{{index . "com.docker.compose.project"}}/{{index . "com.docker.compose.service"}}{{end}}' \
         $images | sort -r | while read -r created id digests builder; do
@@ -385,7 +387,7 @@ unused_images() {
 stopped_containers() {
     crowded "$STACK_DOCKER_DIR" || return 0
     ids=$(docker ps -aq --no-trunc --filter status=exited --filter status=created --filter status=dead)
-    # shellcheck disable=SC2086
+    # shellcheck disable=SC2086  # one word each
     [ -z "$ids" ] || docker container inspect --format \
         '{{.ID}} {{.Created}} {{.State.FinishedAt}}{{range $key, $_ := .Config.Labels}} {{$key}}{{end}}' $ids |
         awk -v since="$(unused_since)" '

@@ -108,13 +108,13 @@ count_errors() {
 # built either. Once rolled back, there is nothing further to roll back to.
 # Usage: previous_image CONTAINER WANTED
 previous_image() {
-    # shellcheck disable=SC2046
+    # shellcheck disable=SC2046  # one word each
     set -- "$2" $(docker inspect --format '{{.Image}} {{.Config.Image}}' "$1")
     if [ "$1" != previous ]; then
         docker image inspect --format '{{.Id}}' "$1" | grep -vxF "$2"
         return
     fi
-    # shellcheck disable=SC2046
+    # shellcheck disable=SC2046  # one word each
     docker image inspect --format \
         '{{.Id}}{{"\t"}}{{.Created}}{{"\t"}}{{json .Config.Entrypoint}} {{json .Config.Cmd}} {{.Config.WorkingDir}} {{json .Config.ExposedPorts}}{{"\t"}}{{range .RepoTags}}{{.}} {{end}}{{range .RepoDigests}}{{.}} {{end}}{{"\t"}}{{with .Config.Labels}}{{index . "com.docker.compose.project"}}/{{index . "com.docker.compose.service"}}{{else}}/{{end}}' \
         $(docker images -a -q --no-trunc | sort -u) |

@@ -28,6 +28,7 @@ response_times() {
         figures="${figures%\}},\"replicas\":$(containers | grep -c "^[^ ]* $STACK_BACKEND "),"
         # A compose file that cannot be read says why instead; warnings about it say nothing.
         apart not_scalable "$STACK_BACKEND" || answer=$(reason_in "$complaint")
+        # shellcheck disable=SC1003  # a backslash is meant
         figures="$figures\"scaling\":\"$(printf '%s' "$answer" | tr -d '"\\' | paste -s -d , -)\"}"
         ;;
     esac

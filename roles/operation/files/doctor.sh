@@ -48,6 +48,7 @@ disk_use() {
 # wrong with those that are newer; ages in seconds.
 newest_backup() {
     # Without it the proof of a foreign dump would wait for ever.
+    # shellcheck disable=SC2329  # prove calls it
     [ "${STACK_CONTAINERS_STATUS:-0}" -eq 0 ] || docker() { echo "docker did not answer" >&2; return 1; }
     files=$(routine_backups)
     now=$(date +%s)

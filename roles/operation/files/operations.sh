@@ -92,7 +92,7 @@ service_use() {
     wanted=$(wanted_services) || exit
     found=$(containers | awk '$4 == "Up" { print $1, $2 }') || exit
     ids=$(printf '%s\n' "$found" | awk -v wanted="$(printf '%s' "$wanted" | tr '\n' ' ')" 'index(" " wanted " ", " " $2 " ") { print $1 }')
-    # shellcheck disable=SC2086
+    # shellcheck disable=SC2086  # one word each
     used=$([ -z "$ids" ] || docker stats --no-stream --no-trunc --format '{{.ID}}	{{.CPUPerc}}	{{.MemUsage}}	{{.MemPerc}}	{{.NetIO}}	{{.BlockIO}}	{{.PIDs}}' $ids) ||
         unknown "docker did not answer"
     printf '%s\n' "$found" "" "$used" | awk -F '\t' '
@@ -185,7 +185,7 @@ services_serve() {
 # Volumes without a name that containers of the stack mount: SERVICE NAME DESTINATION a line. A new container
 # would get new, empty ones.
 anonymous_volumes() {
-    # shellcheck disable=SC2046
+    # shellcheck disable=SC2046  # one word each
     docker container inspect --format '{{$service := index .Config.Labels "com.docker.compose.service"}}{{range .Mounts}}{{if eq .Type "volume"}}{{println $service .Name .Destination}}{{end}}{{end}}' \
         $(containers | cut -d ' ' -f 1) | grep -E '^[^ ]+ [0-9a-f]{64} '
 }

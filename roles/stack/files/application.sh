@@ -101,6 +101,7 @@ client_view() {
         # No here-document: bash before 5.1 would write the password to a file.
         set -f
         IFS=$newline
+        # shellcheck disable=SC2163  # NAME=VALUE
         for setting in $settings; do export "$setting"; done
         unset IFS
         client_sql | docker exec -i -e PGHOST -e PGPORT -e PGUSER -e PGPASSWORD -e PGDATABASE -e PGCONNECT_TIMEOUT=3 \

@@ -20,7 +20,10 @@ know_stack() {
                 $2 ~ /^[^,]*,[^,]*override\.ya?ml$/ && index($2, chosen ",") == 1 { $2 = chosen }
                 { print $1 "|" $2 "|" $3 }' | sort -u)
         case $told in
-        *"$newline"*) refuse "its containers were started from different files:" $told ;;
+        *"$newline"*)
+            # shellcheck disable=SC2086  # lines become words
+            refuse "its containers were started from different files:" $told
+            ;;
         esac
         compose_directory=${told%%"|"*} told=${told#*"|"}
         compose_files=${told%%"|"*} compose_environment=${told#*"|"}
@@ -171,6 +174,7 @@ own_files() {
         # Each is asked for its time, so a few: of many, no start wrote all.
         count=0 first=''
         while IFS= read -r path; do
+            # shellcheck disable=SC2086  # two times
             [ "$count" -ge 20 ] || ! of_a_start "$id" "$path" $starts || continue
             count=$((count + 1))
             [ "$count" -gt 3 ] || first="$first${first:+, }$path"

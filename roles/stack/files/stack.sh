@@ -77,6 +77,7 @@ containers() {
 project() {
     found=$(containers) || exit
     names=$(printf '%s\n' "$found" | cut -s -d ' ' -f 3 | sort -u)
+    # shellcheck disable=SC2086  # lines become words
     [ "$(printf '%s\n' "$names" | wc -l)" -eq 1 ] ||
         unknown "more than one compose project in $STACK_DIR:" $names
     echo "$names"
@@ -91,7 +92,7 @@ defined() {
 container() {
     found=$(containers) || exit
     # No here-document: bash before 5.1 writes it to a file, which a full disk has no room for.
-    id= of= rest=$found
+    id='' of='' rest=$found
     while [ -n "$rest" ]; do
         line=${rest%%"$newline"*}
         rest=${rest#"$line"} rest=${rest#"$newline"}
@@ -591,6 +592,7 @@ reconnect() {
         network=$(printf '%s\n' "$networks" | awk 'NF {print $1; exit}')
         docker network disconnect "$network" "$id"
     else
+        # shellcheck disable=SC2046  # one word each
         network=$(docker inspect --format '{{range $name, $_ := .NetworkSettings.Networks}}{{println $name}}{{end}}' \
             $(containers | cut -d ' ' -f 1) | sed '/^$/d' | sort | uniq -c | sort -rn | awk 'NR == 1 {print $2}')
     fi
