@@ -16,6 +16,8 @@ LAB := tests/lab/lab
 WORKERS ?= 3
 EARLY := tests/unit tests/pages
 ON_HOSTS := $(addprefix tests/,operations incidents lab record)
+# Tests of the words that run on hosts, which know more than one shell.
+WORDS := $(shell grep -l 'from shells import' tests/unit/test_*.py)
 DRILL := pytest -n $(WORKERS) --dist worksteal
 READY := $(VENV)/.ready
 
@@ -72,6 +74,7 @@ beside:
 
 early: lint
 	@$(call part,tests without a host,pytest -n 2 --durations=10 $(EARLY))
+	@$(call part,words of hosts in busybox,RUNBOOK_TEST_SHELL="busybox sh" pytest -n 2 $(WORDS))
 
 drills: beside
 	@$(call part,tests on practice hosts,$(DRILL) --durations=10 $(ON_HOSTS))

@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from shells import SHELL
 
 ROOT = Path(__file__).parents[2]
 FILES = ROOT / "roles" / "stack" / "files"
@@ -371,7 +372,7 @@ def shell(command, stdin="", **environment):
         "STACK_BACKEND_URL": "http://localhost:1",
     }
     done = subprocess.run(
-        ["dash", "-c", f". {FILES}/stack.sh\n. {FILES}/application.sh\n{command}"],
+        [*SHELL, "-c", f". {FILES}/stack.sh\n. {FILES}/application.sh\n{command}"],
         input=stdin,
         capture_output=True,
         text=True,

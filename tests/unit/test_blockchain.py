@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from shells import SHELL
 
 ROLES = Path(__file__).parents[2] / "roles"
 WORDS = "".join(
@@ -16,9 +17,9 @@ OLD = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
 NEW = "0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512"
 
 
-def shell(script, shell="dash", **environment):
+def shell(script, **environment):
     done = subprocess.run(
-        [shell, "-c", f"{WORDS}\n{script}"],
+        [*SHELL, "-c", f"{WORDS}\n{script}"],
         capture_output=True,
         text=True,
         check=False,

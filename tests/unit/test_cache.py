@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from shells import SHELL
 
 ROLES = Path(__file__).parents[2] / "roles"
 WORDS = f". {ROLES}/stack/files/stack.sh\n. {ROLES}/high_response_times/files/cache.sh\n"
@@ -52,7 +53,7 @@ def activity(info=WELL, curl=0, **given):
     names |= {"STAT": "Ssl", "PAUSED": "false", "INFO": info, "CURL": str(curl)}
     names |= {"STACK_CACHE_URL": "redis://localhost:6379"}
     done = subprocess.run(
-        ["dash", "-c", WORDS + ENGINE],
+        [*SHELL, "-c", WORDS + ENGINE],
         capture_output=True,
         text=True,
         check=False,

@@ -6,16 +6,17 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from shells import SHELL
 
 ROLES = Path(__file__).parents[2] / "roles"
 LIBRARIES = [ROLES / "stack" / "files" / "stack.sh", ROLES / "database" / "files" / "database.sh"]
 
 
-def said(command, text="", shell="dash", **environment):
+def said(command, text="", **environment):
     """Both streams of a word of ours over recorded text."""
     script = "\n".join([*(f". {path}" for path in LIBRARIES), command])
     done = subprocess.run(
-        [shell, "-c", script],
+        [*SHELL, "-c", script],
         input=text,
         capture_output=True,
         text=True,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shells import SHELL
 
 ROOT = Path(__file__).parents[2]
 ROLES = ROOT / "roles"
@@ -34,7 +35,7 @@ def counted(log, **given):
         **given,
     }
     done = subprocess.run(
-        ["dash", "-c", f"{WORDS}\ncount_errors"],
+        [*SHELL, "-c", f"{WORDS}\ncount_errors"],
         input=log if isinstance(log, bytes) else log.encode(),
         capture_output=True,
         check=False,
@@ -319,7 +320,7 @@ without_secrets() {{ cat; }}
 docker() {{ case $1 in logs) cat {tmp_path}/log ;; *) echo ;; esac; }}
 complaints backend rror:"""
     done = subprocess.run(
-        ["dash", "-c", WORDS + engine],
+        [*SHELL, "-c", WORDS + engine],
         capture_output=True,
         text=True,
         check=False,
@@ -496,7 +497,7 @@ def test_a_torn_line_costs_no_details(tmp_path, readable):
     now = datetime.now(UTC).isoformat()[:19]
     log.write_text(error("TypeError: x is not a function", f"{now}.123456789Z ", FRAMES) * 6)
     done = subprocess.run(
-        ["dash", "-c", f"{WORDS}\n{TORN}\nbackend_errors"],
+        [*SHELL, "-c", f"{WORDS}\n{TORN}\nbackend_errors"],
         capture_output=True,
         text=True,
         check=False,
@@ -554,7 +555,7 @@ def previous(*images, built="shop/api"):
     }"""
     listed = NOW_RUNNING.format(built) + "".join(OLDER.format(*image) for image in images)
     done = subprocess.run(
-        ["dash", "-c", f"{WORDS}\n{docker}\nprevious_image a1 previous"],
+        [*SHELL, "-c", f"{WORDS}\n{docker}\nprevious_image a1 previous"],
         capture_output=True,
         check=True,
         text=True,

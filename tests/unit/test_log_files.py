@@ -8,6 +8,7 @@ import pytest
 from hostile import NAMES, directories
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shells import SHELL
 
 ROLES = Path(__file__).parents[2] / "roles"
 LONG_AGO = 1_600_000_000
@@ -20,9 +21,9 @@ crowded() {{ true; }}
 NONE_OPEN = "open_files() { echo 0:0; }\n"
 
 
-def run(words, folder, shell="dash"):
+def run(words, folder):
     return subprocess.run(
-        [shell, "-c", HOST + words],
+        [*SHELL, "-c", HOST + words],
         capture_output=True,
         check=False,
         env={
@@ -107,7 +108,7 @@ def test_who_is_ended_halfway_has_said_what_is_gone(tmp_path):
     slow = 'find() { command find "$@"; case "$*" in *-delete*) sleep 30 ;; esac; }\n'
     words = f"{slow} {NONE_OPEN} remove_old_logs & sleep 2; kill -s KILL 0"
     done = subprocess.run(
-        ["setsid", "dash", "-c", HOST + words],
+        ["setsid", *SHELL, "-c", HOST + words],
         capture_output=True,
         text=True,
         check=False,

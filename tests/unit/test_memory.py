@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from shells import SHELL
 
 ROLES = Path(__file__).parents[2] / "roles"
 LIBRARIES = ("stack/files/stack.sh", "stack/files/compose.sh", "memory_leak/files/memory.sh")
@@ -55,7 +56,7 @@ def stack(tmp_path):
 def run(stack, command, **environment):
     words = "\n".join(f". {ROLES / library}" for library in LIBRARIES)
     return subprocess.run(
-        ["dash", "-c", f"{words}\n{ENGINE}\n{command}"],
+        [*SHELL, "-c", f"{words}\n{ENGINE}\n{command}"],
         capture_output=True,
         text=True,
         check=False,

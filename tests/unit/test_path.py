@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from shells import SHELL
 
 ROOT = Path(__file__).parents[2]
 ROLES = ROOT / "roles"
@@ -48,7 +49,7 @@ def shell(tmp_path):
             (programs / name).chmod(0o755)
         words = "".join(f". {library}\n" for library in (STACK, *libraries))
         return subprocess.run(
-            ["dash", "-c", words + commands],
+            [*SHELL, "-c", words + commands],
             capture_output=True,
             text=True,
             check=False,

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from shells import SHELL
 
 ROLES = Path(__file__).parents[2] / "roles"
 WORDS = """
@@ -44,7 +45,7 @@ def test_only_what_the_code_names_is_missed(tmp_path, restored, expected):
     (tmp_path / "node_modules" / "orm" / "index.js").write_text("days")
     (tmp_path / "users.js").write_text("query('SELECT last_login FROM users JOIN leaves ON true')")
     done = subprocess.run(
-        ["dash", "-c", WORDS],
+        [*SHELL, "-c", WORDS],
         capture_output=True,
         text=True,
         check=True,

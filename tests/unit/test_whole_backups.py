@@ -10,6 +10,7 @@ import pytest
 from hostile import NAMES, directories
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shells import SHELL
 
 BACKUPS = Path(__file__).parents[2] / "roles/database/files/backups.sh"
 TAIL = "\n".join(f"INSERT INTO users VALUES ({n});" for n in range(40))
@@ -27,7 +28,7 @@ def whole(tmp_path):
             command.write_text(f"#!/bin/sh\n{text}\n")
             command.chmod(0o755)
         return subprocess.run(
-            ["dash", "-c", f'. {BACKUPS}; sh -c "$backup_is_whole" sh "$1"', "sh", path],
+            [*SHELL, "-c", f'. {BACKUPS}; sh -c "$backup_is_whole" sh "$1"', "sh", path],
             capture_output=True,
             text=True,
             check=False,
@@ -126,7 +127,7 @@ def test_whatever_files_are_called_only_backups_are_listed_and_go(names, outside
         # What has no manifest may be anybody's.
         mine = {p for p in backups if Path(f"{p}.manifest.json").exists()}
         done = subprocess.run(
-            ["dash", "-c", PRUNE],
+            [*SHELL, "-c", PRUNE],
             capture_output=True,
             check=True,
             env={
@@ -158,7 +159,7 @@ def old_backup(path, of=None):
 def left(folder, **settings):
     """What a prune that keeps one backup leaves, and what would be restored."""
     done = subprocess.run(
-        ["dash", "-c", PRUNE.replace("backup_files\n", "routine_backups\n")],
+        [*SHELL, "-c", PRUNE.replace("backup_files\n", "routine_backups\n")],
         capture_output=True,
         text=True,
         check=True,
