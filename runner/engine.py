@@ -17,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-from runner import processes
+from runner import processes, store
 from runner.errors import RunbookError
 from runner.events import Event, Translator
 from runner.variables import ExtraVars, as_data
@@ -180,6 +180,11 @@ def _environment(request: Request, private: Path) -> dict[str, str]:
         "MAX_EVENT_RES": str(_RESULT_CHARACTERS),
         "ANSIBLE_SSH_EXTRA_ARGS": f"{request.ssh_extra_args} {_KEEPALIVE}".lstrip(),
     }
+    # A home that is full or read-only keeps nobody from looking.
+    home = Path(os.environ.get("ANSIBLE_HOME") or "~/.ansible").expanduser()
+    if store.unwritable(home):
+        own = {"ANSIBLE_LOCAL_TEMP": "tmp", "ANSIBLE_SSH_CONTROL_PATH_DIR": "cp"}
+        settings |= {name: str(private / place) for name, place in own.items()}
     if request.inventory_plugins:
         settings["ANSIBLE_INVENTORY_ENABLED"] = request.inventory_plugins
     if request.collections:

@@ -58,6 +58,18 @@ def me() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
+def unwritable(path: Path) -> str:
+    """Return why nothing can be written to the directory `path`, which is made; empty if it can."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path) as file:
+            file.write(b"x")
+            file.flush()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
 class Record:
     """One run's directory, open for writing."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib import metadata
@@ -93,15 +92,9 @@ def ssh_client(document: Mapping[str, Any]) -> Check:
 def run_directory() -> Check:
     """Tell whether runs and their evidence can be kept."""
     path, better = runs.runs_directory(), "set XDG_STATE_HOME to a directory with room of yours"
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path) as file:
-            file.write(b"x")
-            file.flush()
-        free = shutil.disk_usage(path).free // 1024**2
-    except OSError as error:
-        text = f"{path} cannot be written: {error.strerror or error}"
-        return Check(None, "run_directory", "bad", text, better)
+    if why := runs.unwritable(path):
+        return Check(None, "run_directory", "bad", f"{path} cannot be written: {why}", better)
+    free = shutil.disk_usage(path).free // 1024**2
     text = f"{path}: {free} MiB free"
     if free < _SCARCE_MIB:
         grade = "bad" if free < _NO_ROOM_MIB else "warning"

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,42 @@ def test_the_verdict_of_a_probe_arrives(runbook: Runbook) -> None:
     done = runbook("triage", *HERE, "--format", "json", diagnosis=BROKEN)
     assert (done.returncode, done.stderr) == (3, "")
     assert hosts(done)["here"]["root_causes"] == ["database_connection_failures"]
+
+
+def nowhere(home: Path) -> None:
+    home.write_text("a file")
+
+
+def full(home: Path) -> None:
+    home.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "home", home], check=True)
+    with suppress(OSError), (home / "large").open("wb", buffering=0) as file:
+        while file.write(b"x" * 4096):
+            pass
+
+
+def read_only(home: Path) -> None:
+    home.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "home", home], check=True)
+
+
+@pytest.mark.parametrize("spoil", [nowhere, full, read_only])
+def test_a_home_that_cannot_be_written_keeps_nobody_from_looking(
+    runbook: Runbook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], None]
+) -> None:
+    home = tmp_path / "home"
+    spoil(home)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("XDG_STATE_HOME")
+    try:
+        done = runbook("triage", *HERE, "--format", "json", diagnosis=BROKEN)
+    finally:
+        subprocess.run(["umount", home], check=False, capture_output=True)
+    assert done.returncode == 3, done.stderr
+    assert hosts(done)["here"]["root_causes"] == ["database_connection_failures"]
+    (line,) = done.stderr.splitlines()
+    assert "cannot be written" in line
+    assert line.endswith("this run is not recorded")
 
 
 def test_a_long_answer_arrives_whole(runbook: Runbook, tmp_path: Path) -> None:
