@@ -3,6 +3,7 @@
 # make lab-up    practice hosts (HOSTS=4); make lab-down removes them
 # make bench     how fast, against the commands typed by hand
 # make lint      the checks alone
+# make lock      requirements.lock anew, which make setup installs
 # make docs      docs/incidents/ from the cards; make matrix: docs/triage-matrix.md from the drills
 
 PYTHON ?= python3
@@ -27,18 +28,19 @@ part = begin=$$(date +%s); code=0; { $(2); } || code=$$?; \
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup engine lab-up lab-down demo test beside early lint unit drills bench docs matrix clean
+.PHONY: setup engine lab-up lab-down demo test beside early lint unit drills bench docs matrix lock clean
 
 setup: $(READY)
 
 # The wheel would put a copy of the collection there; in a checkout it is a link, so that the same
 # names resolve to what is being worked on. It must not be there while pip writes its copy. What is
 # installed as a checkout pip does not compile: each start of runbook would.
-$(READY): pyproject.toml
+$(READY): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	place=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ansible_collections/oncall && \
 	rm -rf "$$place/runbook" && \
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]' && \
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable . && \
 	rm -rf "$$place/runbook" && mkdir -p "$$place" && \
 	ln -s "$(CURDIR)" "$$place/runbook"
 	$(BIN)/python -m compileall -q runner
@@ -92,6 +94,12 @@ docs: setup
 matrix: setup
 	$(LAB) up $(WORKERS)
 	$(DRILL) tests/incidents/test_faults.py --matrix docs/triage-matrix.md
+
+# What `make setup` installs, each release with its hashes: made anew when pyproject.toml asks for more.
+lock:
+	$(PYTHON) -m venv $(VENV)/lock && $(VENV)/lock/bin/pip install --quiet uv
+	$(VENV)/lock/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
+		--custom-compile-command "make lock" --extra dev pyproject.toml -o requirements.lock
 
 clean: lab-down
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .ansible
