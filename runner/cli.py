@@ -13,7 +13,7 @@ from runner import __version__
 from runner.doctor import doctor
 from runner.errors import BadInputError, NothingMatchedError, RefusedError, RunbookError
 from runner.incidents.commands import contacts, incident
-from runner.ops import ops
+from runner.ops import hold, ops
 from runner.options import (
     Options,
     allow_option,
@@ -146,7 +146,7 @@ def remediate(
     return _carry_out("remediate", incident, options, record=record, yes=yes, allow=allow)
 
 
-for group in (ops, runs, incident, contacts, doctor):
+for group in (ops, hold, runs, incident, contacts, doctor):
     cli.add_command(group)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,40 @@ def clean(options: Options, **how: Any) -> int:
     return _act("clean", options, **how)
 
 
+@click.command(
+    epilog=example(
+        'runbook hold web1 --until 6h --reason "vendor migrates the database"',
+        "runbook hold web1 --lift",
+    )
+)
+@click.argument("host")
+@option("--until", default="", metavar="TIME", help="Until when: 6h, 18:30, 2026-11-24T03:05Z.")
+@option("--reason", default="", metavar="TEXT", help="Why; every look shows it.")
+@option("--lift", is_flag=True, help="Let changes in again.")
+@run_options
+def hold(host: str, until: str, reason: str, lift: bool, options: Options) -> int:
+    """Keep every change away from HOST, whoever would make it, until a time.
+
+    It is kept on the host; HOST may be a pattern, as for --limit.
+    """
+    from runner import store
+    from runner.incidents import clock
+
+    here = replace(options, limit=host)
+    if lift:
+        if until or reason:
+            raise BadInputError("--lift goes with neither --until nor --reason")
+        return _act("hold_lift", here, check=False, asks=False, command="hold")
+    if not until or not reason.strip():
+        raise BadInputError("a hold needs --until TIME and --reason TEXT; --lift ends one")
+    inputs: dict[str, Any] = {
+        "operation_until": clock.ahead(until, clock.now()) // 1000,
+        "operation_author": store.me(),
+        "operation_reason": reason.strip(),
+    }
+    return _act("hold", here, check=False, asks=False, command="hold", **inputs)
+
+
 def _only_text(options: Options, endless: bool, option: str) -> None:
     if endless and options.format == "json":
         raise BadInputError(f"{option} has no end, so it has no JSON document; leave one out")
@@ -208,12 +243,16 @@ def _act(
     yes: bool = False,
     allow: str = "restart",
     asks: bool = True,
+    command: str = "",
     **inputs: Any,
 ) -> int:
-    """Carry out an operation that changes its hosts, unless it is only to `check`."""
+    """Carry out an operation that changes its hosts, unless it is only to `check`.
+
+    It is recorded as `command`, else as that of `ops` with its name.
+    """
     from runner.flow import carry_out
     from runner.order import Order
 
-    command = f"ops {operation.replace('_', ' ')}"
+    command = command or f"ops {operation.replace('_', ' ')}"
     order = Order(command, None, options, allow, yes, operation, inputs, not check, asks=asks)
     return carry_out(order)

@@ -85,6 +85,13 @@ def _host(host: str, state: Mapping[str, Any]) -> Iterator[Text]:
         yield from _actions(state)
 
 
+def unwell(host: str, state: Mapping[str, Any]) -> Iterator[Text]:
+    """Return a line for each finding of a host that is unhealthy though its verdict is not."""
+    for name, finding in (state.get("findings") or {}).items():
+        if finding.get("status") == "unhealthy":
+            yield Text.assemble((host, "bold"), f": {_finding(name, finding)}")
+
+
 def word(text: str) -> Text:
     """Return a word of ours in its colour, as people write it."""
     return Text(text.replace("_", " "), _STYLES.get(text, ""))

@@ -22,7 +22,7 @@ _STATES = {"running": "green", "healthy": "green", "whole": "green"}
 
 
 def _show(document: Mapping[str, Any], content: Table | None) -> None:
-    """Print what was seen, and after it only the hosts that could not be asked."""
+    """Print what was seen, and after it the hosts that could not be asked, and what is not well."""
     screen = report.console()
     if content is not None and content.row_count:
         screen.print(content)
@@ -31,6 +31,10 @@ def _show(document: Mapping[str, Any], content: Table | None) -> None:
     }
     for text in report.lines({**document, "hosts": silent}):
         screen.print(text)
+    for host, state in document["hosts"].items():
+        if host not in silent:
+            for text in report.unwell(host, state):
+                screen.print(text)
 
 
 def empty(*columns: str) -> Table:

@@ -96,7 +96,7 @@ class ActionModule(HostAction):
             self._templar.available_variables["operation_next"] = _next[host]
         probe = {"id": name, "title": operation["title"], **operation["look"]}
         found = self._ask_all(
-            [{"probes": [probe, *operation.get("also", [])]}],
+            [{"probes": [probe, *operation.get("also", []), *cards.own()["stack_always"]]}],
             {**self._operation_shell, **cards.own()["stack_look"]},
         )
         first, _, rest = str(found[name]["value"] or "").partition("\n")
@@ -122,6 +122,7 @@ class ActionModule(HostAction):
             "title": operation["title"],
             "next": _next.get(host, ""),
             "touches_services": operation.get("touches_services", True),
+            "lease": operation.get("lease", True),
             "interruptible": operation.get("interruptible", False),
             "findings": found,
             "plan": plan,

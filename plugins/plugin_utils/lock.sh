@@ -29,8 +29,12 @@ alone() {
     ) 9>>"$lock_file"
 }
 
-# Takes or renews the lease; 75 (EX_TEMPFAIL) and the holder's line when another has it.
-take_lock() { alone write_lease; }
+# Takes or renews the lease; 75 (EX_TEMPFAIL) and the holder's line when another has it, 77 (EX_NOPERM) and
+# why when people keep every change away.
+take_lock() {
+    ! held_by=$(on_hold "$lock_name") || { echo "refused: $held_by" >&2; return 77; }
+    alone write_lease
+}
 
 write_lease() {
     read -r owner expiry note <"$lock_file"

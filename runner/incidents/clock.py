@@ -44,6 +44,19 @@ def parse(given: str, at: int) -> int:
         ) from error
 
 
+def ahead(given: str, at: int) -> int:
+    """Read a time that is still to come, as `parse` does; `03:05` is the next one.
+
+    Raises BadInputError, also for one that is over.
+    """
+    moment = parse(given, at)
+    if moment <= at and _TIME_OF_DAY.fullmatch(given.strip()):
+        moment = parse((datetime.fromtimestamp(moment / 1000) + timedelta(days=1)).isoformat(), at)
+    if moment <= at:
+        raise BadInputError(f"{given!r} is {text(moment)}, which is over")
+    return moment
+
+
 def _parse(words: str, at: int) -> int:
     if span := _SPAN.fullmatch(words):
         parts = re.findall(r"(\d+)([smhd])", span[2])

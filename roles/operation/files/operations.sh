@@ -228,8 +228,9 @@ reboot_stack() {
     [ -z "$different" ] || refuse "the new containers would not be those that are there: $different"
     inside "$STACK_DATABASE" 30 psql -X -q -U "$DATABASE_USER" -d postgres -c CHECKPOINT >/dev/null 2>&1
     know_stack
-    volumes_before=$(volumes_in_use)
-    compose down -t 120 >&2 && bring_up >&2 || return
+    # Stopped and made anew, not removed first: whoever is ended between the two leaves containers that say
+    # what they were started from, and that can be started.
+    compose stop -t 120 >&2 && bring_up --force-recreate >&2 || return
     echo "took the stack down and up"
     for service in $(services_in_order); do
         wait_for "$service" "$1" is_back "$service" || { echo "$service does not serve within $1 s" >&2; return 1; }
@@ -240,6 +241,43 @@ stack_serves() {
     for service in $(services_in_order); do
         is_back "$service" || { echo "$service does not serve" >&2; return 1; }
     done
+}
+
+# --- hold -------------------------------------------------------------------------------------
+
+# Usage: plan_hold UNTIL AUTHOR REASON
+plan_hold() {
+    if [ "$1" -le "$(date +%s)" ]; then
+        plan "on this host it is already $(date -u +%Y-%m-%dT%H:%M:%SZ)" </dev/null
+    else
+        step hold restart "Keep every change away until $(date -u -d "@$1" +%Y-%m-%dT%H:%M:%SZ): $3" | plan
+    fi
+}
+
+# Keeps every change away, on disk or, where that cannot be, in memory until the host reboots.
+# Usage: set_hold UNTIL AUTHOR REASON
+set_hold() {
+    file=$(hold_files "$STACK_DIR" | head -n 1)
+    line=$(printf '%s\t%s\t%s' "$1" "$(printf '%s' "$2" | tr '\t\n' '  ')" "$(printf '%s' "$3" | tr '\t\n' '  ')")
+    # Beside it, and then in its place: there is always a whole one.
+    write='umask 022; printf "%s\n" "$2" >"$1.new" && mv -f -T "$1.new" "$1" || { rm -f "$1.new"; exit 1; }'
+    if sh -c "$write" sh "$file" "$line" 2>/dev/null || (as_root sh -c "$write" sh "$file" "$line") 2>/dev/null; then
+        echo "kept in $file"
+    else
+        place=$(place_of_marks make) || return
+        sh -c "$write" sh "$place/$(key_of "$STACK_DIR").hold" "$line" && echo "kept in memory until the host reboots: $file cannot be written"
+    fi
+}
+
+plan_lift() {
+    held_by=$(on_hold "$STACK_DIR") || { plan </dev/null; return; }
+    step hold_lift restart "Let changes in again: $held_by" | plan
+}
+
+lift_hold() {
+    hold_files "$STACK_DIR" | while IFS= read -r file; do
+        [ ! -e "$file" ] && [ ! -L "$file" ] || rm -f "$file" 2>/dev/null || as_root rm -f "$file" || exit
+    done && echo "lifted"
 }
 
 # --- clean ------------------------------------------------------------------------------------

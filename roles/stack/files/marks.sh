@@ -34,6 +34,33 @@ last_change() {
     echo "$changed"
 }
 
+# Where a hold is kept: on disk, which a reboot of the host survives, or in memory, where the disk has no room.
+# Usage: hold_files DIRECTORY
+hold_files() {
+    echo "${1%/}/.runbook-hold"
+    set -- "$1" /dev/shm/runbook.*/*.hold
+    [ ! -e "$2" ] || echo "$(place_of_marks 2>/dev/null)/$(key_of "$1").hold"
+}
+
+# Prints until when, by whom and why nothing may be changed here; fails where that is not so. What cannot be read
+# is a hold. Usage: on_hold DIRECTORY
+on_hold() {
+    hold_files "$1" | {
+        while IFS= read -r file; do
+            [ -e "$file" ] || [ -L "$file" ] || continue
+            until='' author='' reason=''
+            [ ! -f "$file" ] || IFS='	' read -r until author reason 2>/dev/null <"$file"
+            case $until in
+            "" | *[!0-9]* | ???????????*) echo "$file cannot be read: look why, or lift it"; exit ;;
+            esac
+            [ "$(date +%s)" -lt "$until" ] || continue
+            echo "on hold until $(date -u -d "@$until" +%Y-%m-%dT%H:%M:%SZ), by $author: $reason"
+            exit
+        done
+        exit 1
+    }
+}
+
 # Prints what a run did here, or does, that has not left the host since: it is at work, or its connection broke.
 # As lock.sh notes it; nothing where there is none.
 unheard_step() {

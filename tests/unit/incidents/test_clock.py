@@ -62,6 +62,20 @@ def test_what_is_no_time_says_what_would_be(given):
         clock.parse(given, NOW)
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("30m", "2026-11-24T00:40"), ("23:55", "2026-11-24T23:55"), ("00:05", "2026-11-25T00:05")],
+)
+def test_what_is_to_come_is_the_next_one(zone, given, meant):
+    assert clock.text(clock.ahead(given, NOW)) == f"{meant}:00.000Z"
+
+
+@pytest.mark.parametrize("given", ["-10m", "2026-11-23", "0s"])
+def test_what_is_over_is_not_to_come(zone, given):
+    with pytest.raises(BadInputError, match="which is over"):
+        clock.ahead(given, NOW)
+
+
 @given(st.text(max_size=20))
 def test_whatever_is_written_is_a_time_or_bad_input(text):
     with contextlib.suppress(BadInputError):

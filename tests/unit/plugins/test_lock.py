@@ -155,6 +155,65 @@ def test_a_dead_holder_whose_step_goes_on_is_not_passed_over(name):
     assert held(name, owner="you", broken="dead").returncode == 0
 
 
+OPERATIONS = cards.ROLES / "operation/files/operations.sh"
+HOLD = f'. {OPERATIONS}; as_root() {{ sudo -n "$@"; }}; STACK_DIR=$lock_name'
+
+
+def kept_away(stack, command, **how):
+    return held(str(stack), f"{HOLD}; {command}", **how)
+
+
+def soon(seconds=60):
+    return int(time.time()) + seconds
+
+
+def test_a_hold_keeps_every_change_away_until_it_is_lifted(tmp_path):
+    done = kept_away(tmp_path, f"set_hold {soon()} me@here 'a\tb\nc \"quoted\" $(id)'")
+    assert done.stdout == f"kept in {tmp_path}/.runbook-hold\n", done.stderr
+    for owner in ("me", "you"):
+        refused = held(str(tmp_path), owner=owner)
+        assert refused.returncode == 77
+        said = refused.stderr.strip()
+        assert said.startswith("refused: on hold until ")
+        assert said.endswith('by me@here: a b c "quoted" $(id)')
+    assert kept_away(tmp_path, "lift_hold").stdout == "lifted\n"
+    assert held(str(tmp_path), 'take_lock && rm -f "$lock_file"').returncode == 0
+
+
+def test_a_hold_ends_by_itself(tmp_path):
+    kept_away(tmp_path, f"set_hold {soon(-1)} me@here why")
+    assert held(str(tmp_path), 'take_lock && rm -f "$lock_file"').returncode == 0
+
+
+@pytest.mark.parametrize("text", ["", "soon\tme\twhy\n", "99999999999\tme\twhy\n", None, 0])
+def test_a_hold_that_cannot_be_read_is_one(tmp_path, text):
+    file = tmp_path / ".runbook-hold"
+    if text is None:
+        file.mkdir()
+    elif text == 0:
+        file.symlink_to("/nonexistent")
+    else:
+        file.write_text(text)
+    refused = held(str(tmp_path))
+    assert refused.returncode == 77
+    assert "cannot be read" in refused.stderr
+
+
+def test_where_the_disk_has_no_room_a_hold_is_in_memory(tmp_path):
+    no_room = "mv() { return 1; }; sh() { return 1; }; as_root() { return 1; }"
+    # Only what writes to memory may.
+    words = f"{no_room}; set_hold {soon()} me@here why"
+    words = words.replace(
+        "sh() { return 1; }",
+        'sh() { case $4 in /dev/shm/*) command sh "$@" ;; *) return 1 ;; esac; }',
+    )
+    done = kept_away(tmp_path, words)
+    assert "in memory until the host reboots" in done.stdout
+    assert held(str(tmp_path)).returncode == 77
+    kept_away(tmp_path, "lift_hold")
+    assert held(str(tmp_path), 'take_lock && rm -f "$lock_file"').returncode == 0
+
+
 def test_every_path_to_a_stack_is_the_same_stack(tmp_path):
     stack, link = tmp_path / "stack", tmp_path / "link"
     stack.mkdir()

@@ -43,7 +43,7 @@ ALL = list(commands(cli))
 
 
 def test_the_commands_are_those_of_the_design() -> None:
-    names = "list show triage diagnose plan remediate runs ops incident contacts doctor"
+    names = "list show triage diagnose plan remediate hold runs ops incident contacts doctor"
     incidents = "open update ack escalate resolve review list show"
     operations = "status logs stats restart reboot backup backups restore clean"
     assert {" ".join(path) for path in ALL} == {

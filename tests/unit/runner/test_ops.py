@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -184,3 +185,53 @@ def test_since_that_is_neither_is_refused(fake: FakeEngine, since: str) -> None:
     result = run("ops", "logs", "--since", since)
     assert (result.exit_code, fake.requests) == (2, [])
     assert result.stderr.startswith(f"runbook: --since {since!r} is neither")
+
+
+def test_a_hold_goes_to_its_host_with_its_end_its_author_and_its_reason(
+    fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNBOOK_AUTHOR", "alice")
+    step = {"rung": "hold", "title": "Keep every change away", "risk": "restart", "allowed": True}
+    fake.cure = [("db1", "probe", "ok", looked("hold", {"steps": []}, plan=[step]))]
+    before = time.time()
+    found = document(run("hold", "db1", "--until", "6h", "--reason", " why ", "--format", "json"))
+    assert found["command"] == "hold"
+    request = fake.requests[0]
+    assert (request.playbook, request.limit) == ("oncall.runbook.ops_hold", "db1")
+    assert request.run_vars["operation_author"] == "alice"
+    assert request.run_vars["operation_reason"] == "why"
+    assert before + 6 * 3600 - 2 < request.run_vars["operation_until"] < time.time() + 6 * 3600 + 2
+
+
+def test_a_hold_is_lifted(fake: FakeEngine) -> None:
+    fake.cure = [("db1", "probe", "ok", looked("hold_lift", {"steps": []}))]
+    assert run("hold", "db1", "--lift").exit_code == 0
+    assert fake.requests[0].playbook == "oncall.runbook.ops_hold_lift"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "needs --until TIME and --reason TEXT"),
+        (("--until", "6h"), "needs --until TIME and --reason TEXT"),
+        (("--until", "6h", "--reason", " "), "needs --until TIME and --reason TEXT"),
+        (("--until", "soon", "--reason", "why"), "is no time"),
+        (("--until", "-1h", "--reason", "why"), "which is over"),
+        (("--lift", "--reason", "why"), "--lift goes with neither"),
+    ],
+)
+def test_a_hold_without_end_or_reason_is_none(
+    fake: FakeEngine, words: tuple[str, ...], said: str
+) -> None:
+    result = run("hold", "db1", *words)
+    assert (result.exit_code, fake.requests) == (2, [])
+    assert said in result.stderr
+
+
+def test_a_look_shows_a_hold_below_its_table(fake: FakeEngine) -> None:
+    seen = looked("status", [SERVICE])
+    held = {"title": "Changes are welcome here", "status": "unhealthy", "value": "on hold until x"}
+    seen["findings"]["on_hold"] = held
+    fake.diagnosis = [("db1", "probe", "ok", seen)]
+    last = run("ops", "status").stdout.splitlines()[-1]
+    assert last == "db1: Changes are welcome here: on hold until x"
