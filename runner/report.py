@@ -164,7 +164,8 @@ def _plan(plan: list[Mapping[str, Any]]) -> Iterator[Text]:
     for number, step in enumerate(plan, 1):
         allowed = bool(step.get("allowed"))
         risk = str(step.get("risk") or "")
-        gate = Text("allowed", "green") if allowed else Text(f"needs --allow {risk}", "yellow")
+        lacks = clean(step.get("spent")) or f"needs --allow {risk}"
+        gate = Text("allowed", "green") if allowed else Text(lacks, "yellow")
         costs = f", costs {clean(step['costs'])}" if step.get("costs") else ""
         why = f"{costs} — {clean(step['why'])}" if step.get("why") else costs
         title = clean(step.get("title")) or str(step.get("rung"))

@@ -83,6 +83,8 @@ def allowance(state: HostState) -> str:
     """Say what a host's plan lacks when none of its rungs may be climbed; else nothing."""
     if any(step.get("allowed") for step in state.plan):
         return ""
+    if spent := next((str(step["spent"]) for step in state.plan if step.get("spent")), ""):
+        return spent
     risks = [str(step.get("risk")) for step in state.plan]
     needed = next((risk for risk in ("restart", "outage", "data") if risk in risks), None)
     return f"the plan needs --allow {needed}" if needed else "no rung of the ladder applies now"

@@ -83,8 +83,14 @@ class ActionModule(HostAction):
             lease = lock.shell(stack, arguments["run_id"], _LEASE_SECONDS, broken)
             note = "note_change\n" if arguments["rung"] and arguments["mark"] else ""
             if arguments["rung"]:
-                title = shlex.quote(str(arguments["title"]))
-                command = f'note_step {title}\n(\n{command}\n)\nstatus=$?\nnote_step_end "$status"'
+                title, *names = (
+                    shlex.quote(str(arguments[key])) for key in ("title", "incident", "rung")
+                )
+                acts = arguments["incident"] and arguments["changes"] != "false"
+                kept = f"note_rung {' '.join(names)}\n" if acts else ""
+                command = (
+                    f'{kept}note_step {title}\n(\n{command}\n)\nstatus=$?\nnote_step_end "$status"'
+                )
             else:
                 command = f"(\n{command}\n)\nstatus=$?"
             release = "release_lock\n" if arguments["release"] else ""

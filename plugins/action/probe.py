@@ -8,7 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, evidence, inputs, verdict
+from ansible_collections.oncall.runbook.plugins.plugin_utils import (
+    cards,
+    evidence,
+    history,
+    inputs,
+    lock,
+    verdict,
+)
 from ansible_collections.oncall.runbook.plugins.plugin_utils.findings import (
     Finding,
     ProbeError,
@@ -227,7 +234,9 @@ class ActionModule(HostAction):
         before = (arguments["before"] or {}).get("incidents")
         rest = verdict.unfinished(asked, incidents, before or incidents, findings, self.variable)
         climbed = [n for n in (*causes, *rest) if name in (None, n)]
-        steps = verdict.plan(climbed, asked, findings, self.variable, arguments["allow"])
+        spent = self._spent(str(findings["history"]["value"] or ""))
+        allow = arguments["allow"]
+        steps = verdict.plan(climbed, asked, findings, self.variable, allow, spent)
         last = (arguments["climbed"], arguments["rung"]) if arguments["climbed"] else None
         subjects = [name] if name else list(asked)
         word, reason = verdict.verdict(
@@ -249,6 +258,12 @@ class ActionModule(HostAction):
             "verdict": word,
             "reason": reason,
         }
+
+    def _spent(self, text: str) -> Mapping[tuple[str, str], str]:
+        """Return which rungs other runs have climbed in vain, or too often, by a host's history."""
+        own = (str(self.variable("incident_run")), lock.owner())
+        window = float(self.variable("incident_window_seconds"))
+        return history.spent(text, own, window, int(self.variable("incident_attempts")))
 
     def _ask_all(
         self, askers: Iterable[Mapping[str, Any]], shell: Mapping[str, Any]

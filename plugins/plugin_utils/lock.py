@@ -71,6 +71,7 @@ def shell(name: str, run: str, seconds: float, broken: str = "") -> str:
     values = {
         "lock_name": name,
         "lock_owner": owner(),
+        "lock_run": run or owner(),
         "lock_note": note,
         "lock_seconds": str(int(seconds)),
         "lock_broken": broken or "-",

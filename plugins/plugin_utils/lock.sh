@@ -2,7 +2,7 @@
 #
 # A lease is a line of a file in the place of marks.sh:
 #   OWNER EXPIRY(seconds since the epoch) NOTE
-# In:  lock_name, the stack's directory; lock_owner, lock_note, lock_seconds; lock_broken, an owner known
+# In:  lock_name, the stack's directory; lock_run, what its history calls the run; lock_owner, lock_note, lock_seconds; lock_broken, an owner known
 #      to be dead. Exit status 73 (EX_CANTCREAT), and "no lease: WHY", where none can be taken or looked at.
 
 if lock_place=$(place_of_marks make 2>&1); then lock_trouble=''; else lock_trouble=$lock_place; fi
@@ -67,6 +67,20 @@ write_step() {
 
 step_goes_on() {
     IFS='	' read -r pid _ ended _ 2>/dev/null <"${lock_file%.lock}.step" && [ "$ended" = - ] && [ -d "/proc/$pid" ]
+}
+
+# Keeps for later runs that this one climbs a rung, or that it held: EPOCH RUN INCIDENT RUNG [held],
+# tab-separated. On disk, which a reboot of the host survives, and in memory, as a disk may be full or not ours.
+# Usage: note_rung INCIDENT RUNG [held]
+note_rung() {
+    line=$(printf '%s\t%s\t%s\t%s\t%s' "$(date +%s)" "$lock_run" "$1" "$2" "${3:-}")
+    for file in "${lock_name%/}/.runbook-history" "${lock_file%.lock}.history"; do
+        [ ! -L "$file" ] || continue
+        [ "$(tail -n +400 "$file" | head -c 1 | wc -c)" -eq 0 ] ||
+            ( umask 022; tail -n 200 "$file" >"$file.new" && mv -f -T "$file.new" "$file" )
+        ( umask 002; printf '%s\n' "$line" >>"$file" )
+    done 2>/dev/null
+    return 0
 }
 
 # Renews the lease in the background until the process that started this one is gone, or until it is

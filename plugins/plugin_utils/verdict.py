@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from .conditions import Answer, Variable, names_in
@@ -193,15 +194,20 @@ def plan(
     findings: Mapping[str, Finding],
     variable: Variable,
     allowance: str,
+    spent: Mapping[tuple[str, str], str] = MappingProxyType({}),
 ) -> list[dict[str, Any]]:
-    """Return the rungs of ``names`` whose condition certainly holds now, in ladder order."""
+    """Return the rungs of ``names`` whose condition certainly holds now, in ladder order.
+
+    ``spent`` says which of them, or of whole ladders, there is no sense in climbing (history.py).
+    """
     return [
         {
             "incident": name,
             "rung": rung["rung"],
             "title": rung["title"],
             "risk": rung["risk"],
-            "allowed": allows(allowance, rung["risk"]),
+            "allowed": allows(allowance, rung["risk"]) and not over,
+            **({"spent": over} if over else {}),
             "costs": rung.get("costs", ""),
             "why": _evidence(told.because, findings) or rung["when"],
             **({"shows": str(findings[rung["shows"]]["value"])} if "shows" in rung else {}),
@@ -209,6 +215,7 @@ def plan(
         for name in names
         for rung in cards[name]["ladder"]
         if (told := answer(rung["when"], findings, variable)).truth
+        for over in [spent.get((name, ""), "") or spent.get((name, rung["rung"]), "")]
     ]
 
 
@@ -357,7 +364,12 @@ def _remaining(
     causes = [cause for name in present for cause in incidents[name]["explained_by"]]
     if all(incidents[name]["explained_by"] for name in present):
         return "refused", f"explained by {', '.join(dict.fromkeys(causes))}: remediate that"
-    blocked = [f"{s['rung']} needs --allow {s['risk']}" for s in steps if not s["allowed"]]
+    blocked = [
+        s.get("spent") or f"{s['rung']} needs --allow {s['risk']}"
+        for s in steps
+        if not s["allowed"]
+    ]
+    blocked = [*dict.fromkeys(blocked)]
     if acted:
         return "not_fixed", "; ".join(["every allowed rung that fits was climbed", *blocked])
     if blocked:

@@ -116,7 +116,8 @@ thaw() {
     find /var/lib/docker -maxdepth 1 -type f ! -name engine-id -delete
     find "$volumes" -maxdepth 1 -type f ! -name metadata.db -delete
     rm -rf "$stack/backups"
-    rm -f /dev/shm/runbook.*/*.change
+    rm -f /dev/shm/runbook.*/*.change /dev/shm/runbook.*/*.history /dev/shm/runbook.*/*.step /dev/shm/runbook.*/*.hold
+    rm -f "$stack/.runbook-history" "$stack/.runbook-hold"
 
     if ! timeout 10 docker info > /dev/null 2>&1; then
         did "the engine does not answer: starting it"

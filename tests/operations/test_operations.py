@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import pytest
-from practice import BOTH, INVENTORY
+from practice import BOTH, HOST, INVENTORY
 
 SERVICES = ["postgres", "redis", "blockchain", "backend", "frontend", "pdf-service"]
 # A site's own directory of logs, with an old one in it.
@@ -227,6 +227,58 @@ def test_a_reboot_takes_two_stacks_down_and_up(two, runbook):
         now = host.data()
         assert (now["rows"], now["volumes"]) == (data["rows"], data["volumes"])
         assert host.report() == 200
+
+
+def ctrl_c(process):
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+
+
+def lose_the_connection(process):
+    subprocess.run(["pkill", "-KILL", "-f", f"ssh .*Port={2200 + int(HOST[-1])}"], check=False)
+    assert process.wait(60) == 4
+
+
+@pytest.mark.parametrize("end", [ctrl_c, lose_the_connection])
+def test_a_reboot_goes_on_when_its_operator_goes(practice, runbook, start, wrap, end):
+    wrap('case "$*" in *" stop -t 120") touch /tmp/wrapped; sleep 4 ;; esac')
+    before, data = practice.identities(), practice.data()
+    process = start("ops", "reboot", "--yes", "--allow", "data", "--format", "json")
+    practice.run("timeout 60 sh -c 'until [ -e /tmp/wrapped ]; do sleep 0.2; done'")
+    end(process)
+    # Whoever comes meanwhile is told, and changes nothing.
+    locked = runbook("ops", "restart", "redis", "--yes", "--format", "json")
+    assert (locked.code, locked.host()["verdict"]) == (7, "locked"), locked.host()
+    going = "grep -lsF RUNBOOK_CHANNEL= /proc/[0-9]*/environ >/dev/null"
+    practice.run(f"sudo timeout 150 sh -c 'sleep 5; while {going}; do sleep 1; done'")
+    ids = [set(re.findall(r"[0-9a-f]{64}", text)) for text in (before, practice.identities())]
+    assert ids[0].isdisjoint(ids[1])
+    assert practice.data()["rows"] == data["rows"]
+    seen = runbook("triage", "--format", "json").host()["findings"]["unheard_step"]["value"]
+    assert seen.startswith("Take the whole stack down and up (run ")
+    assert seen.endswith("with exit status 0")
+
+
+def test_a_host_on_hold_is_changed_by_nobody(practice, runbook):
+    hold = ["hold", HOST, "--format", "json"]
+    held = runbook(*hold, "--until", "1h", "--reason", "the vendor {{ migrates }} 'it'")
+    assert (held.code, held.host()["verdict"]) == (0, "fixed"), held.host()
+    practice.run("docker stop school_mgmt_redis")
+    before = practice.containers()
+    refused = runbook("remediate", "--yes", "--format", "json")
+    assert (refused.code, refused.host()["verdict"]) == (6, "refused"), refused.host()
+    assert "the vendor {{ migrates }} 'it'" in refused.host()["reason"]
+    refused = runbook("ops", "restart", "--yes", "--format", "json")
+    assert (refused.code, refused.host()["verdict"]) == (6, "refused"), refused.host()
+    assert practice.containers() == before
+    for look in (["triage"], ["ops", "status"]):
+        finding = runbook(*look, "--format", "json").host()["findings"]["on_hold"]
+        assert finding["status"] == "unhealthy"
+        assert "on hold until 2" in finding["value"]
+    lifted = runbook(*hold, "--lift")
+    assert (lifted.code, lifted.host()["verdict"]) == (0, "fixed"), lifted.host()
+    again = runbook("remediate", "--yes", "--format", "json")
+    assert (again.code, again.host()["verdict"]) == (0, "fixed"), again.host()
 
 
 def test_a_reboot_that_would_orphan_a_volume_is_refused(practice, runbook):

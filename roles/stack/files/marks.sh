@@ -49,7 +49,7 @@ on_hold() {
         while IFS= read -r file; do
             [ -e "$file" ] || [ -L "$file" ] || continue
             until='' author='' reason=''
-            [ ! -f "$file" ] || IFS='	' read -r until author reason 2>/dev/null <"$file"
+            [ ! -f "$file" ] || [ -L "$file" ] || IFS='	' read -r until author reason 2>/dev/null <"$file"
             case $until in
             "" | *[!0-9]* | ???????????*) echo "$file cannot be read: look why, or lift it"; exit ;;
             esac
@@ -59,6 +59,18 @@ on_hold() {
         done
         exit 1
     }
+}
+
+# Prints the host's time, and what runs did here within a day, as lock.sh notes it; nothing where there is none.
+history_of_runs() {
+    set -- "$STACK_DIR/.runbook-history" /dev/shm/runbook.*/*.history
+    { [ -f "$1" ] && [ ! -L "$1" ]; } || [ -e "$2" ] || return 0
+    date +%s
+    {
+        # No link of somebody's is followed.
+        [ -L "$1" ] || [ ! -f "$1" ] || tail -c 65536 "$1"
+        place=$(place_of_marks) && tail -c 65536 "$place/$(key_of "$STACK_DIR").history"
+    } 2>/dev/null | sort -u | awk -F '\t' -v since="$(($(date +%s) - 86400))" '$1 + 0 >= since'
 }
 
 # Prints what a run did here, or does, that has not left the host since: it is at work, or its connection broke.

@@ -155,6 +155,35 @@ def test_a_dead_holder_whose_step_goes_on_is_not_passed_over(name):
     assert held(name, owner="you", broken="dead").returncode == 0
 
 
+def test_what_a_run_did_is_kept_on_disk_and_in_memory_for_those_after_it(tmp_path):
+    noted = "take_lock; note_rung high_error_rate restart; note_rung high_error_rate restart held"
+    look = f"STACK_DIR=$lock_name; . {MARKS}; history_of_runs"
+    forget = 'rm -f "$lock_file" "${lock_file%.lock}.history"'
+    held(str(tmp_path), noted)
+    told = held(str(tmp_path), look).stdout.splitlines()
+    assert [line.split("\t")[1:] for line in told[1:]] == [
+        ["run-1", "high_error_rate", "restart", ""],
+        ["run-1", "high_error_rate", "restart", "held"],
+    ]
+    assert int(told[0]) >= int(told[1].split("\t")[0])
+    # A reboot of the host, and then a disk without room.
+    held(str(tmp_path), forget)
+    assert held(str(tmp_path), look).stdout.splitlines()[1:] == told[1:]
+    (tmp_path / ".runbook-history").unlink()
+    (tmp_path / ".runbook-history").symlink_to("/dev/full")
+    held(str(tmp_path), noted)
+    assert len(held(str(tmp_path), look).stdout.splitlines()) == 3
+    held(str(tmp_path), forget)
+
+
+def test_a_history_stays_short(tmp_path):
+    held(str(tmp_path), "n=0; while [ $n -lt 450 ]; do note_rung card rung$n; n=$((n + 1)); done")
+    lines = (tmp_path / ".runbook-history").read_text().splitlines()
+    assert 200 <= len(lines) <= 400
+    assert lines[-1].split("\t")[3] == "rung449"
+    held(str(tmp_path), 'rm -f "${lock_file%.lock}.history"')
+
+
 OPERATIONS = cards.ROLES / "operation/files/operations.sh"
 HOLD = f'. {OPERATIONS}; as_root() {{ sudo -n "$@"; }}; STACK_DIR=$lock_name'
 

@@ -226,6 +226,16 @@ def test_no_rung_is_climbed_on_what_is_not_known(status):
     assert verdict.plan(["database"], CARDS, seen(db=status), INPUTS.__getitem__, "data") == []
 
 
+@pytest.mark.parametrize(("rung", "is_spent"), [("mend", True), ("", True), ("other", False)])
+def test_what_the_host_has_seen_in_vain_is_not_climbed(rung, is_spent):
+    spent = {("database", rung): "it did not hold"}
+    arguments = ["database"], CARDS, seen(db="unhealthy"), INPUTS.__getitem__, "data", spent
+    step = verdict.plan(*arguments)[0]
+    assert (step["allowed"], step.get("spent", "")) == (
+        (False, "it did not hold") if is_spent else (True, "")
+    )
+
+
 def test_the_plan_says_why_and_what_is_missing():
     ladder = [{**RUNG, "risk": "data"}]
     cards = {"database": card("not db.healthy", ["db"], ladder=ladder)}

@@ -129,6 +129,7 @@ def test_nothing_is_done_for_a_plan_that_was_told(tmp_path: Path) -> None:
     steps = [{"rung": "restart", "title": "T", "risk": "restart", "allowed": True}]
     state = {"verdict": "healthy", "risk": "restart", "title": "T", "timeout": 5, "plan": steps}
     state |= {"do": f"echo ran >> {mark}", "touches_services": False}
+    state |= {"interruptible": False, "lease": True}
     forged = ["-e", json.dumps({"operation_state": state}), "-e", "stack_dir=/nowhere"]
     only = ["--tags", "remediate", "--skip-tags", "always"]
     done = play(tmp_path, "oncall.runbook.ops_restart", *forged, *only)
