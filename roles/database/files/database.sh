@@ -237,8 +237,8 @@ session_holders() {
     [ -n "$rows" ] || rows=$(docker top "$id" -o pid,etimes,args 2>/dev/null | sessions_of_titles)
     [ -n "$rows" ] || rows=$(sessions_of_network "$(docker inspect --format '{{.State.Pid}}' "$id")")
     # shellcheck disable=SC2046  # one word an id
-    peers=$(docker inspect --format '{{$me := .}}{{range .NetworkSettings.Networks}}{{if .IPAddress}}{{.IPAddress}}	{{$me.ID}}	{{$me.Name}}	{{index $me.Config.Labels "com.docker.compose.project"}}	{{index $me.Config.Labels "com.docker.compose.service"}}{{println}}{{if .GlobalIPv6Address}}{{.GlobalIPv6Address}}	{{$me.ID}}	{{$me.Name}}	{{index $me.Config.Labels "com.docker.compose.project"}}	{{index $me.Config.Labels "com.docker.compose.service"}}{{println}}{{end}}{{.Gateway}}	host{{println}}{{end}}{{end}}' \
-        $(docker ps -q --no-trunc))
+    peers=$(docker inspect --format '{{$me := .}}{{$mark := "'"$line_mark"'"}}{{range .NetworkSettings.Networks}}{{if .IPAddress}}{{$mark}}{{.IPAddress}}	{{$me.ID}}	{{$me.Name}}	{{index $me.Config.Labels "com.docker.compose.project"}}	{{index $me.Config.Labels "com.docker.compose.service"}}{{println}}{{if .GlobalIPv6Address}}{{$mark}}{{.GlobalIPv6Address}}	{{$me.ID}}	{{$me.Name}}	{{index $me.Config.Labels "com.docker.compose.project"}}	{{index $me.Config.Labels "com.docker.compose.service"}}{{println}}{{end}}{{$mark}}{{.Gateway}}	host{{println}}{{end}}{{end}}' \
+        $(docker ps -q --no-trunc) | marked)
     ours=$(containers | cut -d ' ' -f 1) clients=$(host_clients "$rows" "$peers")
     printf '%s\n' "$rows" | OURS=$ours PEERS=$peers HOST_CLIENTS=$clients name_holders
 }

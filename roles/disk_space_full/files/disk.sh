@@ -372,8 +372,8 @@ unused_images() {
     used=$(docker inspect --format '{{.Image}}' $(docker ps -aq --no-trunc) | sort -u)
     # shellcheck disable=SC2086  # one word each
     docker image inspect --format \
-        '{{.Created}} {{.Id}} {{range .RepoDigests}}{{.}},{{end}}- {{with .Config.Labels}}{{index . "com.docker.compose.project"}}/{{index . "com.docker.compose.service"}}{{end}}' \
-        $images | sort -r | while read -r created id digests builder; do
+        "$line_mark"'{{.Created}} {{.Id}} {{range .RepoDigests}}{{.}},{{end}}- {{with .Config.Labels}}{{index . "com.docker.compose.project"}}/{{index . "com.docker.compose.service"}}{{end}}' \
+        $images | marked | sort -r | while read -r created id digests builder; do
         ! grep -qF -e "$id" "$compose_file" || continue
         ! printf '%s\n' "$digests" | tr , '\n' | sed -n 's/.*@//p' | grep -qFf - "$compose_file" || continue
         case $newline$used$newline in *"$newline$id$newline"*) continue ;; esac
@@ -389,9 +389,10 @@ stopped_containers() {
     ids=$(docker ps -aq --no-trunc --filter status=exited --filter status=created --filter status=dead)
     # shellcheck disable=SC2086  # one word each
     [ -z "$ids" ] || docker container inspect --format \
-        '{{.ID}} {{.Created}} {{.State.FinishedAt}}{{range $key, $_ := .Config.Labels}} {{$key}}{{end}}' $ids |
+        '{{.ID}} {{.Created}} {{.State.FinishedAt}} {{json .Config.Labels}}' $ids |
         awk -v since="$(unused_since)" '
-            / (com\.docker\.(compose|stack|swarm)|io\.kubernetes|com\.hashicorp\.nomad)/ { next }
+            # Of several lines are none: they are JSON.
+            /"(com\.docker\.(compose|stack|swarm)|io\.kubernetes|com\.hashicorp\.nomad)/ { next }
             { ended = $3 > $2 ? $3 : $2 }
             ended < since { print $1 }'
 }

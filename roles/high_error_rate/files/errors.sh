@@ -116,8 +116,8 @@ previous_image() {
     fi
     # shellcheck disable=SC2046  # one word each
     docker image inspect --format \
-        '{{.Id}}{{"\t"}}{{.Created}}{{"\t"}}{{json .Config.Entrypoint}} {{json .Config.Cmd}} {{.Config.WorkingDir}} {{json .Config.ExposedPorts}}{{"\t"}}{{range .RepoTags}}{{.}} {{end}}{{range .RepoDigests}}{{.}} {{end}}{{"\t"}}{{with .Config.Labels}}{{index . "com.docker.compose.project"}}/{{index . "com.docker.compose.service"}}{{else}}/{{end}}' \
-        $(docker images -a -q --no-trunc | sort -u) |
+        "$line_mark"'{{.Id}}{{"\t"}}{{.Created}}{{"\t"}}{{json .Config.Entrypoint}} {{json .Config.Cmd}} {{.Config.WorkingDir}} {{json .Config.ExposedPorts}}{{"\t"}}{{range .RepoTags}}{{.}} {{end}}{{range .RepoDigests}}{{.}} {{end}}{{"\t"}}{{with .Config.Labels}}{{index . "com.docker.compose.project"}}/{{index . "com.docker.compose.service"}}{{else}}/{{end}}' \
+        $(docker images -a -q --no-trunc | sort -u) | marked |
         CURRENT=$2 REPOSITORY=$(repository "$3") awk -F '\t' '
             { gsub(/\[\]/, "null", $3); id[NR] = $1; made[NR] = $2; shape[NR] = $3; names[NR] = " " $4; built[NR] = $5; if ($1 == ENVIRON["CURRENT"]) now = NR }
             END {

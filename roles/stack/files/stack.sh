@@ -18,6 +18,11 @@ refuse() {
     exit 77
 }
 
+# What a label or a path says may be of several lines, which nobody shall take for lines of docker's: what it
+# tells of things that are not this stack's begins with a word that only this channel knows.
+line_mark=${RUNBOOK_CHANNEL:-}
+marked() { sed -n "s/^$line_mark//p"; }
+
 STACK_DIR=${STACK_DIR%/}
 for name in compose.yaml compose.yml docker-compose.yaml docker-compose.yml ""; do
     compose_file=$STACK_DIR/$name
@@ -41,10 +46,10 @@ override_file() {
 # a guessed name: ID SERVICE PROJECT STATUS… <tab> MOUNT,… <tab> PORT,… a line; below "-- others" those
 # of others that hold a port of this host: NAME <tab> PROJECT <tab> DIRECTORY <tab> STATUS <tab> PORT,…
 all_containers() {
-    listed=$(docker ps -a --no-trunc --format '{{.Label "com.docker.compose.oneoff"}}	{{.Label "com.docker.compose.project.working_dir"}}	{{.ID}} {{.Label "com.docker.compose.service"}} {{.Label "com.docker.compose.project"}}	{{.Status}}	{{.Mounts}}	{{.Ports}}	{{.Names}}') ||
+    listed=$(docker ps -a --no-trunc --format "$line_mark"'{{.Label "com.docker.compose.oneoff"}}	{{.Label "com.docker.compose.project.working_dir"}}	{{.ID}} {{.Label "com.docker.compose.service"}} {{.Label "com.docker.compose.project"}}	{{.Status}}	{{.Mounts}}	{{.Ports}}	{{.Names}}') ||
         unknown "docker did not answer"
     # The label has the directory with symbolic links, or without.
-    printf '%s\n' "$listed" | STACK_PHYSICAL=$(cd "$STACK_DIR" && pwd -P) awk -F '\t' '
+    printf '%s\n' "$listed" | STACK_PHYSICAL=$(cd "$STACK_DIR" && pwd -P) awk -F '\t' -v mark="$line_mark" '
         function ports(text, list, part, range, count, i) {
             count = split(text, part, /, /)
             for (i = 1; i <= count; i++)
@@ -56,8 +61,10 @@ all_containers() {
                 }
             return list
         }
-        $1 == "False" && $2 == ENVIRON["STACK_DIR"] { given = given $3 " " $4 "\t" $5 "\t" ports($6) "\n"; next }
-        $1 == "False" && $2 == ENVIRON["STACK_PHYSICAL"] { physical = physical $3 " " $4 "\t" $5 "\t" ports($6) "\n"; next }
+        index($0, mark) != 1 || NF != 7 { next }
+        { first = substr($1, length(mark) + 1) }
+        first == "False" && $2 == ENVIRON["STACK_DIR"] { given = given $3 " " $4 "\t" $5 "\t" ports($6) "\n"; next }
+        first == "False" && $2 == ENVIRON["STACK_PHYSICAL"] { physical = physical $3 " " $4 "\t" $5 "\t" ports($6) "\n"; next }
         ports($6) != "" { split($3, word, " "); others = others $7 "\t" word[3] "\t" $2 "\t" $4 "\t" ports($6) "\n" }
         END { printf "%s-- others\n%s", given == "" ? physical : given, others }'
 }
