@@ -49,6 +49,8 @@ _STEMS = (
     "words",
     *("_pw", "-pw", "_pat", "-pat", "_auth", "_dsn", "_salt", "_creds", "_otp"),
 )
+# With one, its name must end before a sign that gives it a value: no other line has such a place.
+_GIVEN = re.compile(rf"(?:{'|'.join(_STEMS)})[\w.-]*+(?:\\*[\"'])?[ \t]*[=:]", re.I)
 # Where a secret stands in a line, by the name before it; the group `secret` must not be seen.
 _IN_LINES = [
     # A string of JSON, as docker prints an environment: "NAME=…"
@@ -240,7 +242,7 @@ def _matches(text: str) -> Iterator[re.Match[str]]:
 
 
 def _has_stem(line: str) -> bool:
-    return _has(line.lower(), _STEMS)
+    return _has(line.lower(), _STEMS) and bool(_GIVEN.search(line))
 
 
 def _has(lowered: str, words: Sequence[str]) -> bool:
@@ -263,9 +265,13 @@ def redact(text: str, known: Iterable[str] = ()) -> str:
 
     Colours are given up where one of them hides a secret.
     """
-    if (plain := _ANSI.sub("", text)) != text and (masked := _redacted(plain, known)) != plain:
+    if (plain := _ANSI.sub("", text)) == text:
+        return _redacted(text, known)
+    if (masked := _redacted(plain, known)) != plain:
         return masked
-    return _redacted(text, known)
+    # The other lines have been looked at: they have no colours.
+    coloured = (_redacted(s, known) if "\x1b" in s else s for s in text.split("\n"))
+    return "\n".join(coloured)
 
 
 def _redacted(text: str, known: Iterable[str]) -> str:

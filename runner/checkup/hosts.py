@@ -129,7 +129,10 @@ def _compose(host: str, finding: Mapping[str, Any]) -> Iterator[Check]:
 
 
 def _stack(host: str, finding: Mapping[str, Any]) -> Iterator[Check]:
-    if failed := _failed(host, "stack", finding, "set stack_dir to where its compose file is"):
+    better = "set stack_dir to where its compose file is"
+    if "cannot read its files" in str(finding.get("reason")):
+        better = "mend them: nothing can be made anew until docker compose config reads them"
+    if failed := _failed(host, "stack", finding, better):
         yield Check(host, "stack", failed.status, failed.text.split(": set ")[0], failed.next)
         return
     file, project, count = [*str(finding["value"]).split("\t"), "", ""][:3]

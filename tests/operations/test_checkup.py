@@ -1,6 +1,7 @@
 """`runbook doctor` on a practice host: it sees what was made wrong there, and touches nothing."""
 
 import json
+import re
 
 import jsonschema
 import pytest
@@ -178,6 +179,14 @@ def test_a_stack_that_never_ran(practice, doctor, backed_up):
     practice.run("sudo rm -r /srv/other")
     assert (code, set(wrong)) == (1, {"stack"})
     assert "has no container" in wrong["stack"][1]
+
+
+def test_compose_files_that_cannot_be_read_name_the_line(practice, doctor, backed_up):
+    practice.run("sed -i '7s/.*/ image: [/' /srv/school_mgmt/docker-compose.yml")
+    code, wrong, _ = doctor()
+    assert (code, wrong["stack"][0]) == (1, "bad")
+    assert "compose cannot read its files: " in wrong["stack"][1]
+    assert re.search(r"line \d+", wrong["stack"][1])
 
 
 def test_a_port_where_nobody_listens(doctor):

@@ -30,11 +30,16 @@ compose_version() {
     fi
 }
 
-# Prints the compose file, the project, and how many containers it has, tab-separated.
+# Prints the compose file, the project, and how many containers it has, tab-separated. Fails where compose
+# cannot read its files, with the line.
 stack_facts() {
     (need_stack) || return 1
     found=$(containers) || exit
     name=$(project) || return 1
+    unread=$(compose config -q 2>&1 </dev/null) || {
+        echo "compose cannot read its files: $(printf '%s\n' "$unread" | grep . | tail -n 1)" >&2
+        return 1
+    }
     printf '%s\t%s\t%s\n' "$compose_file" "$name" "$(printf '%s\n' "$found" | grep -c .)"
 }
 

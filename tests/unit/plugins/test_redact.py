@@ -1,7 +1,13 @@
 """A canary in every place where secrets stand."""
 
 import pytest
-from ansible_collections.oncall.runbook.plugins.plugin_utils.redact import MASK, clean, redact
+from ansible_collections.oncall.runbook.plugins.plugin_utils.redact import (
+    _IN_LINES,
+    MASK,
+    _has_stem,
+    clean,
+    redact,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -217,3 +223,13 @@ NEAR_MISSES = [
 @pytest.mark.parametrize("text", NEAR_MISSES)
 def test_what_only_looks_like_a_secret_stays_readable(text):
     assert redact(text) == text
+
+
+PARTS = ["pass", "password", "API_KEY", "db-pat", "_SALT", "x", "-", "_", ".", " ", "\t", "\\"]
+PARTS += ['"', "'", ":", "=", "{", "value1", "- ", "-pw", "token", "é", ","]
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=14).map("".join))
+def test_no_line_with_a_place_is_passed_over(line):
+    if any(place.search(line) for place in _IN_LINES):
+        assert _has_stem(line)
