@@ -126,6 +126,7 @@ tick() {
     while sleep 1 </dev/null >/dev/null 2>&1 5>&-; do echo tick >&5 || return; done 2>/dev/null
 }
 
+# Reads an answer and prints it in base64, a chunk a line.
 encode() { RUNBOOK_ANSWER=$RUNBOOK_CHANNEL.$number. exec base64 -w 3000; }
 
 # Sends what is left of standard input, somewhat more than the cap at most: that tells that it was
@@ -172,6 +173,7 @@ learn() {
     echo "closed 0" >&5
 }
 
+# Runs a command and sends how it ended, behind its output. Usage: answer SECONDS WORDS COMMAND
 answer() {
     clock
     start=$now
@@ -181,6 +183,7 @@ answer() {
     echo "$token $id end $status $((now - start))" >&4
 }
 
+# Asks one question beside the others. Usage: ask ID SECONDS BYTES WORDS COMMAND
 ask() {
     number=$((number + 1)) id=$1 cap=$3
     { answer "$2" "$4" "$5" 2>&3 | encode | send out; } 3>&1 | send_errors &
@@ -188,6 +191,7 @@ ask() {
     echo "read $number $!" >&5
 }
 
+# Asks all questions, waits for their answers, and says that they are all.
 main() {
     exec 4>&1
     export RUNBOOK_CHANNEL="${RUNBOOK_CHANNEL:-$token}"

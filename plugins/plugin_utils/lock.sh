@@ -8,6 +8,7 @@
 if lock_place=$(place_of_marks make 2>&1); then lock_trouble=''; else lock_trouble=$lock_place; fi
 lock_file=$lock_place/$(key_of "$lock_name").lock
 
+# Says why none can be taken or looked at; exit status 73. Usage: no_lease WHY
 no_lease() {
     echo "no lease: $*" >&2
     return 73
@@ -36,6 +37,7 @@ take_lock() {
     alone write_lease
 }
 
+# Writes our line, unless another holds the host: then it prints whose, with exit status 75.
 write_lease() {
     read -r owner expiry note <"$lock_file"
     now=$(date +%s)
@@ -60,11 +62,14 @@ note_step() {
     step=$(printf '%s' "$1" | tr '\t\n' '  ') step_began=$(date +%s)
     write_step - -
 }
+# Notes how it ended. Usage: note_step_end STATUS
 note_step_end() { write_step "$(date +%s)" "$1"; }
+# Usage: write_step ENDED STATUS
 write_step() {
     ( umask 007; printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$$" "$step_began" "$1" "$2" "$lock_note" "$step" >"${lock_file%.lock}.step" )
 }
 
+# Whether what was noted last is still at work.
 step_goes_on() {
     IFS='	' read -r pid _ ended _ 2>/dev/null <"${lock_file%.lock}.step" && [ "$ended" = - ] && [ -d "/proc/$pid" ]
 }
@@ -94,6 +99,7 @@ keep_lock() {
     echo "$!"
 }
 
+# Gives the lease back, if it is ours.
 release_lock() { alone empty_lease; }
 
 # Who gives it back has heard of all that it did.

@@ -247,6 +247,15 @@ def test_shell_is_posix(path):
     subprocess.run(["dash", "-n", path], check=True)
 
 
+@pytest.mark.parametrize("path", SHELL, ids=lambda path: path.name)
+def test_every_function_says_what_it_takes_and_prints(path):
+    functions = re.compile(r"^(?:(#.*)\n)?(\w+)\(\) [{(]", re.MULTILINE)
+    program = re.compile(r"^\w+='\n.*?'$", re.MULTILINE | re.DOTALL)  # for another shell
+    found = functions.findall(program.sub("", path.read_text()))
+    assert found
+    assert [name for before, name in found if not before] == []
+
+
 @pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda path: path.stem)
 def test_a_playbook_is_a_table_of_contents(path):
     (play,) = yaml.safe_load(path.read_text())

@@ -17,6 +17,7 @@ contents() {
     if [ -r "$1" ]; then cat "$1"; else as_root cat "$1"; fi
 }
 
+# Prints bytes in MiB, rounded up. Usage: mib BYTES
 mib() { echo "$((($1 + 1048575) / 1048576)) MiB"; }
 
 # Prints a span of seconds for people.
@@ -45,7 +46,9 @@ server_statement() {
         psql -X -q -A -t -v ON_ERROR_STOP=1 -U "$DATABASE_USER" -d postgres "$@" -c "$statement"
 }
 
+# Prints a text as a literal of SQL. Usage: quoted_literal TEXT
 quoted_literal() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/''/g")"; }
+# Prints a text as a name of SQL. Usage: quoted_name TEXT
 quoted_name() { printf '"%s"' "$(printf '%s' "$1" | sed 's/"/""/g')"; }
 
 # Tells whether there is a database of that name; a server that does not say so is unknown.
@@ -85,7 +88,9 @@ SELECT 'surveyed=yes';"
 
 # Prints of a survey the rows, sorted: SCHEMA.TABLE ROWS a line.
 rows_of() { printf '%s\n' "$1" | sed -n 's/^rows=\(.*\)|\([0-9]*\)|.*$/\1 \2/p' | sort; }
+# Prints of a survey the newest time, in seconds since the epoch.
 newest_of() { printf '%s\n' "$1" | sed -n 's/^rows=.*|\([0-9]*\)$/\1/p' | sort -n | tail -n 1; }
+# Prints of a survey what stands behind a name. Usage: fact_of SURVEY NAME
 fact_of() { printf '%s\n' "$1" | sed -n "s/^$2=//p" | head -n 1; }
 
 # --- what is there ----------------------------------------------------------------------------
@@ -327,6 +332,7 @@ may_be_restored() {
         unknown "$1 is of PostgreSQL $version, newer than the server here, $((here / 10000))"
 }
 
+# Prints the SQL of a dump, packed or not. Usage: sql_of FILE
 sql_of() {
     case $1 in
     *.gz) contents "$1" | gzip -dc ;;
@@ -478,6 +484,7 @@ application_reads() {
 hold_room() {
     (as_root fallocate -l "$held_bytes" "$STACK_DOCKER_DIR/.runbook-ballast") >/dev/null 2>&1 || true
 }
+# Gives back what hold_room holds.
 give_room_back() {
     (as_root rm -f "$STACK_DOCKER_DIR/.runbook-ballast") >/dev/null 2>&1 || true
 }
@@ -642,6 +649,7 @@ replaced_databases() {
         AND substr(shobj_description(oid, 'pg_database'), 22)::timestamptz < now() - interval '$BACKUP_DATABASE_DAYS days'"
 }
 
+# Removes what old_proven_backups and replaced_databases list, and prints a line for each.
 prune_backups() {
     old_proven_backups | while IFS='	' read -r bytes path; do
         in_backups rm -f -- "$path" "$path.manifest.json" "$path.json" "$path.sha256" &&

@@ -10,10 +10,12 @@ database_statement() {
         psql -X -q -A -t -v ON_ERROR_STOP=1 -U "$DATABASE_USER" -d "$DATABASE_NAME" -c "$2"
 }
 
+# Runs a statement in the application's database, for three seconds. Usage: database_query STATEMENT
 database_query() {
     database_statement 3 "$1"
 }
 
+# Whether the server accepts connections, in the words and with the exit status of pg_isready.
 database_accepts() {
     inside "$STACK_DATABASE" 3 pg_isready -t 2 -U "$DATABASE_USER"
 }
@@ -135,6 +137,7 @@ activity_details() {
     esac
 }
 
+# Prints the statement of database_activity.
 activity_statement() {
     masked="left(regexp_replace(query, '''[^'']*(''|$)', '''?''', 'g'), 100)"
     printf '%s\n' "        WITH client AS (
@@ -350,6 +353,7 @@ unreadable() {
     restore_hint
 }
 
+# Says how a backup would be restored, where that was not asked for.
 restore_hint() {
     [ "$DATABASE_READ_ALL" -ne 0 ] ||
         echo "to restore the newest proven backup: -e database_connection_failures_restore_from=newest --allow data" >&2

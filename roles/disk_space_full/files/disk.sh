@@ -15,10 +15,12 @@ figures() {
     status_of_file_systems "$@" | figures_of_status
 }
 
+# Prints of paths what stat says of their file systems, a line each. Usage: status_of_file_systems PATH…
 status_of_file_systems() {
     "${asking:-env}" stat -f -c '%i-%t-%b-%c %t %S %b %f %a %c %d %n' "$@" 2>/dev/null
 }
 
+# Reads such lines and prints what file_systems does.
 figures_of_status() {
     awk '
         function percent(used, all,   share) {
@@ -478,6 +480,7 @@ cut_large_logs() {
     done
 }
 
+# Removes the log files that are old and held open by nobody; prints how many, and how much.
 remove_old_logs() {
     crowded "$STACK_LOG_DIR" && seen=$(seen_logs) && [ -n "$seen" ] || return 0
     held=$(printf '%s\n' "$seen" | awk -F '\t' '$1 { printf " ! -inum %s", $3 }')
@@ -494,10 +497,12 @@ remove_old_logs() {
             }'
 }
 
+# Shrinks the host's journal to DISK_JOURNAL_MIB; prints what journalctl says of it.
 shrink_journal() {
     [ -z "$(journal)" ] || as_root journalctl --vacuum-size "${DISK_JOURNAL_MIB}M" 2>&1 | tail -n 1
 }
 
+# Removes old build cache and what unused_images lists; prints a line for each.
 remove_unused_images() {
     [ -z "$(old_build_cache)" ] ||
         docker builder prune --force --filter "until=${DISK_UNUSED_HOURS}h" | sed -n 's/^Total[^:]*:[[:space:]]*/removed build cache: /p'
@@ -506,6 +511,7 @@ remove_unused_images() {
     done
 }
 
+# Removes what stopped_containers lists; prints a line for each.
 remove_stopped_containers() {
     stopped_containers | while read -r id; do
         name=$(docker inspect --format '{{.Name}}, {{.Config.Image}}, stopped at {{.State.FinishedAt}}' "$id")
@@ -526,6 +532,7 @@ restart_holder() {
     done
 }
 
+# Removes what old_backups lists while the disk is crowded; prints a line for each.
 remove_old_backups() {
     old_backups 600 | while IFS='	' read -r bytes path; do
         crowded "$STACK_BACKUP_DIR" || break

@@ -153,4 +153,5 @@ roll_back() {
 forget_errors() {
     wait_until "$1" answers && note_change
 }
+# Whether the API answers /health with 200.
 answers() { [ "$(http 3 "$STACK_BACKEND_URL/health")" = 200 ]; }

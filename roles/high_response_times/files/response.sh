@@ -63,6 +63,7 @@ time_requests() {
     fi
 }
 
+# Prints the machine's time so far, as the kernel counts it.
 processors() {
     read -r line </proc/stat
     echo "$line"
@@ -84,6 +85,7 @@ throttling() {
     done
 }
 
+# Prints what share of the last ten seconds some work stood still for: pressure cpu|io|memory some|full PERCENT.
 pressure() {
     for kind in cpu io memory; do
         while read -r share average _; do
@@ -92,6 +94,7 @@ pressure() {
     done 2>/dev/null
 }
 
+# Reads times of answers and prints them in figures, with what became of the machine meanwhile, as JSON.
 response_figures() {
     times=$(cat)
     printf '%s\n' "before" "$before" "after" "$(processors; throttling; pressure)" "times" "$times" |

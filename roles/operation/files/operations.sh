@@ -18,6 +18,7 @@ plan() {
         END { printf "{\"steps\":[%s],\"refused\":\"%s\"}\n", refused == "" ? steps : "", refused }'
 }
 
+# Prints a line of a plan. Usage: step STEP RISK TITLE
 step() { printf '%s\t%s\t%s\n' "$@"; }
 
 # Prints a plan of one step, unless what is tried refuses. Usage: plan_after STEP RISK TITLE COMMAND…
@@ -29,6 +30,7 @@ plan_after() {
 
 # A plan without steps and without a reason would be one with nothing to do.
 last_words() { printf '%s\n' "$1" | grep -v '^passed over' | grep . | tail -n 1 | grep . || echo "no reason was given"; }
+# Whether a step is planned and allowed. Usage: is_step STEP
 is_step() { case " $OPERATION_STEPS " in *" $1 "*) ;; *) return 1 ;; esac }
 
 # --- services ---------------------------------------------------------------------------------
@@ -131,6 +133,7 @@ is_back() {
     serves "$1"
 }
 
+# Whether the database rejects connections for a while: it recovers, or is a standby.
 is_recovering() {
     case $(inside "$STACK_DATABASE" 3 pg_isready -t 2 -U "$DATABASE_USER" 2>/dev/null) in
     *rejecting*) ;;
@@ -144,6 +147,7 @@ forgets() {
         "$(docker top "$(container "$STACK_BLOCKCHAIN")" -o pid,args 2>/dev/null)"
 }
 
+# Prints the plan of a restart: what is wanted, in order, less what had better not be restarted now.
 plan_restart() {
     apart wanted_services || { plan "$(last_words "$complaint")" </dev/null; return; }
     wanted=$answer
@@ -158,6 +162,7 @@ plan_restart() {
     done | plan
 }
 
+# Restarts what is planned, each waited for before the next. Usage: restart_services SECONDS
 restart_services() {
     for service in $OPERATION_STEPS; do
         if [ "$(state_of "$service" 2>/dev/null)" != running ]; then
@@ -201,6 +206,7 @@ different_services() {
     } | paste -s -d ';' - | sed 's/;/; /g'
 }
 
+# Prints the plan of a reboot, or why there shall be none.
 plan_reboot() {
     orphans=$(anonymous_volumes | awk '{ printf "%s%s of %s (%s)", (NR > 1 ? ", " : ""), $3, $1, substr($2, 1, 12) }')
     if [ -n "$orphans" ]; then
@@ -222,6 +228,7 @@ plan_reboot() {
     fi
 }
 
+# Stops the stack, and makes it anew on the same volumes. Usage: reboot_stack SECONDS, which each service gets
 reboot_stack() {
     [ -z "$(anonymous_volumes)" ] || unknown "it would orphan volumes without a name"
     different=$(different_services)
@@ -237,6 +244,7 @@ reboot_stack() {
     done
 }
 
+# Whether every service serves; says which does not.
 stack_serves() {
     for service in $(services_in_order); do
         is_back "$service" || { echo "$service does not serve" >&2; return 1; }
@@ -269,11 +277,13 @@ set_hold() {
     fi
 }
 
+# Prints a plan of one step where the host is on hold, else one of none.
 plan_lift() {
     held_by=$(on_hold "$STACK_DIR") || { plan </dev/null; return; }
     step hold_lift restart "Let changes in again: $held_by" | plan
 }
 
+# Removes what keeps changes away, wherever it is kept.
 lift_hold() {
     hold_files "$STACK_DIR" | while IFS= read -r file; do
         [ ! -e "$file" ] && [ ! -L "$file" ] || rm -f "$file" 2>/dev/null || as_root rm -f "$file" || exit
@@ -282,6 +292,7 @@ lift_hold() {
 
 # --- clean ------------------------------------------------------------------------------------
 
+# Prints what disk_space_full may free, as a plan.
 plan_clean() {
     {
         large_logs | while IFS='	' read -r bytes service _; do
@@ -299,6 +310,7 @@ plan_clean() {
     } | plan
 }
 
+# Frees what is planned and allowed; prints what went, and how much that freed where.
 clean_host() {
     before=$(file_systems)
     for word in cut_large_logs remove_old_logs shrink_journal remove_unused_images remove_stopped_containers remove_old_backups; do
@@ -343,6 +355,7 @@ verify_backups() {
     }
 }
 
+# Prints what may go, as a plan.
 plan_prune() {
     {
         old_proven_backups | while IFS='	' read -r bytes path; do
@@ -367,6 +380,7 @@ could_restore() {
     echo "$chosen"
 }
 
+# Prints the plan of a restore, or why there shall be none. Usage: plan_restore newest|FILE
 plan_restore() {
     if ! apart could_restore "$1"; then
         plan "$(last_words "$complaint")" </dev/null

@@ -7,6 +7,7 @@
 newline="
 "
 
+# Ends the word: it could not be asked, and why. Usage: unknown WHY
 unknown() {
     echo "$*" >&2
     exit 69
@@ -21,6 +22,7 @@ refuse() {
 # What a label or a path says may be of several lines, which nobody shall take for lines of docker's: what it
 # tells of things that are not this stack's begins with a word that only this channel knows.
 line_mark=${RUNBOOK_CHANNEL:-}
+# Reads lines and prints those that begin with it, without it.
 marked() { sed -n "s/^$line_mark//p"; }
 
 STACK_DIR=${STACK_DIR%/}
@@ -90,6 +92,7 @@ project() {
     echo "$names"
 }
 
+# Whether the compose file has a service. Usage: defined SERVICE
 defined() {
     grep -Eq "^[[:space:]]+[\"']?$1[\"']?:[[:space:]]*(#.*)?\$" "$compose_file"
 }
@@ -553,6 +556,7 @@ wait_for() {
     done
 }
 
+# Prints the state of a service's container, as docker calls it. Usage: state_of SERVICE
 state_of() {
     docker inspect --format '{{.State.Status}}' "$(container "$1")"
 }
@@ -569,6 +573,7 @@ start() {
     esac >/dev/null && echo "$done $1, which was ${state:-absent}"
 }
 
+# Restarts a service's container, and says so. Usage: restart SERVICE
 restart() {
     id=$(container "$1") || exit
     docker restart "$id" >/dev/null && echo "restarted $1"
@@ -585,6 +590,7 @@ resume() {
     echo "continued $(printf '%s\n' "$stopped" | wc -l) stopped processes of $1"
 }
 
+# Prints how many networks a service's container is in. Usage: networks_of SERVICE
 networks_of() {
     docker inspect --format '{{len .NetworkSettings.Networks}}' "$(container "$1")"
 }
