@@ -33,7 +33,9 @@ case "$*" in
 "compose version") ;;
 "diff "*) printf '%b' "$CHANGED" ;;
 "cp "*) cd "$(mktemp -d)" && echo text >file && TZ=UTC0 touch -d "$WRITTEN" file && tar -c file ;;
-*.State.StartedAt*) echo 2026-11-01T10:00:00.123Z 2026-11-20T08:00:40Z ;;
+*.State.StartedAt*)
+    printf '%s\\n' '2026-11-01T10:00:00.123Z 2026-11-20T08:00:40Z' /etc/site.conf /data
+    ;;
 *.Destination*)
     [ ! -e "$TOLD" ] || VOLUME=$VOLUME_AFTER
     printf 'postgres\\t/var/lib/data\\t%s\\n' "$VOLUME"
@@ -226,6 +228,7 @@ def test_who_allows_it_may_lose_them(shell):
         "A /tmp/x\\nA /run/app.pid\\nA /var/log/app.log\\n",
         "A /app/logs/error.log\\nA /root/.npm/_logs/a\\n",
         "D /app/old.js\\n",
+        "C /etc\\nA /etc/site.conf\\nA /data\\nA /data/file\\n",
         "",
     ],
 )
@@ -243,7 +246,7 @@ def test_what_every_start_writes_is_no_data(shell, changed):
     ],
 )
 def test_what_is_as_old_as_a_start_the_next_one_writes_again(shell, written, is_lost):
-    done = shell("recreate backend", CHANGED="C /etc\\nC /etc/site.conf\\n", WRITTEN=written)
+    done = shell("recreate backend", CHANGED="C /etc\\nC /etc/app.conf\\n", WRITTEN=written)
     assert done.returncode == (REFUSED if is_lost else 0)
 
 

@@ -156,9 +156,16 @@ need_same() {
 # what is as old as a start of it, which the next start writes again. Usage: own_files SERVICE
 own_files() {
     id=$(container "$1" 2>/dev/null) && [ -n "$id" ] || return 0
-    starts=$(docker inspect --format '{{.Created}} {{.State.StartedAt}}' "$id") && changed=$(docker diff "$id") ||
+    starts=$(docker inspect --format '{{.Created}} {{.State.StartedAt}}{{range .Mounts}}{{"\n"}}{{.Destination}}{{end}}' "$id") &&
+        changed=$(docker diff "$id") ||
         { echo "as far as can be told: docker diff says nothing"; return; }
-    printf '%s\n' "$changed" | awk '
+    mounts=$(printf '%s\n' "$starts" | tail -n +2) starts=$(printf '%s\n' "$starts" | head -n 1)
+    # Where something is mounted, what lies there is not the container's.
+    printf '%s\n' "$changed" | MOUNTS=$mounts awk '
+        BEGIN { mounts = split(ENVIRON["MOUNTS"], mount, "\n") }
+        function is_mounted(path,   i) {
+            for (i = 1; i <= mounts; i++) if (mount[i] != "" && index(path "/", mount[i] "/") == 1) return 1
+        }
         /^[AC] \// {
             path = substr($0, 3); paths[++n] = path
             while (sub(/\/[^\/]*$/, "", path)) holds[path]
@@ -166,7 +173,7 @@ own_files() {
         END {
             for (i = 1; i <= n; i++) {
                 path = paths[i] "/"
-                if (paths[i] in holds || path ~ /^\/(tmp|run|dev|proc|sys|var\/(tmp|run|cache|log))\// ||
+                if (paths[i] in holds || is_mounted(paths[i]) || path ~ /^\/(tmp|run|dev|proc|sys|var\/(tmp|run|cache|log))\// ||
                     path ~ /\/(logs?|\.?cache|\.npm|__pycache__)\//) continue
                 print paths[i]
             }
