@@ -48,6 +48,9 @@ _ARGUMENTS = {
 # From when on a host's log is to be read further, by host; a loop's items share one process.
 _next: dict[str, str] = {}
 
+# What an operation sees may be a list of hundreds: of backups, or of what may go.
+_LOOK_BYTES = 2**21
+
 
 class ActionModule(HostAction):
     """Asks probes; or those of the cards, and judges what the answers mean."""
@@ -101,7 +104,8 @@ class ActionModule(HostAction):
         if host in _next:
             time.sleep(arguments["pause_seconds"])
             self._templar.available_variables["operation_next"] = _next[host]
-        probe = {"id": name, "title": operation["title"], **operation["look"]}
+        look = {"limit": _LOOK_BYTES, **operation["look"]}
+        probe = {"id": name, "title": operation["title"], **look}
         found = self._ask_all(
             [{"probes": [probe, *operation.get("also", []), *cards.own()["stack_always"]]}],
             {**self._operation_shell, **cards.own()["stack_look"]},

@@ -134,6 +134,8 @@ def _judge_value(probe: Mapping[str, Any], seen: Finding, evaluate: Evaluate) ->
     try:
         value = _PARSERS[parse](seen["output"])
     except ValueError:
+        if seen["cut"]:
+            return {"reason": f"the answer is longer than {len(seen['output'])} characters"}
         return {"reason": f"not {parse}: {reason(seen['output'])[:80]}"}
     return {"value": value, **_judge_healthy(probe, {**seen, "value": value}, evaluate)}
 

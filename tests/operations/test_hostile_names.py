@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shlex
 import subprocess
 import tarfile
 import time
@@ -26,7 +27,7 @@ PRECIOUS = "find /srv/precious -type f -printf '%p %s %T@\\n' | sort | sha256sum
 
 def send(practice, script, data=b""):
     """Run a script on the host as root, with bytes on its standard input."""
-    command = [*practice.ssh_command()[:-1], f"sudo sh -c {json.dumps(script)}"]
+    command = [*practice.ssh_command()[:-1], f"sudo sh -c {shlex.quote(script)}"]
     done = subprocess.run(command, input=data, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode(errors="replace")[-500:]
     return done.stdout
@@ -100,7 +101,8 @@ def test_backups_of_others_stay_whatever_they_are_called(precious, runbook):
     prune = ["ops", "backups", "prune", "--yes", "--allow", "data", "-e", "stack_backup_keep=0"]
     ran = runbook(*prune, "--format", "json")
     assert ran.code == 0, ran.host()["reason"]
-    assert runbook("ops", "backups", "list", "--format", "json").code == 0
+    listed = runbook("ops", "backups", "list", "--format", "json")
+    assert listed.code == 0, listed.host()["reason"]
     assert precious.run(count) == before
 
 

@@ -146,3 +146,9 @@ def test_a_default_makes_no_answer_healthy():
     result = derived(waits, stopped, evaluate)
     assert (result["status"], result["reason"]) == ("unknown", "container is not running")
     assert derived({**waits, "unanswered": "rc"}, stopped, evaluate)["value"] == 1
+
+
+def test_an_answer_that_was_cut_says_so():
+    probe = {"id": "it", "run": "list", "parse": "json"}
+    seen = finding(probe, Answer(0, 5, '[{"a":', "", cut=True), evaluate)
+    assert (seen["status"], seen["reason"]) == ("unknown", "the answer is longer than 6 characters")
