@@ -162,8 +162,12 @@ def test_a_riskier_rung_waits_for_its_allowance(practice, runbook):
     )
     assert "restart_stack needs --allow outage" in first["reason"]
     second = runbook("remediate", "--allow", "outage", *quick).host()
-    assert [a["rung"] for a in second["actions"]] == ["recreate_application", "restart_stack"]
+    # What did not hold a moment ago is not climbed again.
+    assert [a["rung"] for a in second["actions"]] == ["restart_stack"]
     assert second["verdict"] == "not_fixed"
+    third = runbook("remediate", "--allow", "outage", *quick)
+    assert (third.code, third.host()["verdict"], third.host()["actions"]) == (6, "refused", [])
+    assert "did not hold" in third.host()["reason"]
     # The chain is in memory: a restart would have lost every certificate.
     assert practice.run(chain) == before
     assert practice.data()["rows"] == data
