@@ -34,13 +34,18 @@ class Job:
     @property
     def is_operation(self) -> bool:
         """Tell whether it is a routine operation, which has a plan but no incident."""
-        return self.command.startswith("ops ")
+        return is_operation(self.command)
 
     def waits(self, state: HostState) -> bool:
         """Tell whether something on a host waits for somebody to agree to it."""
         if self.is_operation:
             return state.verdict is Verdict.HEALTHY and bool(state.plan)
         return state.verdict is Verdict.INCIDENT
+
+
+def is_operation(command: str) -> bool:
+    """Tell whether a command, as a run's document has it, is a routine operation."""
+    return command.startswith("ops ") or command == "hold"
 
 
 def conclude(job: Job, states: Mapping[str, HostState], outcome: Outcome) -> dict[str, HostState]:

@@ -81,6 +81,8 @@ class ActionModule(HostAction):
         if arguments["lease"]:
             stack = str(self.evaluate("stack_dir", {}))
             lease = lock.shell(stack, arguments["run_id"], _LEASE_SECONDS, broken)
+            # Whoever gives the host back changes nothing more.
+            lease += "\nlock_despite_hold=yes" if arguments["release"] else ""
             note = "note_change\n" if arguments["rung"] and arguments["mark"] else ""
             if arguments["rung"]:
                 title, *names = (

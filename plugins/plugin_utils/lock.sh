@@ -2,8 +2,9 @@
 #
 # A lease is a line of a file in the place of marks.sh:
 #   OWNER EXPIRY(seconds since the epoch) NOTE
-# In:  lock_name, the stack's directory; lock_run, what its history calls the run; lock_owner, lock_note, lock_seconds; lock_broken, an owner known
-#      to be dead. Exit status 73 (EX_CANTCREAT), and "no lease: WHY", where none can be taken or looked at.
+# In:  lock_name, the stack's directory; lock_run, what its history calls the run; lock_owner, lock_note,
+#      lock_seconds; lock_broken, an owner known to be dead; lock_despite_hold, not empty for who only gives the
+#      lease back. Exit status 73 (EX_CANTCREAT), and "no lease: WHY", where none can be taken or looked at.
 
 if lock_place=$(place_of_marks make 2>&1); then lock_trouble=''; else lock_trouble=$lock_place; fi
 lock_file=$lock_place/$(key_of "$lock_name").lock
@@ -33,7 +34,7 @@ alone() {
 # Takes or renews the lease; 75 (EX_TEMPFAIL) and the holder's line when another has it, 77 (EX_NOPERM) and
 # why when people keep every change away.
 take_lock() {
-    ! held_by=$(on_hold "$lock_name") || { echo "refused: $held_by" >&2; return 77; }
+    [ -n "${lock_despite_hold:-}" ] || ! held_by=$(on_hold "$lock_name") || { echo "refused: $held_by" >&2; return 77; }
     alone write_lease
 }
 

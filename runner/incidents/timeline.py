@@ -11,6 +11,7 @@ from typing import Any
 
 from runner.hosts import as_list, as_mapping
 from runner.narration import did
+from runner.run import is_operation
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def entries_of(document: Mapping[str, Any], events: Sequence[Mapping[str, Any]])
     what = " ".join(filter(None, (document["command"], document["incident"])))
     began = milliseconds(document["started"])
     yield Entry(began, "run", f"runbook {what} began", "began", data={"command": what})
-    looks = document["command"].startswith("ops ")  # what it looked at is no diagnosis
+    looks = is_operation(document["command"])  # what it looked at is no diagnosis
     for number, event in enumerate(events):
         if not (looks and event.get("findings")):
             yield from _of_event(str(number), event, events[number + 1 :])

@@ -208,7 +208,7 @@ def walk_through(drill, practice, runbook):
     after = seen()
     again = runbook(*remediate)
     assert again.host()["actions"] == [], again.host()
-    assert again.host()["verdict"] == ("healthy" if fixed else verdict)
+    assert again.host()["verdict"] == ("healthy" if fixed else verdict), again.host()["reason"]
     assert seen() == after
     assert harm_to_the_database(practice, drill, since) == []
     return found.document["seconds"], cured.document["seconds"]

@@ -206,7 +206,7 @@ def test_files_that_cannot_be_read_make_no_container(shell, told):
     assert not told.exists()
 
 
-WRITTEN_IN = "A /srv\\nA /srv/uploads\\nA /srv/uploads/a b.png\\nC /app\\nC /app/config.js\\n"
+WRITTEN_IN = "A /srv\\nA /srv/uploads\\nA /srv/uploads/a b.png\\nC /app\\nA /app/config.js\\n"
 
 
 @pytest.mark.parametrize("service", ["backend", "postgres"])
@@ -228,6 +228,7 @@ def test_who_allows_it_may_lose_them(shell):
         "A /tmp/x\\nA /run/app.pid\\nA /var/log/app.log\\n",
         "A /app/logs/error.log\\nA /root/.npm/_logs/a\\n",
         "D /app/old.js\\n",
+        "C /app\\nC /app/server.js\\n",
         "C /etc\\nA /etc/site.conf\\nA /data\\nA /data/file\\n",
         "",
     ],
@@ -246,7 +247,7 @@ def test_what_every_start_writes_is_no_data(shell, changed):
     ],
 )
 def test_what_is_as_old_as_a_start_the_next_one_writes_again(shell, written, is_lost):
-    done = shell("recreate backend", CHANGED="C /etc\\nC /etc/app.conf\\n", WRITTEN=written)
+    done = shell("recreate backend", CHANGED="C /etc\\nA /etc/app.conf\\n", WRITTEN=written)
     assert done.returncode == (REFUSED if is_lost else 0)
 
 

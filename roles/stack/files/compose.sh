@@ -152,7 +152,7 @@ need_same() {
 }
 
 # Prints which files a service's container holds in its own layer, the first three and how many, or that
-# this cannot be told; nothing where there are none. Not counted are logs, caches and what is temporary, and
+# this cannot be told; nothing where there are none. Not counted are files of the image, logs, caches and what is temporary, and
 # what is as old as a start of it, which the next start writes again. Usage: own_files SERVICE
 own_files() {
     id=$(container "$1" 2>/dev/null) && [ -n "$id" ] || return 0
@@ -166,8 +166,10 @@ own_files() {
         function is_mounted(path,   i) {
             for (i = 1; i <= mounts; i++) if (mount[i] != "" && index(path "/", mount[i] "/") == 1) return 1
         }
+        # Of what the image brought the next container has its own, whatever was changed by hand.
+        /^A \// { paths[++n] = substr($0, 3) }
         /^[AC] \// {
-            path = substr($0, 3); paths[++n] = path
+            path = substr($0, 3)
             while (sub(/\/[^\/]*$/, "", path)) holds[path]
         }
         END {

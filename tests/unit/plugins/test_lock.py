@@ -205,6 +205,8 @@ def test_a_hold_keeps_every_change_away_until_it_is_lifted(tmp_path):
         said = refused.stderr.strip()
         assert said.startswith("refused: on hold until ")
         assert said.endswith('by me@here: a b c "quoted" $(id)')
+    given_back = held(str(tmp_path), "lock_despite_hold=yes; take_lock && release_lock")
+    assert given_back.returncode == 0
     assert kept_away(tmp_path, "lift_hold").stdout == "lifted\n"
     assert held(str(tmp_path), 'take_lock && rm -f "$lock_file"').returncode == 0
 

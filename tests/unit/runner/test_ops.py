@@ -196,6 +196,7 @@ def test_a_hold_goes_to_its_host_with_its_end_its_author_and_its_reason(
     before = time.time()
     found = document(run("hold", "db1", "--until", "6h", "--reason", " why ", "--format", "json"))
     assert found["command"] == "hold"
+    assert found["hosts"]["db1"]["plan"] == [step]
     request = fake.requests[0]
     assert (request.playbook, request.limit) == ("oncall.runbook.ops_hold", "db1")
     assert request.run_vars["operation_author"] == "alice"
