@@ -75,7 +75,7 @@ beside:
 	$(MAKE) --no-print-directory -j 2 --output-sync=target lab-up early HOSTS=$$(($(WORKERS) + 1))
 
 early: lint
-	@$(call part,tests without a host,pytest -n 2 --durations=10 $(EARLY))
+	@$(call part,tests without a host,pytest -n 2 --dist loadgroup --durations=10 $(EARLY))
 	@$(call part,words of hosts in busybox,RUNBOOK_TEST_SHELL="busybox sh" pytest -n 2 $(WORDS))
 
 drills: beside

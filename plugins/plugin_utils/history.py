@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 # A clock may be off by that many seconds; a time further ahead is from before it was set back.
 _AHEAD_SECONDS = 60
+_is_time = re.compile(r"[0-9]{1,10}").fullmatch
 
 
 @dataclass(frozen=True)
@@ -27,16 +29,16 @@ class Climbed:
 
 
 def read(text: str) -> tuple[int, list[Climbed]]:
-    """Read what a host keeps: its time, and below it EPOCH RUN INCIDENT RUNG [held], tab-separated.
+    """Read a host's time and, behind a semicolon each, EPOCH|RUN|INCIDENT|RUNG|[held].
 
-    Returns the time and the rungs, the oldest first; a line that is none of these is passed over.
+    Returns the time and the rungs, the oldest first; what is none of these is passed over.
     """
-    first, *lines = text.split("\n")
-    now = int(first) if first.isdigit() else 0
+    first, *lines = text.split(";")
+    now = int(first) if _is_time(first) else 0
     found: dict[tuple[str, str, str], Climbed] = {}
     for line in sorted(lines):
-        time, run, incident, rung, held = [*line.split("\t"), *[""] * 5][:5]
-        if time.isdigit() and len(time) <= 10 and rung and int(time) <= now + _AHEAD_SECONDS:
+        time, run, incident, rung, held = [*line.split("|"), *[""] * 5][:5]
+        if _is_time(time) and rung and int(time) <= now + _AHEAD_SECONDS:
             key = run, incident, rung
             begun = found[key].time if key in found else int(time)
             found[key] = Climbed(begun, run, incident, rung, held == "held")

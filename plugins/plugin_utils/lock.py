@@ -6,6 +6,7 @@ from __future__ import annotations
 import getpass
 import os
 import platform
+import re
 import shlex
 import uuid
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ _SHELL = (cards.ROLES / "stack/files/marks.sh", Path(__file__).with_name("lock.s
 HELD = 75
 NONE = 73
 NO_LEASE = "no lease: "
+# Of a line that a host tells: digits as int() reads them, and not too many.
+_is_number = re.compile(r"[0-9]{1,12}").fullmatch
 
 
 def owner() -> str:
@@ -35,7 +38,7 @@ def owner() -> str:
 def is_dead(mark: str) -> bool:
     """Tell whether ``mark`` is of this machine and its process is gone; when unsure, it lives."""
     space, _, pid = mark.rpartition(":")
-    if space != owner().rpartition(":")[0] or not pid.isdigit():
+    if space != owner().rpartition(":")[0] or not _is_number(pid):
         return False
     try:
         os.kill(int(pid), 0)
@@ -58,7 +61,7 @@ class Lease:
     def read(cls, line: str) -> Lease:
         """Read ``OWNER EXPIRY NOTE``; what is missing is empty."""
         mark, expiry, note = [*line.strip().split(" ", 2), "", "", ""][:3]
-        return cls(mark, int(expiry) if expiry.isdigit() else 0, note)
+        return cls(mark, int(expiry) if _is_number(expiry) else 0, note)
 
     def __str__(self) -> str:
         until = datetime.fromtimestamp(self.expires, UTC).strftime("%H:%M:%SZ")

@@ -92,3 +92,17 @@ just_changed() {
     place=$(place_of_marks 2>/dev/null) &&
         [ -n "$(find "$place/$(key_of "$STACK_DIR").lock" -mmin -3 2>/dev/null)" ]
 }
+
+# Prints as JSON what on_hold, unheard_step and history_of_runs do, the last with | and ; for tabs and ends of
+# lines; as a rule there is nothing, and nothing is started for it.
+notes_here() {
+    for note in "$STACK_DIR/.runbook-hold" "$STACK_DIR/.runbook-history" \
+        /dev/shm/runbook.*/*.hold /dev/shm/runbook.*/*.step /dev/shm/runbook.*/*.history; do
+        [ ! -e "$note" ] && [ ! -L "$note" ] || {
+            printf '{"hold":"%s","step":"%s","history":"%s"}\n' "$(json_text "$(on_hold "$STACK_DIR")")" \
+                "$(json_text "$(unheard_step)")" "$(json_text "$(history_of_runs | tr '\t\n' '|;')")"
+            return
+        }
+    done
+    echo '{"hold":"","step":"","history":""}'
+}

@@ -14,10 +14,10 @@ CARD = "high_error_rate"
 def told(*climbed):
     """A host's history: what was climbed how many seconds ago, by whom, and whether it held."""
     lines = [
-        f"{NOW - ago}\t{run}\t{CARD}\t{rung}\t{'held' if held else ''}"
+        f"{NOW - ago}|{run}|{CARD}|{rung}|{'held' if held else ''}"
         for ago, run, rung, held in climbed
     ]
-    return "\n".join([str(NOW), *lines])
+    return ";".join([str(NOW), *lines])
 
 
 def spent(*climbed, own=("me",), window=3600, attempts=3):
@@ -73,6 +73,6 @@ def test_whatever_a_host_says_is_read(text):
         history.spent(text, ["me"], 3600, 3)
 
 
-@given(st.lists(st.text(alphabet="0123456789\t\nabcheld", max_size=60)))
+@given(st.lists(st.text(alphabet="0123456789|;abcheld", max_size=60)))
 def test_whatever_lines_it_keeps_are_read(lines):
-    history.spent("\n".join([str(NOW), *lines]), ["me"], 3600, 3)
+    history.spent(";".join([str(NOW), *lines]), ["me"], 3600, 3)

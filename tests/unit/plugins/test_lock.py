@@ -1,6 +1,7 @@
 """One change at a time on a host: the lease, with real shells and real processes."""
 
 import getpass
+import json
 import os
 import platform
 import re
@@ -15,9 +16,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, lock
+from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, history, lock
+from hypothesis import given
+from hypothesis import strategies as st
 
+# They share what lies in /dev/shm.
+pytestmark = pytest.mark.xdist_group("marks")
 MARKS = cards.ROLES / "stack/files/marks.sh"
+STACK = MARKS.with_name("stack.sh")
 
 
 @pytest.fixture
@@ -85,6 +91,14 @@ def test_dead_and_living_owners_are_told_apart():
     assert not lock.is_dead(f"{space}:{os.getpid()}")
     assert not lock.is_dead(f"another-machine:{gone.pid}")
     assert not lock.is_dead("")
+    assert not lock.is_dead(f"{space}:²")
+
+
+@given(st.text())
+def test_whatever_a_host_says_of_its_holder_is_read(text):
+    lease = lock.Lease.read(text)
+    assert str(lease)
+    lock.is_dead(lease.owner)
 
 
 def test_the_lease_is_in_memory(name):
@@ -166,6 +180,11 @@ def test_what_a_run_did_is_kept_on_disk_and_in_memory_for_those_after_it(tmp_pat
         ["run-1", "high_error_rate", "restart", "held"],
     ]
     assert int(told[0]) >= int(told[1].split("\t")[0])
+    look_at_all = f"STACK_DIR=$lock_name; . {STACK}; . {MARKS}; notes_here"
+    notes = json.loads(held(str(tmp_path), look_at_all).stdout)
+    assert (notes["hold"], notes["step"]) == ("", "")
+    climbed = history.read(notes["history"])[1]
+    assert [(c.run, c.rung, c.held) for c in climbed] == [("run-1", "restart", True)]
     # A reboot of the host, and then a disk without room.
     held(str(tmp_path), forget)
     assert held(str(tmp_path), look).stdout.splitlines()[1:] == told[1:]
