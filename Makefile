@@ -17,6 +17,8 @@ LAB := tests/lab/lab
 WORKERS ?= 3
 EARLY := tests/unit tests/pages
 ON_HOSTS := $(addprefix tests/,operations incidents lab record)
+# Its tests share what lies in /dev/shm: one at a time.
+SHARING := tests/unit/plugins/test_lock.py
 # Tests of the words that run on hosts, which know more than one shell.
 WORDS := $(shell grep -l 'from shells import' tests/unit/test_*.py)
 DRILL := pytest -n $(WORKERS) --dist worksteal
@@ -75,7 +77,7 @@ beside:
 	$(MAKE) --no-print-directory -j 2 --output-sync=target lab-up early HOSTS=$$(($(WORKERS) + 1))
 
 early: lint
-	@$(call part,tests without a host,pytest -n 2 --dist loadgroup --durations=10 $(EARLY))
+	@$(call part,tests without a host,pytest -n 2 --durations=10 --ignore=$(SHARING) $(EARLY) && pytest $(SHARING))
 	@$(call part,words of hosts in busybox,RUNBOOK_TEST_SHELL="busybox sh" pytest -n 2 $(WORDS))
 
 drills: beside

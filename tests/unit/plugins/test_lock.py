@@ -20,8 +20,6 @@ from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, histo
 from hypothesis import given
 from hypothesis import strategies as st
 
-# They share what lies in /dev/shm.
-pytestmark = pytest.mark.xdist_group("marks")
 MARKS = cards.ROLES / "stack/files/marks.sh"
 STACK = MARKS.with_name("stack.sh")
 
