@@ -34,7 +34,7 @@ alone() {
 # Takes or renews the lease; 75 (EX_TEMPFAIL) and the holder's line when another has it, 77 (EX_NOPERM) and
 # why when people keep every change away.
 take_lock() {
-    [ -n "${lock_despite_hold:-}" ] || ! held_by=$(on_hold "$lock_name") || { echo "refused: $held_by" >&2; return 77; }
+    [ -n "${lock_despite_hold:-}" ] || ! held_by=$(on_hold "$lock_name") || { printf 'refused: %s\n' "$held_by" >&2; return 77; }
     alone write_lease
 }
 

@@ -3,6 +3,7 @@
 import hmac
 import json
 import os
+import signal
 import subprocess
 import time
 from base64 import urlsafe_b64encode
@@ -48,6 +49,18 @@ class Ran:
 
     def host(self, name=HOST):
         return self.document["hosts"][name]
+
+
+def ctrl_c(process):
+    """End a command as its operator would; it says so."""
+    process.send_signal(signal.SIGINT)
+    assert process.wait(60) == 130
+
+
+def lose_the_connection(process):
+    """Break the connection of a command to the first host; it says so."""
+    subprocess.run(["pkill", "-KILL", "-f", f"ssh .*Port={2200 + int(HOST[-1])}"], check=False)
+    assert process.wait(60) == 4
 
 
 def session():

@@ -3,12 +3,11 @@
 import json
 import re
 import shlex
-import signal
 import subprocess
 import time
 
 import pytest
-from practice import HOST
+from practice import HOST, ctrl_c, lose_the_connection
 
 BACKUPS = "/srv/school_mgmt/backups"
 RESTORE = ["ops", "restore", "newest", "--yes", "--allow", "data", "--format", "json"]
@@ -254,16 +253,6 @@ def wait_until_wrapped(practice):
         if practice.shell.run("test -e /tmp/wrapped").rc == 0:
             break
         time.sleep(0.5)
-
-
-def ctrl_c(process):
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130
-
-
-def lose_the_connection(process):
-    subprocess.run(["pkill", "-KILL", "-f", f"ssh .*Port={2200 + int(HOST[-1])}"], check=False)
-    assert process.wait(60) == 4
 
 
 @pytest.mark.parametrize("end", [ctrl_c, lose_the_connection])

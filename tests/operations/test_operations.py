@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import pytest
-from practice import BOTH, HOST, INVENTORY
+from practice import BOTH, HOST, INVENTORY, ctrl_c, lose_the_connection
 
 SERVICES = ["postgres", "redis", "blockchain", "backend", "frontend", "pdf-service"]
 # A site's own directory of logs, with an old one in it.
@@ -227,16 +227,6 @@ def test_a_reboot_takes_two_stacks_down_and_up(two, runbook):
         now = host.data()
         assert (now["rows"], now["volumes"]) == (data["rows"], data["volumes"])
         assert host.report() == 200
-
-
-def ctrl_c(process):
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130
-
-
-def lose_the_connection(process):
-    subprocess.run(["pkill", "-KILL", "-f", f"ssh .*Port={2200 + int(HOST[-1])}"], check=False)
-    assert process.wait(60) == 4
 
 
 @pytest.mark.parametrize("end", [ctrl_c, lose_the_connection])

@@ -203,3 +203,23 @@ def test_the_site_says_which_of_its_own_are_meant(tmp_path):
     names, _ = left(tmp_path, BACKUP_PATTERN="nightly-*")
     assert len(names & {"nightly-1.sql.gz", "nightly-2.sql.gz"}) == 1
     assert len(names) == 5
+
+
+@pytest.mark.parametrize("told", ["x[$(id >&2)]", "1 + 1", "-5", ""])
+def test_what_a_manifest_says_is_not_computed_with(tmp_path, told):
+    path = old_backup(tmp_path / "school-1.dump")
+    manifest = f'{{\n "database_bytes": {told},\n "rows": {told},\n "bytes": {told}\n}}\n'
+    path.with_name(f"{path.name}.manifest.json").write_text(manifest)
+    words = """
+        as_root() { "$@"; }
+        restore_estimate "$1"; not_suddenly_small "$1" "$1"
+        told_number "$1" rows || echo none"""
+    done = subprocess.run(
+        ["bash", "-c", f". {BACKUPS}\n{words}", "bash", path],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "STACK_BACKUP_DIR": str(tmp_path)},
+    )
+    estimate = len(DUMP) * 8 + 67108864
+    assert (done.stdout, done.stderr) == (f"{estimate}\nnone\n", "")

@@ -36,6 +36,9 @@ told() {
     contents "$1.manifest.json" 2>/dev/null | sed -n "s/^ *\"$2\": *\"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" | head -n 1
 }
 
+# The same of a number; nothing where it is none: arithmetic with other words is a program to some shells.
+told_number() { told "$1" "$2" | grep -x '[0-9]\{1,18\}'; }
+
 # Runs statements as the server's superuser, outside of the application's database.
 # Usage: server_statement STATEMENT [PSQL OPTION…]
 server_statement() {
@@ -180,7 +183,7 @@ list_backups() {
         whole=true
         why=$(prove "$path" 2>&1) || whole=false
         [ "$whole" = false ] || why=
-        rows=$(told "$path" rows) newest=$(told "$path" newest_row) server=$(told "$path" server_version)
+        rows=$(told_number "$path" rows) newest=$(told "$path" newest_row) server=$(told "$path" server_version)
         printf '%s{"file":"%s","time":"%s","bytes":%s,"whole":%s,"reason":"%s","rows":%s,"newest_row":%s,"server_version":%s}' \
             "$separator" "$(json_text "${path##*/}")" "$(date -u -d "@$time" +%Y-%m-%dT%H:%M:%SZ)" "$bytes" "$whole" \
             "$(json_text "$(printf '%s\n' "$why" | tail -n 1)")" "${rows:-null}" \
@@ -276,7 +279,7 @@ manifest() {
 # Usage: not_suddenly_small FILE FILE_BEFORE
 not_suddenly_small() {
     for what in rows bytes; do
-        now=$(told "$1" $what) was=$(told "$2" $what)
+        now=$(told_number "$1" $what) was=$(told_number "$2" $what)
         [ "$((${now:-0} * 2))" -ge "${was:-0}" ] && continue
         echo "suspicious: $now $what, ${2##*/} has $was; the backup is kept, look why" >&2
         return 5
@@ -399,7 +402,7 @@ rebuild() {
 # Proves a backup by restoring it into a database of its own, which is removed again. Usage: verify_deep FILE
 verify_deep() {
     drop_scratch
-    need=$(told "$1" database_bytes)
+    need=$(told_number "$1" database_bytes)
     need_room "${need:-$(server_statement "SELECT pg_database_size($(quoted_literal "$DATABASE_NAME"))")}" "$STACK_DOCKER_DIR"
     seen=$(rebuild "${DATABASE_NAME}_verify_$(date -u +%Y%m%dT%H%M%SZ)" "$1")
     status=$?
@@ -502,7 +505,7 @@ give_up() {
 
 # Bytes that a restore needs beside the present database. Usage: restore_estimate FILE
 restore_estimate() {
-    bytes=$(told "$1" database_bytes)
+    bytes=$(told_number "$1" database_bytes)
     # What is packed is some times as large when it is not.
     [ -n "$bytes" ] || bytes=$(($(in_backups stat -c %s "$1") * 8))
     echo "$((bytes + held_bytes))"

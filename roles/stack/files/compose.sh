@@ -152,8 +152,8 @@ need_same() {
 }
 
 # Prints which files a service's container holds in its own layer, the first three and how many, or that
-# this cannot be told; nothing where there are none. Not counted are files of the image, logs, caches and what is temporary, and
-# what is as old as a start of it, which the next start writes again. Usage: own_files SERVICE
+# this cannot be told; nothing where there are none. Not counted are files of the image, logs, caches and what
+# is temporary, and what is as old as a start of it, which the next start writes again. Usage: own_files SERVICE
 own_files() {
     id=$(container "$1" 2>/dev/null) && [ -n "$id" ] || return 0
     starts=$(docker inspect --format '{{.Created}} {{.State.StartedAt}}{{range .Mounts}}{{"\n"}}{{.Destination}}{{end}}' "$id") &&
@@ -248,16 +248,15 @@ volumes_in_use() {
         $(containers | cut -d ' ' -f 1) 2>/dev/null | sed '/^$/d'
 }
 
-# Brings services up, and looks whether they have the volumes that they had: whoever took containers down
-# before says which, as volumes_before. One that has another is put back on its own, and the step has failed;
-# if it cannot be, it is stopped. Usage: bring_up WORD…, what compose takes behind "up -d"
+# Brings services up, and looks whether they have the volumes that they had. One that has another is put back on
+# its own, and the step has failed; if it cannot be, it is stopped. Usage: bring_up WORD…, what compose takes
+# behind "up -d"
 bring_up() {
-    volumes_before=${volumes_before:-$(volumes_in_use)}
+    before=$(volumes_in_use)
     compose up -d "$@" || return
-    moved=$(volumes_in_use | BEFORE=$volumes_before awk -F '\t' '
+    moved=$(volumes_in_use | BEFORE=$before awk -F '\t' '
         BEGIN { n = split(ENVIRON["BEFORE"], line, "\n"); for (i = 1; i <= n; i++) { split(line[i], f, "\t"); was[f[1] "\t" f[2]] = f[3] } }
         ($1 "\t" $2) in was && was[$1 "\t" $2] != $3 { print $1 "\t" $2 "\t" was[$1 "\t" $2] }' | sort -u)
-    volumes_before=''
     [ -n "$moved" ] || return 0
     services=$(printf '%s\n' "$moved" | cut -f 1 | sort -u)
     # shellcheck disable=SC2086  # one word a service

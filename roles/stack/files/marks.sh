@@ -1,6 +1,7 @@
 # What runs leave on a host for each other, in memory (/dev/shm), so that it works on a full disk and goes with
-# a reboot: the lease of lock.sh, and the mark of the last change. Both lie in one directory, in which those
-# may write who may use the engine, and nobody else.
+# a reboot: the lease of lock.sh, the mark of the last change, and the step at work. They lie in one directory, in
+# which those may write who may use the engine, and nobody else. What shall survive a reboot, a hold and what runs
+# did, lies in the stack's directory as well.
 
 # Prints that directory. Fails, with the reason, where there is none, or one that others could have made or may
 # write to. Usage: place_of_marks [make]
@@ -54,7 +55,8 @@ on_hold() {
             "" | *[!0-9]* | ???????????*) echo "$file cannot be read: look why, or lift it"; exit ;;
             esac
             [ "$(date +%s)" -lt "$until" ] || continue
-            echo "on hold until $(date -u -d "@$until" +%Y-%m-%dT%H:%M:%SZ), by $author: $reason"
+            # No echo: some read a backslash in it.
+            printf '%s\n' "on hold until $(date -u -d "@$until" +%Y-%m-%dT%H:%M:%SZ), by $author: $reason"
             exit
         done
         exit 1
@@ -79,12 +81,16 @@ unheard_step() {
     set -- /dev/shm/runbook.*/*.step
     [ -e "$1" ] && place=$(place_of_marks 2>/dev/null) || return 0
     IFS='	' read -r pid began ended status note title 2>/dev/null <"$place/$(key_of "$STACK_DIR").step" || return 0
+    # Of several words, arithmetic would be a program to some shells.
+    case $began,${ended#-} in
+    ,* | *[!0-9,]*) echo "a note of a run that cannot be read"; return ;;
+    esac
     now=$(date +%s)
     case $ended in
     -) if [ -d "/proc/$pid" ]; then end="goes on"; else end="was ended halfway"; fi ;;
     *) end="ended $((now - ended)) s ago, with exit status $status" ;;
     esac
-    echo "$title (run $note), begun $((now - began)) s ago, $end"
+    printf '%s\n' "$title (run $note), begun $((now - began)) s ago, $end"
 }
 
 # Whether a run of ours has held the stack within the last three minutes.

@@ -15,7 +15,7 @@ unknown() {
 
 # Says that something may not be done here, and why. Usage: refuse WHY
 refuse() {
-    echo "refused: $*" >&2
+    printf 'refused: %s\n' "$*" >&2
     exit 77
 }
 

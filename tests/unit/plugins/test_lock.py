@@ -148,6 +148,14 @@ def test_a_look_tells_of_a_step_until_its_run_has_heard_of_its_end(name):
     assert looked(name) == ""
 
 
+@pytest.mark.parametrize("line", ["", "1", "1\tx[$(id >&2)]\t-\t-\tme\tit", "1\t2\t3-4\t0\tme\tit"])
+def test_a_note_that_is_none_is_not_computed_with(name, line):
+    held(name, "take_lock; note_step it")
+    spoil = f"printf '%s\\n' '{line}' >\"${{lock_file%.lock}}.step\""
+    done = held(name, f"{spoil}; STACK_DIR=$lock_name; unheard_step", shell="bash")
+    assert (done.stdout, done.stderr) == ("a note of a run that cannot be read\n", "")
+
+
 def test_a_dead_holder_whose_step_goes_on_is_not_passed_over(name):
     step = lock.shell(name, "run-1", 60).replace(lock.owner(), "dead")
     going = subprocess.Popen(
@@ -214,14 +222,14 @@ def soon(seconds=60):
 
 
 def test_a_hold_keeps_every_change_away_until_it_is_lifted(tmp_path):
-    done = kept_away(tmp_path, f"set_hold {soon()} me@here 'a\tb\nc \"quoted\" $(id)'")
+    done = kept_away(tmp_path, f"set_hold {soon()} me@here 'a\tb\nc \"quoted\" $(id) \\n\\c'")
     assert done.stdout == f"kept in {tmp_path}/.runbook-hold\n", done.stderr
     for owner in ("me", "you"):
         refused = held(str(tmp_path), owner=owner)
         assert refused.returncode == 77
         said = refused.stderr.strip()
         assert said.startswith("refused: on hold until ")
-        assert said.endswith('by me@here: a b c "quoted" $(id)')
+        assert said.endswith('by me@here: a b c "quoted" $(id) \\n\\c')
     given_back = held(str(tmp_path), "lock_despite_hold=yes; take_lock && release_lock")
     assert given_back.returncode == 0
     assert kept_away(tmp_path, "lift_hold").stdout == "lifted\n"
