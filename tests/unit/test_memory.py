@@ -1,4 +1,4 @@
-"""The override file that limits memory: only its own keys change, on a real file system."""
+"""Growth, by readings that were seen, and the override file that limits memory."""
 
 import os
 import subprocess
@@ -165,3 +165,64 @@ def test_without_its_limits_the_file_says_the_rest(stack, changed):
         service.pop("memswap_limit", None)
     document["services"] = {name: keys for name, keys in document["services"].items() if keys}
     assert yaml.safe_load(run(stack, "unlimited_override").stdout) == document
+
+
+# A window of readings in MiB, twenty of them: what the API of a practice host held, a second apart.
+LEAK = [float(round(80 + 1.93 * second, 1)) for second in range(20)]
+
+
+def collected(at, freed, readings=LEAK):
+    return [held - (freed if second >= at else 0) for second, held in enumerate(readings)]
+
+
+def growth(tmp_path, readings):
+    """What memory_samples prints of a container that held this much, MiB a minute; or None."""
+    group, shelf = tmp_path / "group", tmp_path / "shelf"
+    for path in (group, shelf):
+        path.mkdir()
+    (group / "memory.stat").write_text("inactive_file 0\nactive_file 0\nslab_reclaimable 0\n")
+    (group / "memory.max").write_text("max\n")
+    for second, held in enumerate(readings):
+        (shelf / str(second)).write_text(f"{int(held * 2**20)}\n")
+    (tmp_path / "second").write_text("0\n")
+    (group / "memory.current").write_text((shelf / "0").read_text())
+    # It passes a second at once.
+    (tmp_path / "sleep").write_text(f"""#!/bin/sh
+read -r second <{tmp_path}/second
+second=$((second + 1))
+echo "$second" >{tmp_path}/second
+read -r held <{shelf}/$second
+echo "$held" >{group}/memory.current
+""")
+    (tmp_path / "sleep").chmod(0o755)
+    done = run(
+        tmp_path,
+        f"echo a1 backend {group} Up 5 hours | memory_samples 20 600 4",
+        PATH=f"{tmp_path}:{os.environ['PATH']}",
+    )
+    grows = done.stdout.splitlines()[1].split()[9]
+    return None if grows == "-" else float(grows) / 2**20
+
+
+@pytest.mark.parametrize(
+    "readings",
+    [LEAK, *(collected(at, freed) for at in (1, 4, 9, 13, 16, 19) for freed in (6, 9))],
+)
+def test_a_leak_that_is_collected_once_grows_still(tmp_path, readings):
+    assert 60 < growth(tmp_path, readings) < 150
+
+
+@pytest.mark.parametrize(
+    "readings",
+    [
+        [80.0] * 20,
+        [80 + second % 6 * 5 for second in range(20)],  # collected every six seconds
+        collected(6, 9, collected(13, 9)),  # twice: it goes up and down
+        collected(12, 22),  # most of what it took
+        [80 + 30 * (1 - 0.7**second) for second in range(20)],  # a cache that warms up
+        collected(15, 3, [80 + 30 * (1 - 0.7**second) for second in range(20)]),
+        [80 + 0.1 * second for second in range(20)],
+    ],
+)
+def test_what_goes_up_and_down_or_becomes_slower_does_not_grow(tmp_path, readings):
+    assert growth(tmp_path, readings) is None

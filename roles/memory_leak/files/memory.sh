@@ -23,6 +23,7 @@ memory_groups() {
 # lately, 2 for one that was killed or had a process killed. It grows when, from the lowest reading on
 # (a heap that was just collected starts there), the lowest of each fifth is well above that of the
 # fifth before: a busy heap goes up and down, a cache that warms up becomes slower, a leak does neither.
+# A leaking heap is collected too: a single fall in the whole window may take a fifth's growth back.
 # Usage: memory_samples WINDOW RECENT GROWTH_MIB
 memory_samples() {
     awk -v window="$1" -v recent="$2" -v growth_mib="$3" '
@@ -61,8 +62,8 @@ memory_samples() {
             processes[i] = first(dir "/pids.current")
             most[i] = first(dir "/pids.max")
         }
-        function growth(i, part, s, low, step, from, count) {
-            split("", low); from = 0
+        function growth(i, part, s, low, step, from, count, falls, behind) {
+            split("", low); from = falls = behind = 0
             for (s = 1; s < samples; s++) if (seen[i, s] < seen[i, from]) from = s
             count = samples - from
             if (count < samples / 2 || count < 5) return "-"
@@ -72,7 +73,11 @@ memory_samples() {
             }
             step = (low[4] - low[0]) / 4
             if (step * 4 < growth_mib * 1048576) return "-"
-            for (part = 1; part < 5; part++) if (low[part] - low[part - 1] < 0.3 * step) return "-"
+            for (s = 1; s < count; s++) if (seen[i, from + s] < seen[i, from + s - 1] - 0.1 * step) falls++
+            for (part = 1; part < 5; part++) {
+                if (low[part] - low[part - 1] >= 0.3 * step) continue
+                if (falls != 1 || behind++ || low[part] - low[part - 1] < -step) return "-"
+            }
             return step * 5 / (window * count / samples) * 60
         }
         BEGIN {
