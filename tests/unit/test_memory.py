@@ -1,5 +1,6 @@
-"""Growth, by readings that were seen, and the override file that limits memory."""
+"""What memory is judged by, of readings that were seen, and the override file that limits it."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -10,6 +11,13 @@ from shells import SHELL
 
 ROLES = Path(__file__).parents[2] / "roles"
 LIBRARIES = ("stack/files/stack.sh", "stack/files/compose.sh", "memory_leak/files/memory.sh")
+FILES = ROLES / "memory_leak/files"
+PROGRAMS = {
+    "MEMORY_SAMPLES_AWK": (FILES / "samples.awk").read_text(),
+    "MEMORY_AWK": (FILES / "memory.awk").read_text(),
+    **{f"STACK_{part.upper()}": part for part in ("backend", "frontend", "database", "blockchain")},
+    "STACK_CACHE": "redis",
+}
 MARK = "# Memory limits set in an incident (oncall.runbook.memory_leak)."
 # A file of ours of which people have changed parts since.
 CHANGED = f"""\
@@ -60,7 +68,7 @@ def run(stack, command, **environment):
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "STACK_DIR": str(stack), "FAILS": "nothing", **environment},
+        env={**os.environ, **PROGRAMS, "STACK_DIR": str(stack), "FAILS": "nothing", **environment},
     )
 
 
@@ -226,3 +234,104 @@ def test_a_leak_that_is_collected_once_grows_still(tmp_path, readings):
 )
 def test_what_goes_up_and_down_or_becomes_slower_does_not_grow(tmp_path, readings):
     assert growth(tmp_path, readings) is None
+
+
+MIB = 2**20
+HOST = f"host {8000 * MIB} {4000 * MIB} 0 0"
+NAMES = "name id up used working held limit swap kills growth processes most suspect"
+QUIET = f"backend b1 1 {90 * MIB} {80 * MIB} {70 * MIB} {400 * MIB} 0 0 - 11 0 0"
+
+
+def judged(tmp_path, *lines, host=HOST, kills="", restarts="", wanted="0"):
+    """What memory_state prints of these readings, and what it says."""
+    done = run(
+        tmp_path,
+        f"""memory_groups() {{ :; }}
+        memory_samples() {{ printf '%s\\n' "$SAMPLES"; }}
+        memory_kills() {{ printf '%s\\n' "$KILLED"; }}
+        last_change() {{ echo 0; }}
+        containers() {{ echo b1 backend shop; }}
+        docker() {{ printf '%s\\n' "$RESTARTED"; }}
+        memory_override_change() {{ shift; echo "limits $*"; }}
+        memory_state 0 600 4 90 95 60 {wanted}""",
+        SAMPLES="\n".join([host, *lines]),
+        KILLED=kills,
+        RESTARTED=restarts,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout), done.stderr.strip()
+
+
+def changed(line, **fields):
+    now = zip(NAMES.split(), line.split(), strict=True)
+    return " ".join(str(fields.get(name, value)) for name, value in now)
+
+
+def test_a_service_within_its_limit_is_no_trouble(tmp_path):
+    state, said = judged(tmp_path, QUIET)
+    assert (state["containers"]["backend"]["trouble"], state["affected"], said) == ([], [], "")
+    assert state["containers"]["backend"]["percent"] == 17.5
+    assert (state["fullest"], state["soonest"], state["kills"]) == (17.5, None, 0)
+
+
+def test_one_at_its_limit_is_restarted_and_may_be_widened(tmp_path):
+    full = changed(QUIET, held=380 * MIB)
+    state, said = judged(tmp_path, full, wanted="600m")
+    assert state["containers"]["backend"]["trouble"] == ["full"]
+    assert (state["restart"], state["widen"]) == (["backend"], ["backend"])
+    assert state["override"] == "limits backend\n"
+    assert said.startswith("backend: full: 380.0 MiB of 400.0")
+    assert judged(tmp_path, full, wanted="300m")[0]["widen"] == []  # less than it has
+
+
+@pytest.mark.parametrize(("growth", "trouble"), [(1, []), (10, ["growing"])])
+def test_who_grows_is_trouble_when_its_limit_is_near(tmp_path, growth, trouble):
+    state, _ = judged(tmp_path, changed(QUIET, growth=growth * MIB))
+    backend = state["containers"]["backend"]
+    assert (backend["growth"], backend["minutes"]) == (growth, 330 / growth)
+    assert (backend["trouble"], state["soonest"]) == (trouble, 330 / growth)
+
+
+def test_without_a_limit_the_host_is_the_limit(tmp_path):
+    state, _ = judged(tmp_path, changed(QUIET, limit=0, growth=100 * MIB))
+    assert state["containers"]["backend"]["minutes"] == 40
+    assert state["containers"]["backend"]["limit"] is None
+
+
+def test_a_kill_counts_once_however_many_tell_of_it(tmp_path):
+    killed = changed(QUIET, kills=1, suspect=2)
+    told = "b1 1700000000 docker\nb1 1700000000 kernel"
+    state, _ = judged(tmp_path, killed, kills=told, restarts="b1 0 false")
+    backend = state["containers"]["backend"]
+    assert (backend["kills"], backend["sources"]) == (1, ["docker", "kernel"])
+    assert (backend["trouble"], state["restart"]) == (["killed"], ["backend"])
+
+
+def test_what_its_policy_has_restarted_is_not_restarted_again(tmp_path):
+    killed = changed(QUIET, suspect=2)
+    state, _ = judged(tmp_path, killed, kills="b1 1700000000 docker", restarts="b1 1 false")
+    assert (state["containers"]["backend"]["trouble"], state["restart"]) == (["killed"], [])
+
+
+def test_what_a_person_started_anew_after_a_kill_is_well(tmp_path):
+    killed = changed(QUIET, suspect=1)
+    state, _ = judged(tmp_path, killed, kills="b1 1700000000 docker", restarts="b1 0 false")
+    assert state["containers"]["backend"]["trouble"] == []
+
+
+def test_the_node_is_named_apart_since_its_chain_is_in_memory(tmp_path):
+    state, _ = judged(tmp_path, changed(QUIET, name="blockchain", held=399 * MIB))
+    assert (state["restart"], state["chain"]) == ([], ["blockchain"])
+
+
+def test_of_a_crowded_host_who_holds_most_is_named(tmp_path):
+    crowded = f"host {8000 * MIB} {200 * MIB} 0 0"
+    state, _ = judged(tmp_path, changed(QUIET, held=4000 * MIB, limit=0), QUIET, host=crowded)
+    assert state["host"]["percent"] == 97.5
+    assert state["affected"] == ["backend"]
+
+
+def test_who_may_start_no_more_processes_is_named(tmp_path):
+    state, _ = judged(tmp_path, changed(QUIET, processes=99, most=100))
+    assert state["cramped"] == ["backend"]
+    assert "99 of the 100 processes" in state["cramped_why"]

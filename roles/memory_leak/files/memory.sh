@@ -1,5 +1,7 @@
 # Shell words about memory, on top of stack.sh. What a container holds is read from its control
 # group's files, version 1 or 2: that costs no process, and works while Docker hangs.
+#
+# In: MEMORY_SAMPLES_AWK, MEMORY_AWK: the texts of samples.awk and memory.awk
 
 # Lists the stack's containers: ID SERVICE DIRECTORY STATUS… a line, with the directory of the control
 # group, or "-" for a container that does not run.
@@ -26,81 +28,7 @@ memory_groups() {
 # A leaking heap is collected too: a single fall in the whole window may take a fifth's growth back.
 # Usage: memory_samples WINDOW RECENT GROWTH_MIB
 memory_samples() {
-    awk -v window="$1" -v recent="$2" -v growth_mib="$3" '
-        function first(file, line) {
-            line = ""
-            getline line < file
-            close(file)
-            return line
-        }
-        function counts(file, into, line, field) {
-            while ((getline line < file) > 0) { split(line, field, " "); into[field[1]] = field[2] }
-            close(file)
-        }
-        function look(i, dir, stat, file) {
-            dir = group[i]
-            split("", stat)
-            counts(dir "/memory.stat", stat)
-            if ("total_inactive_file" in stat) {
-                used[i] = first(dir "/memory.usage_in_bytes")
-                working[i] = used[i] - stat["total_inactive_file"]
-                held[i] = working[i] - stat["total_active_file"]
-                limit[i] = stat["hierarchical_memory_limit"]
-                swap[i] = stat["total_swap"]
-                counts(dir "/memory.oom_control", stat)
-            } else {
-                used[i] = first(dir "/memory.current")
-                working[i] = used[i] - stat["inactive_file"]
-                held[i] = working[i] - stat["active_file"] - stat["slab_reclaimable"]
-                limit[i] = first(dir "/memory.max")
-                swap[i] = first(dir "/memory.swap.current")
-                counts(dir "/memory.events", stat)
-            }
-            kills[i] = stat["oom_kill"]
-            limit[i] = limit[i] + 0 >= total || limit[i] == "max" ? 0 : limit[i]
-            sub("^/sys/fs/cgroup/memory/", "/sys/fs/cgroup/pids/", dir)
-            processes[i] = first(dir "/pids.current")
-            most[i] = first(dir "/pids.max")
-        }
-        function growth(i, part, s, low, step, from, count, falls, behind) {
-            split("", low); from = falls = behind = 0
-            for (s = 1; s < samples; s++) if (seen[i, s] < seen[i, from]) from = s
-            count = samples - from
-            if (count < samples / 2 || count < 5) return "-"
-            for (s = 0; s < count; s++) {
-                part = int(s * 5 / count)
-                if (!(part in low) || seen[i, from + s] < low[part]) low[part] = seen[i, from + s]
-            }
-            step = (low[4] - low[0]) / 4
-            if (step * 4 < growth_mib * 1048576) return "-"
-            for (s = 1; s < count; s++) if (seen[i, from + s] < seen[i, from + s - 1] - 0.1 * step) falls++
-            for (part = 1; part < 5; part++) {
-                if (low[part] - low[part - 1] >= 0.3 * step) continue
-                if (falls != 1 || behind++ || low[part] - low[part - 1] < -step) return "-"
-            }
-            return step * 5 / (window * count / samples) * 60
-        }
-        BEGIN {
-            counts("/proc/meminfo", host)
-            total = host["MemTotal:"] * 1024
-            printf "host %.0f %.0f %.0f %.0f\n", total, host["MemAvailable:"] * 1024,
-                host["SwapTotal:"] * 1024, host["SwapFree:"] * 1024
-        }
-        { id[NR] = $1; service[NR] = $2; group[NR] = $3 }
-        /Up .*second|Up About a minute/ || $4 == "Up" && $6 == "minutes" && $5 * 60 <= recent { suspect[NR] = 1 }
-        /Exited \(13[3-9]\)|Restarting/ { suspect[NR] = 2 }
-        $4 != "Up" || $3 == "-" { down[NR] = 1 }
-        END {
-            samples = window >= 5 ? (window < 20 ? window : 20) : 1
-            for (s = 0; s < samples; s++) {
-                if (s) system("sleep " window / samples)
-                for (i = 1; i <= NR; i++) if (!(i in down)) { look(i); seen[i, s] = held[i] }
-            }
-            for (i = 1; i <= NR; i++)
-                printf "%s %s %d %.0f %.0f %.0f %.0f %.0f %d %s %d %d %d\n", service[i], id[i], !(i in down),
-                    used[i], working[i], held[i], limit[i], swap[i], kills[i],
-                    (samples < 5 || i in down) ? "-" : growth(i), processes[i], most[i], (kills[i] > 0) ? 2 : suspect[i]
-        }'
+    awk -v window="$1" -v recent="$2" -v growth_mib="$3" "$MEMORY_SAMPLES_AWK"
 }
 
 # Prints when a process was ended lately for want of memory: ID SECONDS_SINCE_THE_EPOCH SOURCE a line.
@@ -163,79 +91,7 @@ memory_state() {
         ;;
     esac
     state=$(printf '%s\n' "$samples" | KILLS=$kills RESTARTS=$restarts awk -v full="$4" -v host_full="$5" -v soon="$6" \
-        -v wanted="$(bytes "${7:-0}")" '
-        function mib(bytes) { return sprintf("%.1f", bytes / 1048576) }
-        function names(list) { gsub(/[^ ]+/, "\"&\"", list); gsub(/ /, ",", list); return "[" list "]" }
-        function add(list, name) { return list (list == "" ? "" : " ") name }
-        BEGIN {
-            part[ENVIRON["STACK_BACKEND"]] = "backend"; part[ENVIRON["STACK_FRONTEND"]] = "frontend"
-            part[ENVIRON["STACK_DATABASE"]] = "database"; part[ENVIRON["STACK_CACHE"]] = "cache"
-            part[ENVIRON["STACK_BLOCKCHAIN"]] = "blockchain"
-            lines = split(ENVIRON["RESTARTS"], line, "\n")
-            for (l = 1; l <= lines; l++) {
-                split(line[l], field, " ")
-                restarted[field[1]] = field[2]; flagged[field[1]] = field[3] == "true"
-            }
-            # Two sources may tell of the same kill: the one that tells of more counts.
-            lines = split(ENVIRON["KILLS"], line, "\n")
-            for (l = 1; l <= lines; l++) {
-                split(line[l], field, " ")
-                count = ++told[field[1], field[3]]
-                if (count > killed[field[1]]) killed[field[1]] = count
-                if (index(sources[field[1]], field[3]) == 0) sources[field[1]] = add(sources[field[1]], field[3])
-            }
-        }
-        $1 == "host" {
-            total = $2; available = $3
-            printf "{\"host\":{\"total\":%s,\"available\":%s,\"percent\":%.1f,\"swap_total\":%s,\"swap_used\":%s},\"containers\":{",
-                mib(total), mib(available), 100 * (total - available) / total, mib($4), mib($4 - $5)
-            crowded = 100 * (total - available) / total >= host_full
-            next
-        }
-        {
-            name = $1 in part ? part[$1] : $1
-            restarts = $2 in restarted ? restarted[$2] : "null"
-            up = $3; held = $6; limit = $7; cgroup_kills = $9; growth = $10; recent = killed[$2] + 0
-            # A person who started it anew after the kill has dealt with it.
-            if (up && cgroup_kills == 0 && restarts == 0) recent = 0
-            if (!up && flagged[$2] && recent == 0) recent = 1
-            if (limit && 100 * held / limit > fullest) fullest = 100 * held / limit
-            kills += recent
-            # With less than a few left no command can be run in it either.
-            if ($12 && $12 - $11 < 3) {
-                cramped = add(cramped, name)
-                cramped_why = cramped_why (cramped_why == "" ? "" : "; ") $1 " runs " $11 " of the " $12 " processes and threads that its container may have: docker update --pids-limit raises that"
-            }
-            minutes = growth == "-" ? "null" : sprintf("%.1f", ((limit ? limit - held : available) / growth))
-            if (growth != "-" && (soonest == "" || minutes + 0 < soonest)) soonest = minutes + 0
-            trouble = ""
-            if (limit && 100 * held / limit >= full) trouble = add(trouble, "full")
-            if (growth != "-" && minutes + 0 <= soon) trouble = add(trouble, "growing")
-            if (recent) trouble = add(trouble, up ? "killed" : "down")
-            if (crowded && held * 3 >= total - available) trouble = add(trouble, "host")
-            printf "%s\"%s\":{\"service\":\"%s\",\"up\":%s,\"working_set\":%s,\"unreclaimable\":%s,\"limit\":%s,\"percent\":%s,\"swap\":%s,\"growth\":%s,\"minutes\":%s,\"kills\":%d,\"kills_since_start\":%d,\"sources\":%s,\"restarts\":%s,\"trouble\":%s}",
-                separator, name, $1, up ? "true" : "false", mib($5), mib(held), limit ? mib(limit) : "null",
-                limit ? sprintf("%.1f", 100 * held / limit) : "null", mib($8),
-                growth == "-" ? "null" : mib(growth), minutes, recent, cgroup_kills, names(sources[$2]),
-                restarts, names(trouble)
-            separator = ","
-            if (trouble == "") next
-            printf "%s: %s: %s MiB%s%s%s\n", name, trouble, mib(held),
-                limit ? " of " mib(limit) : "", growth == "-" ? "" : ", " mib(growth) " more a minute",
-                recent ? ", " recent " recent kills" : "" > "/dev/stderr"
-            affected = add(affected, name)
-            # What its policy restarted after the kill, or a database that ended all sessions
-            # after one was killed, began anew already.
-            if (!(recent && restarts + 0 > 0) && !(trouble == "killed" && name == "database")) {
-                if (name == "blockchain" && up) chain = add(chain, $1)
-                else restart = add(restart, $1)
-            }
-            if (wanted && (trouble ~ /full|growing/ || recent && sources[$2] != "heap") && (!limit || limit < wanted)) widen = add(widen, $1)
-        }
-        END {
-            printf "},\"fullest\":%.1f,\"soonest\":%s,\"kills\":%d,\"affected\":%s,\"restart\":%s,\"chain\":%s,\"widen\":%s,\"cramped_why\":\"%s\",\"cramped\":%s",
-                fullest, soonest == "" ? "null" : soonest, kills, names(affected), names(restart), names(chain), names(widen), cramped_why, names(cramped)
-        }') || exit
+        -v wanted="$(bytes "${7:-0}")" "$MEMORY_AWK") || exit
     widen=${state##*\"widen\":[}
     widen=$(echo "${widen%%]*}" | tr -d '"' | tr , ' ')
     # shellcheck disable=SC2086  # one word a service

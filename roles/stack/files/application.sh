@@ -1,7 +1,8 @@
 # Shell words about how the application sees its database, cache and chain, on top of stack.sh.
 #
 # In: STACK_BACKEND, STACK_BACKEND_URL, STACK_DATABASE; STACK_READ_PATH, STACK_READ_BODY,
-#     STACK_READ_PROVES: a route that the inventory names; APPLICATION_JS, the text of application.js
+#     STACK_READ_PROVES: a route that the inventory names; APPLICATION_JS and DATABASE_SETTINGS_AWK, the texts of
+#     application.js and settings.awk
 
 # Prints how the application sees what it depends on, as one JSON object:
 #   way       "driver": its own, in its own container; "client": psql over the stack's network, as its role;
@@ -121,46 +122,7 @@ client_view() {
 # Reads an environment and prints the settings of its database as those of libpq: PGHOST, PGPORT, PGUSER,
 # PGPASSWORD, PGDATABASE; nothing when it names none.
 database_settings() {
-    LC_ALL=C awk '
-        function decoded(text,    shown) {
-            while (match(text, /%[0-9A-Fa-f][0-9A-Fa-f]/)) {
-                shown = shown substr(text, 1, RSTART - 1) sprintf("%c", \
-                    (index("0123456789abcdef", tolower(substr(text, RSTART + 1, 1))) - 1) * 16 + \
-                    index("0123456789abcdef", tolower(substr(text, RSTART + 2, 1))) - 1)
-                text = substr(text, RSTART + RLENGTH)
-            }
-            return shown text
-        }
-        function first(names,    name, n, i) {
-            n = split(names, name, " ")
-            for (i = 1; i <= n; i++) if (value[name[i]] != "") return value[name[i]]
-            return ""
-        }
-        { at = index($0, "="); if (at) value[substr($0, 1, at - 1)] = substr($0, at + 1) }
-        END {
-            url = first("DATABASE_URL POSTGRES_URL DB_URL PG_URL DATABASE_URI POSTGRES_URI")
-            if (url ~ /^[a-z+]*:\/\//) {
-                sub(/^[^:]*:\/\//, "", url); sub(/\?.*/, "", url)
-                if (match(url, /.*@/)) {
-                    user = substr(url, 1, RLENGTH - 1); url = substr(url, RLENGTH + 1)
-                    at = index(user, ":")
-                    if (at) { password = decoded(substr(user, at + 1)); user = substr(user, 1, at - 1) }
-                }
-                at = index(url, "/")
-                if (at) { name = decoded(substr(url, at + 1)); url = substr(url, 1, at - 1) }
-                host = url; port = url
-                if (!sub(/.*:/, "", port)) port = ""
-                sub(/:[0-9]*$/, "", host); user = decoded(user)
-            } else {
-                host = first("DB_HOST DATABASE_HOST POSTGRES_HOST PGHOST")
-                port = first("DB_PORT DATABASE_PORT POSTGRES_PORT PGPORT")
-                name = first("DB_NAME DB_DATABASE DATABASE_NAME POSTGRES_DB PGDATABASE")
-                user = first("DB_USER DB_USERNAME DATABASE_USER POSTGRES_USER PGUSER")
-                password = first("DB_PASSWORD DB_PASS DATABASE_PASSWORD POSTGRES_PASSWORD PGPASSWORD")
-            }
-            if (host == "") exit
-            printf "PGHOST=%s\nPGPORT=%s\nPGUSER=%s\nPGPASSWORD=%s\nPGDATABASE=%s\n", host, port == "" ? 5432 : port, user, password, name
-        }'
+    LC_ALL=C awk "$DATABASE_SETTINGS_AWK"
 }
 
 # Prints what the client asks: whether there are tables, whether they may be written, and the first page of those
