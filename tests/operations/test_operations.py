@@ -6,6 +6,7 @@ import subprocess
 import time
 
 import pytest
+from drill import the_stack_works
 from practice import BOTH, HOST, INVENTORY, ctrl_c, lose_the_connection
 
 SERVICES = ["postgres", "redis", "blockchain", "backend", "frontend", "pdf-service"]
@@ -247,6 +248,27 @@ def test_a_reboot_goes_on_when_its_operator_goes(practice, runbook, start, wrap,
     seen = runbook("triage", "--format", "json").host()["findings"]["unheard_step"]["value"]
     assert seen.startswith("Take the whole stack down and up (run ")
     assert seen.endswith("with exit status 0")
+
+
+# Kills a step, with all that it started and the shell that waits for it, some seconds after this.
+KILL_IN = """\
+    mark=$(tr '\\0' '\\n' </proc/self/environ | grep RUNBOOK_CHANNEL=)
+    kill="kill -s KILL \\$(grep -lsF '$mark' /proc/[0-9]*/environ | cut -d / -f 3)"
+    env -u RUNBOOK_CHANNEL sh -c "sleep {}; $kill" </dev/null >/dev/null 2>&1 &"""
+
+
+@pytest.mark.parametrize("seconds", [0, 0.7, 1.5])
+def test_a_reboot_that_was_killed_is_finished_by_the_next_run(practice, runbook, wrap, seconds):
+    data = practice.data()
+    wrap(f'case "$*" in *" up "*) {KILL_IN.format(seconds)} ;; esac')
+    killed = runbook("ops", "reboot", "--yes", "--allow", "data", "--format", "json")
+    assert killed.code in (4, 5), killed.host()
+    practice.run("sudo rm /usr/local/bin/docker")
+    cured = runbook("remediate", "--yes", "--format", "json")
+    assert (cured.code, cured.host()["verdict"]) == (0, "fixed"), cured.host()
+    the_stack_works(practice)
+    now = practice.data()
+    assert (now["rows"], now["volumes"]) == (data["rows"], data["volumes"])
 
 
 def test_a_host_on_hold_is_changed_by_nobody(practice, runbook):
