@@ -22,6 +22,7 @@ from runner.options import (
     format_option,
     record_option,
     run_options,
+    take_over_option,
     yes_option,
 )
 from runner.output import say, tell
@@ -137,13 +138,20 @@ def plan(incident: str | None, record: str | None, options: Options) -> int:
 @click.argument("incident", required=False)
 @yes_option
 @allow_option("rungs it may climb")
+@take_over_option
 @record_option
 @run_options
 def remediate(
-    incident: str | None, record: str | None, yes: bool, allow: str, options: Options
+    incident: str | None,
+    record: str | None,
+    yes: bool,
+    allow: str,
+    take_over: bool,
+    options: Options,
 ) -> int:
     """Cure what is wrong: show the plan, ask once, climb the ladder, verify."""
-    return _carry_out("remediate", incident, options, record=record, yes=yes, allow=allow)
+    chosen = {"record": record, "yes": yes, "allow": allow, "take_over": take_over}
+    return _carry_out("remediate", incident, options, **chosen)
 
 
 for group in (ops, hold, runs, incident, contacts, doctor):

@@ -230,6 +230,7 @@ def _run_vars(order: Order, run: str) -> dict[str, Any]:
         "incident_run": run,
         "incident_allow": order.allow,
         "incident_evidence_dir": str(store.runs_directory() / run / "evidence"),
+        **({"incident_hands_seconds": 0} if order.take_over else {}),
     }
 
 

@@ -170,6 +170,13 @@ def allow_option(what: str) -> Callable[[Command], Command]:
     )
 
 
+take_over_option = option(
+    "--take-over",
+    is_flag=True,
+    help="Cure also what somebody has just stopped, paused or changed by hand.",
+)
+
+
 def run_options(command: Command) -> Command:
     """Give a command all shared options; it gets them as one `options: Options`."""
     return shared_options(*_OPTIONS)(command)

@@ -29,6 +29,7 @@ class Order:
     acts: bool = False
     record: str | None = None  # the incident record to stand in: its number, or `new`
     asks: bool = True  # before it acts, unless it is told `yes`
+    take_over: bool = False  # what somebody is at work on
     resumes: str | None = None  # the run whose unfinished hosts it is for
 
     @property

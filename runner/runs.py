@@ -22,6 +22,7 @@ from runner.options import (
     option,
     record_option,
     shared_options,
+    take_over_option,
     yes_option,
 )
 from runner.output import say, tell, tell_json
@@ -96,11 +97,14 @@ def cancel(run: str, format: str) -> int:
 @click.argument("run")
 @yes_option
 @allow_option("rungs or steps it may do")
+@take_over_option
 @record_option
 @shared_options(
     "extra_vars", "forks", "timeout", "format", "vault_password_file", "verbose", "store"
 )
-def resume(run: str, yes: bool, allow: str, record: str | None, options: Options) -> int:
+def resume(
+    run: str, yes: bool, allow: str, take_over: bool, record: str | None, options: Options
+) -> int:
     """Do again what a run was to do, on the hosts that it did not finish.
 
     Command, inventory, limit and inputs are the run's. What it was allowed, and its variables, are
@@ -111,7 +115,7 @@ def resume(run: str, yes: bool, allow: str, record: str | None, options: Options
     from runner.order import again
 
     order = again(store.find(run), options)
-    return carry_out(replace(order, yes=yes, allow=allow, record=record))
+    return carry_out(replace(order, yes=yes, allow=allow, take_over=take_over, record=record))
 
 
 @runs.command(epilog=example("runbook runs prune", "runbook runs prune --older-than 30 --yes"))

@@ -229,7 +229,8 @@ class ActionModule(HostAction):
         name = arguments["judge"] or None
         asked = verdict.concerned(cards.all_cards(), name)
         shell = {**cards.own()["stack_shell"], **cards.own()["stack_look"]}
-        always = {"probes": cards.own()["stack_always"]}
+        own = cards.own()
+        always = {"probes": own["stack_always"] + own["stack_judged"]}
         probes = verdict.probes_of([*asked.values(), always], cards.own()["stack_probes"])
         untouched = arguments["phase"] == "verify" and not arguments["acted"]
         findings = arguments["before"]["findings"] if untouched else self._agreed(probes, shell)
@@ -238,7 +239,7 @@ class ActionModule(HostAction):
         before = (arguments["before"] or {}).get("incidents")
         rest = verdict.unfinished(asked, incidents, before or incidents, findings, self.variable)
         climbed = [n for n in (*causes, *rest) if name in (None, n)]
-        spent = self._spent(str(findings["history"]["value"] or ""))
+        spent = self._spent(findings)
         allow = arguments["allow"]
         steps = verdict.plan(climbed, asked, findings, self.variable, allow, spent)
         last = (arguments["climbed"], arguments["rung"]) if arguments["climbed"] else None
@@ -263,8 +264,14 @@ class ActionModule(HostAction):
             "reason": reason,
         }
 
-    def _spent(self, text: str) -> Mapping[tuple[str, str], str]:
-        """Return which rungs other runs have climbed in vain, or too often, by a host's history."""
+    def _spent(self, findings: Mapping[str, Finding]) -> Mapping[tuple[str, str], str]:
+        """Return which rungs are not to be climbed: all where a person was at work a moment ago.
+
+        Else those that other runs have climbed in vain, or too often, by the host's history.
+        """
+        if hands := str(findings["hands"]["value"] or ""):
+            return {("", ""): f"{hands}: somebody is at work there; --take-over cures it anyway"}
+        text = str(findings["history"]["value"] or "")
         own = (str(self.variable("incident_run")), lock.owner())
         window = float(self.variable("incident_window_seconds"))
         return history.spent(text, own, window, int(self.variable("incident_attempts")))

@@ -64,7 +64,12 @@ note_step() {
     write_step - -
 }
 # Notes how it ended. Usage: note_step_end STATUS
-note_step_end() { write_step "$(date +%s)" "$1"; }
+note_step_end() {
+    write_step "$(date +%s)" "$1"
+    note_acted
+}
+# Leaves a mark, by its time, that a step has ended: what Docker did until then may be ours.
+note_acted() { ( umask 007; : >"${lock_file%.lock}.acted" ); }
 # Usage: write_step ENDED STATUS
 write_step() {
     ( umask 007; printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$$" "$step_began" "$1" "$2" "$lock_note" "$step" >"${lock_file%.lock}.step" )
@@ -103,10 +108,13 @@ keep_lock() {
 # Gives the lease back, if it is ours.
 release_lock() { alone empty_lease; }
 
-# Who gives it back has heard of all that it did.
+# Who gives it back has heard of all that it did, also of a step that its deadline ended.
 empty_lease() {
     read -r owner _ <"$lock_file"
-    [ "$owner" != "$lock_owner" ] || { : >"$lock_file"; rm -f "${lock_file%.lock}.step"; }
+    [ "$owner" = "$lock_owner" ] || return 0
+    [ ! -e "${lock_file%.lock}.step" ] || note_acted
+    : >"$lock_file"
+    rm -f "${lock_file%.lock}.step"
 }
 
 # Leaves a mark, by its time, that the host is about to be changed, or was until now.

@@ -198,7 +198,8 @@ def plan(
 ) -> list[dict[str, Any]]:
     """Return the rungs of ``names`` whose condition certainly holds now, in ladder order.
 
-    ``spent`` says which of them, or of whole ladders, there is no sense in climbing (history.py).
+    ``spent`` says why not to climb one of them, by incident and rung; a whole ladder, by incident
+    and ``""``; or any, by ``""`` twice.
     """
     return [
         {
@@ -215,7 +216,8 @@ def plan(
         for name in names
         for rung in cards[name]["ladder"]
         if (told := answer(rung["when"], findings, variable)).truth
-        for over in [spent.get((name, ""), "") or spent.get((name, rung["rung"]), "")]
+        for keys in [(("", ""), (name, ""), (name, rung["rung"]))]
+        for over in [next((spent[key] for key in keys if key in spent), "")]
     ]
 
 

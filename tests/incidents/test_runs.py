@@ -193,6 +193,32 @@ def test_a_host_that_another_run_holds_is_left_alone_until_resumed(practice_host
     assert [a["rung"] for a in again.host()["actions"]] == ["start_database"]
 
 
+@pytest.mark.parametrize("done", ["stop -t 1", "pause", "restart -t 1", "kill"])
+def test_what_somebody_did_a_moment_ago_is_left_to_them(practice, runbook, tmp_path, done):
+    # The practice hosts' inventory says that all is broken by hand there.
+    text = INVENTORY.read_text().replace("    incident_hands_seconds: 0\n", "")
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(text.replace("{{ inventory_dir }}", str(INVENTORY.parent)))
+    env = {"RUNBOOK_INVENTORY": str(inventory)}
+    remediate = ["remediate", "--yes", "--format", "json"]
+    practice.run("docker stop -t 1 school_mgmt_redis")
+    practice.run(f"docker {done} school_mgmt_frontend")
+    before = practice.identities()
+    refused = runbook(*remediate, env=env)
+    assert (refused.code, refused.host()["verdict"]) == (6, "refused"), refused.host()
+    assert refused.host()["actions"] == []
+    assert "school_mgmt_frontend was " in refused.host()["reason"]
+    assert "--take-over" in refused.host()["reason"]
+    assert practice.identities() == before
+    cured = runbook(*remediate, "--take-over", env=env)
+    assert (cured.code, cured.host()["verdict"]) == (0, "fixed"), cured.host()
+    # What a run did is nobody's hand, and what breaks by itself neither.
+    practice.run("sudo kill -STOP $(docker inspect -f '{{.State.Pid}}' school_mgmt_redis)")
+    again = runbook(*remediate, env=env)
+    assert (again.code, again.host()["verdict"]) == (0, "fixed"), again.host()
+    assert [action["rung"] for action in again.host()["actions"]] == ["resume_cache"]
+
+
 def test_evidence_is_kept_before_the_first_change(practice, runbook, tmp_path):
     practice.run(STOP_DATABASE)
     runbook("remediate", "--yes", "--format", "json")

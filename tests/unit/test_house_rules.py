@@ -105,7 +105,8 @@ def test_inputs_wear_the_roles_name_and_say_what_they_are(role):
 
 
 def test_every_shared_probe_is_asked():
-    asked = set().union(VARS["stack"]["stack_always"], *map(asked_by, CARDS.values()))
+    always = VARS["stack"]["stack_always"] + VARS["stack"]["stack_judged"]
+    asked = set(always).union(*map(asked_by, CARDS.values()))
     sources = {SHARED[id].get("of") for id in asked & SHARED.keys()}
     sources |= {
         probe.get("of")

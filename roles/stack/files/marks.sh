@@ -93,6 +93,49 @@ unheard_step() {
     printf '%s\n' "$title (run $note), begun $((now - began)) s ago, $end"
 }
 
+# Prints since when nothing of ours is at work here, in seconds since the epoch; 0 where nothing is known to have been.
+own_end() {
+    set -- /dev/shm/runbook.*/*.acted /dev/shm/runbook.*/*.step
+    { [ -e "$1" ] || [ -e "$2" ]; } && place=$(place_of_marks 2>/dev/null) || { echo 0; return; }
+    note=$place/$(key_of "$STACK_DIR")
+    # When one that was cut off changed something nobody knows.
+    IFS='	' read -r _ _ ended _ 2>/dev/null <"$note.step" && [ "$ended" = - ] && { date +%s; return; }
+    stat -c %Y "$note.acted" 2>/dev/null || echo 0
+}
+
+# Prints what somebody did by hand to the stack's containers within some seconds, the latest first: what
+# Docker was told to stop, pause, remove or change, since a step of ours last did. It remembers 256 events, and
+# not who. Asked only where a container is missing, down, or was started lately. Usage: hands SECONDS
+hands() {
+    [ "$1" -gt 0 ] || return 0
+    found=$(containers) || exit
+    printf '%s\n' "$found" | awk -v within="$1" '
+        { there[$2]; if ($4 != "Up" || /\(Paused\)|Up .*second|Up About a minute/ || $6 == "minutes" && $5 * 60 <= within) lately = 1 }
+        END {
+            parts = split("BACKEND FRONTEND DATABASE BLOCKCHAIN CACHE", part, " ")
+            for (i = 1; i <= parts; i++) if (!(ENVIRON["STACK_" part[i]] in there)) lately = 1
+            exit !lately
+        }' || return 0
+    told='' physical=$(CDPATH='' cd -P -- "$STACK_DIR" && pwd)
+    for event in stop kill pause unpause restart destroy update; do told="$told --filter event=$event"; done
+    # shellcheck disable=SC2086  # words: the filters
+    told=$(docker events --since "${1}s" --until 0s --filter type=container $told --format \
+        "$line_mark"'{{.Time}}	{{.Action}}	{{.Actor.Attributes.signal}}	{{index .Actor.Attributes "com.docker.compose.project.working_dir"}}	{{.Actor.Attributes.name}}') ||
+        unknown "docker did not tell its events"
+    printf '%s\n' "$told" | marked | PHYSICAL=$physical awk -F '\t' -v own="$(own_end)" '
+        BEGIN {
+            said["stop"] = "stopped"; said["kill"] = "killed"; said["pause"] = "paused"; said["unpause"] = "continued"
+            said["restart"] = "restarted"; said["destroy"] = "removed"; said["update"] = "changed"
+        }
+        NF != 5 || $1 + 0 <= own + 0 || $4 != ENVIRON["STACK_DIR"] && $4 != ENVIRON["PHYSICAL"] { next }
+        # Other signals ask a process for something, like to open its log anew.
+        $2 == "kill" && $3 !~ /^(2|3|6|9|15|19)$/ { next }
+        { when[$5] = $1; what[$5] = said[$2] }
+        END { for (name in when) print when[name], name, what[name] }' | sort -rn | head -n 3 | while read -r at name was; do
+        echo "$name was $was at $(date -u -d "@$at" +%H:%M:%SZ), $(($(date +%s) - at)) s ago"
+    done | awk '{ printf "%s%s", (NR > 1 ? "; " : ""), $0 }'
+}
+
 # Whether a run of ours has held the stack within the last three minutes.
 just_changed() {
     place=$(place_of_marks 2>/dev/null) &&

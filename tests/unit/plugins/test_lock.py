@@ -28,7 +28,7 @@ STACK = MARKS.with_name("stack.sh")
 def name():
     name = f"/test/{uuid.uuid4()}"
     yield name
-    held(name, 'rm -f "$lock_file" "${lock_file%.lock}.change" "${lock_file%.lock}.step"')
+    held(name, 'rm -f "$lock_file" "${lock_file%.lock}".*')
 
 
 def held(name, command="take_lock", owner="me", seconds=60, broken="", shell="sh", **how):
