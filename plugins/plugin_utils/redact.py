@@ -100,6 +100,12 @@ _SHAPE = _late(
     r"|shp(?:at|ss)_[0-9a-f]{32}|glsa_\w{32,}+|hv[sb]\.[\w-]{24,}+|AGE-SECRET-KEY-1[0-9A-Z]{50,}+"
     r"|xkeysib-[0-9a-f-]{60,}+|key-[0-9a-f]{32}\b|\d{8,10}:AA[\w-]{30,}+)"
 )
+# What logs put before each line, also of other logs: services, as compose and we do, and times.
+_BEFORE = (
+    r"(?:[\w.-]++(?:\t| +\| )"
+    r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[\d.,]*(?:Z|[+-][\d:]+)?[ \t]){0,4}"
+)
+_DEEPER = rf"{_BEFORE}(?(indent)(?P=indent))[ \t]+"
 _SEPARATED = r"(?:[ \t=]|[\"']\s*,\s*)[\"']?"  # an argument from its option, in a list of JSON too
 # The same anywhere in a text, over its lines, each with words of which one must be in it; without
 # any a dozen blanks must.
@@ -149,10 +155,11 @@ _ANYWHERE = [
         ),
     ),
     (
-        ("://",),
+        # A key as a part of a path: of an address, or of a request in a log. A file's has a dot.
+        tuple(f"/v{version}/" for version in range(1, 10)),
         _late(
-            r"://[^\s/\"']++/(?:[\w-]++/)*?v[1-9]/(?![0-9a-f]{8}-[0-9a-f]{4}-)"
-            r"(?=[\w-]*\d[\w-]*\d[\w-]*\d)(?P<secret>[\w-]{20,}+)"
+            r"/v[1-9]/(?![0-9a-f]{8}-[0-9a-f]{4}-)(?=[\w-]*\d[\w-]*\d[\w-]*\d)"
+            r"(?P<secret>[\w-]{20,}+)(?!\.\w)"
         ),
     ),
     (
@@ -182,12 +189,13 @@ _ANYWHERE = [
             rf"\bcurl\b[^\n|;&]{{0,200}}?(?<![\w-])(?:-u|--user|--proxy-user){_SEPARATED}[^\s:\"']+:(?!//)(?P<secret>[^\s\"',]+)"
         ),
     ),
-    # A block of YAML, up to the line that is indented as its name is.
+    # A block of YAML, up to the line that is indented as its name is; of a log perhaps.
     (
         (": |", ": >"),
         _late(
-            rf"^(?P<indent>[ \t]*)(?:-[ \t]+)?{_NAME}:[ \t]*[|>][+-]?\d?[+-]?[ \t]*\n"
-            r"(?P<secret>(?P=indent)[ \t]+[^\n]*(?:\n(?:(?P=indent)[ \t]+[^\n]*|[ \t]*(?=\n)))*)",
+            rf"^(?:{_BEFORE}(?P<indent>[ \t]*)(?:-[ \t]+)?|[^\n]{{0,200}}?[^\w.\n-])"
+            rf"{_NAME}:[ \t]*[|>][+-]?\d?[+-]?[ \t]*\n(?P<secret>{_DEEPER}[^\n]*"
+            rf"(?:\n(?:{_DEEPER}[^\n]*|{_BEFORE}[ \t]*(?=\n)))*)",
             re.I | re.M,
         ),
     ),

@@ -152,16 +152,15 @@ def test_no_canary_is_shown_or_kept(practice, runbook, canaries, environment, tm
 def say_in(practice, container, text):
     """Let a service's container say this, as log() does, of whatever signs it is made."""
     encoded = base64.b64encode(text.encode()).decode()
-    practice.run(
-        f"echo {encoded} | base64 -d | docker exec -i {container} sh -c 'cat >/proc/1/fd/1'"
-    )
+    inside = f"docker exec -i {container} sh -c 'cat >/proc/1/fd/1'"
+    practice.run(f"echo {encoded} | base64 -d | {inside}")
 
 
 # Where a form may stand: (name of the place, what puts all its lines there).
 PLACES = {
     "log of the API": lambda host, text: say_in(host, "school_mgmt_backend", text),
     "log of the web server": lambda host, text: say_in(host, "school_mgmt_frontend", text),
-    "log of the cache": lambda host, text: say_in(host, "school_mgmt_redis", text),
+    "log of another service": lambda host, text: say_in(host, "school_mgmt_pdf_service", text),
     "log of the node": lambda host, text: say_in(host, "school_mgmt_blockchain", text),
 }
 # Each with a secret of its own, in a place of its own.

@@ -1,5 +1,6 @@
 """Forms in which secrets stand in logs, files and command lines."""
 
+TIME = "2026-11-26T19:43:39.123456789Z"
 # Text with a secret: {} is where it stands. Shapes are put together so that no scanner takes them
 # for somebody's.
 FORMS = [
@@ -18,4 +19,9 @@ FORMS = [
     *("\x1b[32mDB_PASS\x1b[0mWORD=\x1b[1m{}\x1b[0m", "token\x1b[0m=\x1b[31m{}"),
     *("Cookie: sid={}", "Authorization: Basic {}", "Authorization: Bearer {}", "x-api-key: {}"),
     *("postgres://app:{}@db/school", "https://{}0123456789@github.com/x", "DB_URL=mysql://a:{}@b"),
+    # In a log, with what stands before each of its lines.
+    f"{TIME} password: |\n{TIME}   one\n{TIME}   {{}}",
+    f"api\t{TIME}  - token: >-\napi\t{TIME}      {{}}\n",
+    *("api-1  | db_pw: |2\napi-1  |     {}\napi-1  | up", "[12:01] INFO: secret: |\n  {}\nready"),
+    *('"GET /v2/{}0a1b2c3d HTTP/1.1" 404', "asked /rpc/v1/{}0a1b2c3d of the node"),
 ]
