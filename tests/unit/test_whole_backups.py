@@ -205,6 +205,29 @@ def test_the_site_says_which_of_its_own_are_meant(tmp_path):
     assert len(names) == 5
 
 
+@pytest.mark.parametrize("told", ["x[$(echo run >&2)]", "1 + 1", "-5", ""])
+def test_what_a_server_says_is_not_computed_with(tmp_path, told):
+    words = """
+        unknown() { echo "$*"; exit 69; }
+        server_statement() { printf '%s\\n' "$TOLD"; }
+        in_backups() { "$@"; }
+        as_root() { "$@"; }
+        drop_scratch() { :; }
+        (backup_estimate)
+        (manifest "$1" "server=$TOLD" 1)
+        (may_be_restored "$1")
+        (verify_deep "$1")"""
+    path = old_backup(tmp_path / "school-1.dump")
+    done = subprocess.run(
+        ["bash", "-c", f". {BACKUPS}\n{words}", "bash", path],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "STACK_BACKUP_DIR": str(tmp_path), "DATABASE_NAME": "s", "TOLD": told},
+    )
+    assert "run" not in done.stderr.split(), done.stderr
+
+
 @pytest.mark.parametrize("told", ["x[$(id >&2)]", "1 + 1", "-5", ""])
 def test_what_a_manifest_says_is_not_computed_with(tmp_path, told):
     path = old_backup(tmp_path / "school-1.dump")

@@ -36,8 +36,15 @@ told() {
     contents "$1.manifest.json" 2>/dev/null | sed -n "s/^ *\"$2\": *\"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}\$/\1/p" | head -n 1
 }
 
-# The same of a number; nothing where it is none: arithmetic with other words is a program to some shells.
-told_number() { told "$1" "$2" | grep -x '[0-9]\{1,18\}'; }
+# Passes a number on; nothing, with exit status 1, where it is none: in arithmetic other words are a program to some
+# shells, whether a file says them or a server.
+number() { grep -x '[0-9]\{1,18\}'; }
+
+# Prints a number of a manifest. Usage: told_number FILE NAME
+told_number() { told "$1" "$2" | number; }
+
+# Prints a number that the server says. Usage: server_number STATEMENT
+server_number() { server_statement "$1" | number; }
 
 # Runs statements as the server's superuser, outside of the application's database.
 # Usage: server_statement STATEMENT [PSQL OPTION…]
@@ -206,7 +213,7 @@ backup_estimate() {
     if [ -n "$newest" ]; then
         echo "$((newest + newest / 5 + 1048576))"
     else
-        server_statement "SELECT pg_database_size($(quoted_literal "$DATABASE_NAME"))"
+        server_number "SELECT pg_database_size($(quoted_literal "$DATABASE_NAME"))"
     fi
 }
 
@@ -261,8 +268,8 @@ back_up() {
 
 # Usage: manifest FILE SURVEY STARTED
 manifest() {
-    server=$(fact_of "$2" server) newest=$(newest_of "$2")
-    rows_of "$2" | awk -v database="$DATABASE_NAME" -v server="$((server / 10000)).$((server % 10000))" \
+    server=$(fact_of "$2" server | number) newest=$(newest_of "$2")
+    rows_of "$2" | awk -v database="$DATABASE_NAME" -v server="$((${server:-0} / 10000)).$((${server:-0} % 10000))" \
         -v time="$(date -u -d "@$3" +%Y-%m-%dT%H:%M:%SZ)" -v seconds="$(($(date +%s) - $3))" -v sha256="$(fact_of "$2" sha256)" \
         -v bytes="$(in_backups stat -c %s "$1")" -v size="$(fact_of "$2" size)" \
         -v newest="$([ -z "$newest" ] || date -u -d "@$newest" +%Y-%m-%dT%H:%M:%SZ)" '
@@ -330,7 +337,7 @@ may_be_restored() {
         ;;
     esac
     [ -z "$database" ] || [ "$database" = "$DATABASE_NAME" ] || unknown "$1 is of another database: $database, not $DATABASE_NAME"
-    here=$(server_statement "SHOW server_version_num") || unknown "the database server does not answer: remedy database_connection_failures first"
+    here=$(server_number "SHOW server_version_num") || unknown "the database server does not answer: remedy database_connection_failures first"
     [ "${version%%.*}" -le "$((here / 10000))" ] 2>/dev/null || [ -z "$version" ] ||
         unknown "$1 is of PostgreSQL $version, newer than the server here, $((here / 10000))"
 }
@@ -402,8 +409,10 @@ rebuild() {
 # Proves a backup by restoring it into a database of its own, which is removed again. Usage: verify_deep FILE
 verify_deep() {
     drop_scratch
-    need=$(told_number "$1" database_bytes)
-    need_room "${need:-$(server_statement "SELECT pg_database_size($(quoted_literal "$DATABASE_NAME"))")}" "$STACK_DOCKER_DIR"
+    need=$(told_number "$1" database_bytes) ||
+        need=$(server_number "SELECT pg_database_size($(quoted_literal "$DATABASE_NAME"))") ||
+        unknown "the database does not say how large it is"
+    need_room "$need" "$STACK_DOCKER_DIR"
     seen=$(rebuild "${DATABASE_NAME}_verify_$(date -u +%Y%m%dT%H%M%SZ)" "$1")
     status=$?
     drop_scratch
