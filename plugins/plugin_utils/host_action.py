@@ -153,7 +153,7 @@ class HostAction(ActionBase):
             "before": own["before"],
             "environment": {**stack["environment"], **own["environment"]},
             "libraries": [*stack["libraries"], *own["libraries"]],
-            "files": stack["files"],
+            "files": {**stack["files"], **own["files"]},
         }
 
     def _rendered(self, value: Any) -> Any:

@@ -13,6 +13,7 @@ WORDS = "".join(
     f". {ROLES}/{library}\n"
     for library in ("stack/files/stack.sh", "blockchain_service_unavailable/files/blockchain.sh")
 )
+NODE_AWK = ROLES / "blockchain_service_unavailable/files/node.awk"
 OLD = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
 NEW = "0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512"
 
@@ -23,7 +24,7 @@ def shell(script, **environment):
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, **environment},
+        env={**os.environ, "NODE_AWK": NODE_AWK.read_text(), **environment},
     )
     return done.stdout
 

@@ -1,6 +1,6 @@
 # Shell words about the blockchain's node, and the API's client of it, on top of stack.sh.
 #
-# In: STACK_BACKEND, STACK_BACKEND_URL, STACK_BLOCKCHAIN, STACK_BLOCKCHAIN_URL
+# In: STACK_BACKEND, STACK_BACKEND_URL, STACK_BLOCKCHAIN, STACK_BLOCKCHAIN_URL; NODE_AWK, the text of node.awk
 
 # Prints the body of an answer, or on standard error in plain words why there is none.
 # Usage: fetch SECONDS URL [JSON]
@@ -105,50 +105,7 @@ node_facts() {
 
 # Reads the answers to that batch, by their ids. Usage: node_members CONTRACT
 node_members() {
-    awk -v contract="$1" -v now="$(date +%s)" '
-        function number(hex, sum) {
-            for (sum = 0; hex != ""; hex = substr(hex, 2))
-                sum = sum * 16 + index("0123456789abcdef", tolower(substr(hex, 1, 1))) - 1
-            return sprintf("%.0f", sum)
-        }
-        function text(key) {
-            if (!match($0, "\"" key "\": *\"[^\"]*\"")) return ""
-            found = substr($0, RSTART, RLENGTH - 1)
-            sub(/^"[A-Za-z]*": *"/, "", found)
-            return found
-        }
-        BEGIN { RS = "}" }
-        # A block: its id stands before it, or behind.
-        text("timestamp") != "" {
-            time = number(substr(text("timestamp"), 3)); waiting = 0; block = 1
-            if (match($0, /"transactions": *\[[^]]*/)) {
-                list = substr($0, RSTART, RLENGTH); waiting = gsub(/"0x/, "", list)
-            }
-        }
-        text("highestBlock") != "" {
-            syncing = "it has block " number(substr(text("currentBlock"), 3)) " of " number(substr(text("highestBlock"), 3))
-        }
-        text("message") != "" { complaint = text("message") }
-        match($0, /"id": *[0-9]+/) {
-            id = substr($0, RSTART, RLENGTH); sub(/.* |.*:/, "", id)
-            if ($0 ~ /"result": *"/) result[id] = text("result")
-            if (block && id == 5) age = now - time
-            if (block && id == 7) pending = waiting
-            if (block) block = 0
-        }
-        END {
-            if (result[2] !~ /^0x[0-9a-fA-F]+$/) {
-                print (complaint != "" ? complaint : "no answer to eth_chainId") > "/dev/stderr"
-                exit 1
-            }
-            printf "\"software\":\"%s\",\"chain_id\":%s,\"pending\":%d", result[1], number(substr(result[2], 3)), pending
-            if (result[3] != "") printf ",\"block\":%s", number(substr(result[3], 3))
-            if (age != "") printf ",\"block_age\":%d", age
-            if (8 in result && number(substr(result[8], 3)) == 0 && age > 120)
-                syncing = "it has no peers, and its newest block is " age " s old"
-            printf ",\"syncing\":\"%s\"", syncing
-            if (4 in result) printf ",\"contract\":\"%s\",\"contract_bytes\":%d", contract, length(result[4]) / 2 - 1
-        }'
+    awk -v contract="$1" -v now="$(date +%s)" "$NODE_AWK"
 }
 
 # Prints a member of a JSON object of numbers and texts without blanks. Usage: member NAME FACTS
