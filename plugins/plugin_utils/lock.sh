@@ -63,13 +63,13 @@ note_step() {
     step=$(printf '%s' "$1" | tr '\t\n' '  ') step_began=$(date +%s)
     write_step - -
 }
-# Notes how it ended. Usage: note_step_end STATUS
+# Notes how it ended, and when it was at work: what Docker did then may be ours. Usage: note_step_end STATUS
 note_step_end() {
     write_step "$(date +%s)" "$1"
-    note_acted
+    keep_time "$step_began"
 }
-# Leaves a mark, by its time, that a step has ended: what Docker did until then may be ours.
-note_acted() { ( umask 007; : >"${lock_file%.lock}.acted" ); }
+# Usage: keep_time BEGAN
+keep_time() { add_line "${lock_file%.lock}.steps" 007 "$1 $(date +%s)" 2>/dev/null || true; }
 # Usage: write_step ENDED STATUS
 write_step() {
     ( umask 007; printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$$" "$step_began" "$1" "$2" "$lock_note" "$step" >"${lock_file%.lock}.step" )
@@ -85,13 +85,16 @@ step_goes_on() {
 # Usage: note_rung INCIDENT RUNG [held]
 note_rung() {
     line=$(printf '%s\t%s\t%s\t%s\t%s' "$(date +%s)" "$lock_run" "$1" "$2" "${3:-}")
-    for file in "${lock_name%/}/.runbook-history" "${lock_file%.lock}.history"; do
-        [ ! -L "$file" ] || continue
-        [ "$(tail -n +400 "$file" | head -c 1 | wc -c)" -eq 0 ] ||
-            ( umask 022; tail -n 200 "$file" >"$file.new" && mv -f -T "$file.new" "$file" )
-        ( umask 002; printf '%s\n' "$line" >>"$file" )
-    done 2>/dev/null
+    for file in "${lock_name%/}/.runbook-history" "${lock_file%.lock}.history"; do add_line "$file" 002 "$line"; done 2>/dev/null
     return 0
+}
+
+# Adds a line to a file that stays short, and is no link of somebody's. Usage: add_line FILE UMASK LINE
+add_line() {
+    [ ! -L "$1" ] || return 0
+    [ "$(tail -n +400 "$1" | head -c 1 | wc -c)" -eq 0 ] ||
+        ( umask 022; tail -n 200 "$1" >"$1.new" && mv -f -T "$1.new" "$1" )
+    ( umask "$2"; printf '%s\n' "$3" >>"$1" )
 }
 
 # Renews the lease in the background until the process that started this one is gone, or until it is
@@ -112,7 +115,7 @@ release_lock() { alone empty_lease; }
 empty_lease() {
     read -r owner _ <"$lock_file"
     [ "$owner" = "$lock_owner" ] || return 0
-    [ ! -e "${lock_file%.lock}.step" ] || note_acted
+    IFS='	' read -r _ began ended _ 2>/dev/null <"${lock_file%.lock}.step" && [ "$ended" = - ] && keep_time "$began"
     : >"$lock_file"
     rm -f "${lock_file%.lock}.step"
 }

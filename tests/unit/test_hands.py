@@ -21,7 +21,7 @@ def event(ago, action, name="shop_db", signal="<no value>", place="/usr"):
     return f"{MARK}{int(time.time()) - ago}\t{action}\t{signal}\t{place}\t{name}"
 
 
-def hands(tmp_path, *events, states=None, seconds=300, own="own_end() { echo 0; }"):
+def hands(tmp_path, *events, states=None, seconds=300, own="own_steps() { :; }"):
     """What it prints, without when that was, and whether Docker was asked for its events."""
     asked = tmp_path / "asked"
     asked.write_text("")
@@ -82,10 +82,29 @@ def test_what_is_nobodys_hand(tmp_path, nothing):
     assert hands(tmp_path, *nothing) == ("", True)
 
 
+def steps(*times):
+    """Steps of ours, each from and to so many seconds ago."""
+    words = "; ".join(f'echo "$((now - {began})) $((now - {ended}))"' for began, ended in times)
+    return f"own_steps() {{ now=$(date +%s); {words}; }}"
+
+
 def test_what_a_step_of_ours_did_is_nobodys_hand(tmp_path):
-    own = "own_end() { echo $(($(date +%s) - 20)); }"
-    assert hands(tmp_path, event(25, "stop"), own=own) == ("", True)
-    assert "shop_db was paused" in hands(tmp_path, event(5, "pause"), own=own)[0]
+    events = event(25, "stop"), event(22, "start")
+    assert hands(tmp_path, *events, own=steps((90, 60), (28, 18))) == ("", True)
+
+
+def test_what_a_step_of_ours_has_changed_since_is_nobodys_any_more(tmp_path):
+    events = event(90, "stop"), event(90, "pause", "api"), event(25, "start")
+    assert hands(tmp_path, *events, own=steps((28, 18)))[0] == "api was paused"
+
+
+def test_a_step_that_touched_nothing_takes_nothing_from_anybody(tmp_path):
+    assert hands(tmp_path, event(90, "stop"), own=steps((28, 18)))[0] == "shop_db was stopped"
+
+
+def test_what_is_done_after_our_step_is_by_hand_again(tmp_path):
+    events = event(25, "start"), event(9, "pause")
+    assert hands(tmp_path, *events, own=steps((28, 18)))[0] == "shop_db was paused"
 
 
 @pytest.mark.parametrize(

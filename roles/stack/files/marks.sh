@@ -93,19 +93,19 @@ unheard_step() {
     printf '%s\n' "$title (run $note), begun $((now - began)) s ago, $end"
 }
 
-# Prints since when nothing of ours is at work here, in seconds since the epoch; 0 where nothing is known to have been.
-own_end() {
-    set -- /dev/shm/runbook.*/*.acted /dev/shm/runbook.*/*.step
-    { [ -e "$1" ] || [ -e "$2" ]; } && place=$(place_of_marks 2>/dev/null) || { echo 0; return; }
+# Prints when steps of ours were at work here: BEGAN ENDED a line, in seconds since the epoch.
+own_steps() {
+    set -- /dev/shm/runbook.*/*.step*
+    [ -e "$1" ] && place=$(place_of_marks 2>/dev/null) || return 0
     note=$place/$(key_of "$STACK_DIR")
-    # When one that was cut off changed something nobody knows.
-    IFS='	' read -r _ _ ended _ 2>/dev/null <"$note.step" && [ "$ended" = - ] && { date +%s; return; }
-    stat -c %Y "$note.acted" 2>/dev/null || echo 0
+    tail -n 200 "$note.steps" 2>/dev/null
+    IFS='	' read -r _ began ended _ 2>/dev/null <"$note.step" && [ "$ended" = - ] && echo "$began $(date +%s)"
 }
 
 # Prints what somebody did by hand to the stack's containers within some seconds, the latest first: what
-# Docker was told to stop, pause, remove or change, since a step of ours last did. It remembers 256 events, and
-# not who. Asked only where a container is missing, down, or was started lately. Usage: hands SECONDS
+# Docker was told to stop, pause, remove or change, unless a step of ours did something to the same container since.
+# It remembers 256 events, and not who. Asked only where a container is missing, down, or was started lately.
+# Usage: hands SECONDS
 hands() {
     [ "$1" -gt 0 ] || return 0
     found=$(containers) || exit
@@ -117,19 +117,26 @@ hands() {
             exit !lately
         }' || return 0
     told='' physical=$(CDPATH='' cd -P -- "$STACK_DIR" && pwd)
-    for event in stop kill pause unpause restart destroy update; do told="$told --filter event=$event"; done
+    for event in start stop kill pause unpause restart destroy update; do told="$told --filter event=$event"; done
     # shellcheck disable=SC2086  # words: the filters
     told=$(docker events --since "${1}s" --until 0s --filter type=container $told --format \
         "$line_mark"'{{.Time}}	{{.Action}}	{{.Actor.Attributes.signal}}	{{index .Actor.Attributes "com.docker.compose.project.working_dir"}}	{{.Actor.Attributes.name}}') ||
         unknown "docker did not tell its events"
-    printf '%s\n' "$told" | marked | PHYSICAL=$physical awk -F '\t' -v own="$(own_end)" '
+    printf '%s\n' "$told" | marked | PHYSICAL=$physical OWN=$(own_steps) awk -F '\t' '
         BEGIN {
+            steps = split(ENVIRON["OWN"], step, "\n")
             said["stop"] = "stopped"; said["kill"] = "killed"; said["pause"] = "paused"; said["unpause"] = "continued"
             said["restart"] = "restarted"; said["destroy"] = "removed"; said["update"] = "changed"
         }
-        NF != 5 || $1 + 0 <= own + 0 || $4 != ENVIRON["STACK_DIR"] && $4 != ENVIRON["PHYSICAL"] { next }
-        # Other signals ask a process for something, like to open its log anew.
-        $2 == "kill" && $3 !~ /^(2|3|6|9|15|19)$/ { next }
+        NF != 5 || $4 != ENVIRON["STACK_DIR"] && $4 != ENVIRON["PHYSICAL"] { next }
+        {
+            for (i = 1; i <= steps; i++) {
+                split(step[i], time, " ")
+                if ($1 >= time[1] + 0 && $1 <= time[2] + 0) { delete when[$5]; next }
+            }
+        }
+        # Its policy starts a container too; other signals ask a process for something, like to open its log anew.
+        $2 == "start" || $2 == "kill" && $3 !~ /^(2|3|6|9|15|19)$/ { next }
         { when[$5] = $1; what[$5] = said[$2] }
         END { for (name in when) print when[name], name, what[name] }' | sort -rn | head -n 3 | while read -r at name was; do
         echo "$name was $was at $(date -u -d "@$at" +%H:%M:%SZ), $(($(date +%s) - at)) s ago"
