@@ -1,6 +1,6 @@
 # make demo      fresh machine: engine, one lab host, a real fault, and its cure, step by step
 # make test      fresh machine: every check and every test
-# make lab-up    practice hosts (HOSTS=5); make lab-down removes them
+# make lab-up    practice hosts (HOSTS=4); make lab-down removes them
 # make bench     how fast, against the commands typed by hand
 # make lint      the checks alone
 # make lock      requirements.lock anew, which make setup installs
@@ -13,8 +13,8 @@ BIN := $(VENV)/bin
 LAB := tests/lab/lab
 # Tests that run while the practice hosts are raised; and those that need hosts, or their images. Of
 # these as many run at a time as there are workers, each with a host of its own, and one host more is
-# for tests that need two. They mostly wait: four workers keep two processors busy.
-WORKERS ?= 4
+# for tests that need two. They mostly wait: three workers keep two processors busy.
+WORKERS ?= 3
 EARLY := tests/unit tests/pages
 ON_HOSTS := $(addprefix tests/,operations incidents lab record)
 # Its tests share what lies in /dev/shm: one at a time.

@@ -1,47 +1,13 @@
 """Canaries where a stack keeps its secrets: a run may show and keep their names, never them."""
 
-import base64
-import binascii
-import contextlib
-import os
-import re
-import secrets
-from pathlib import Path
-
 import pytest
+from canaries import Canaries, files_below, no_leaks
 from practice import HOST
-from secret_forms import FORMS
 
 COMPOSE = "/srv/school_mgmt/docker-compose.yml"
 MASK = "********"
 OUTPUTS = ("stdout", "stderr")
 QUICK = ["-e", "incident_samples=1"]  # how long a cure holds is not what is asked here
-
-
-class LeakError(AssertionError):
-    """A canary stands where it may not."""
-
-
-class Canaries(dict):
-    """A secret under a name, unlike any other text, whose every piece can be searched for."""
-
-    def __missing__(self, name):
-        self[name] = f"canary{secrets.token_hex(8)}"
-        return self[name]
-
-    def found_in(self, text):
-        """Names of the canaries in a text, also where it holds them as base64 (the channel)."""
-        return sorted(name for name, value in self.items() if value in text + decoded(text))
-
-
-def decoded(text):
-    found = []
-    for run in re.findall(r"[A-Za-z0-9+/]{24,}={0,2}", text):
-        try:
-            found.append(base64.b64decode(run, validate=True).decode("utf-8", "replace"))
-        except binascii.Error:
-            continue
-    return "\n".join(found)
 
 
 @pytest.fixture(scope="module")
@@ -88,22 +54,6 @@ def log(practice, *lines):
     practice.run(f"docker exec school_mgmt_backend sh -c 'printf \"{text}\\n\" >/proc/1/fd/1'")
 
 
-def no_leaks(canaries, places):
-    found = {place: canaries.found_in(text) for place, text in places.items()}
-    if leaks := {place: names for place, names in found.items() if names}:
-        raise LeakError(leaks)
-
-
-def files_below(*directories):
-    """Every file with its content, but for another run's that is gone while we look."""
-    found = {}
-    for folder, _, names in (place for top in directories for place in os.walk(top)):
-        for path in (Path(folder, name) for name in names):
-            with contextlib.suppress(OSError):
-                found[str(path)] = path.read_text(errors="replace") if path.is_file() else ""
-    return found
-
-
 def test_no_canary_is_shown_or_kept(practice, runbook, canaries, environment, tmp_path):
     given = tmp_path / "given.yml"
     given.write_text(f"mail: {{password: {canaries['file']}}}\n")
@@ -147,84 +97,6 @@ def test_no_canary_is_shown_or_kept(practice, runbook, canaries, environment, tm
     logged = (evidence / "backend_log.txt").read_text()
     assert f"mailer: logging in with {MASK}\n" in logged
     assert f"mailer: password={MASK}\n" in logged
-
-
-def say_in(practice, container, text):
-    """Let a service's container say this, as log() does, of whatever signs it is made."""
-    encoded = base64.b64encode(text.encode()).decode()
-    inside = f"docker exec -i {container} sh -c 'cat >/proc/1/fd/1'"
-    practice.run(f"echo {encoded} | base64 -d | {inside}")
-
-
-# Where a form may stand: (name of the place, what puts all its lines there).
-PLACES = {
-    "log of the API": lambda host, text: say_in(host, "school_mgmt_backend", text),
-    "log of the web server": lambda host, text: say_in(host, "school_mgmt_frontend", text),
-    "log of another service": lambda host, text: say_in(host, "school_mgmt_pdf_service", text),
-    "log of the node": lambda host, text: say_in(host, "school_mgmt_blockchain", text),
-}
-# Each with a secret of its own, in a place of its own.
-ALONE = {
-    "statement in the log of the database": (
-        "docker exec school_mgmt_db psql -U postgres -c \"alter role nobody password '{}'\" || true"
-    ),
-    "statement that goes on": (
-        "docker exec -d school_mgmt_db psql -U postgres -c \"select pg_sleep(60), 'password={}'\""
-    ),
-    "name of a session": (
-        "docker exec -d -e PGAPPNAME=token={} school_mgmt_db"
-        " psql -U postgres -c 'select pg_sleep(60)'"
-    ),
-    "command line on the host": "setsid sh -c 'sleep 60; : --password={}' >/dev/null 2>&1 &",
-    "command line in a container": (
-        "docker exec -d school_mgmt_backend sh -c 'sleep 60; : --api-key {}'"
-    ),
-    "address that was asked": "curl -s 'http://localhost/api/v1/classes?api_key={}' -o /dev/null",
-    "path that was asked": "curl -s 'http://localhost/v2/{}0a1b2c3d' -o /dev/null",
-    "credentials that were sent": "curl -s -u 'app:{}' http://localhost/ -o /dev/null",
-    "comment of the compose file": f"sed -i '1i # db_password: {{}}' {COMPOSE}",
-    "environment file": "echo 'STRIPE_KEY={}' | sudo tee -a /srv/school_mgmt/.env >/dev/null",
-    "label of a container": (
-        "docker run -d --name other --label note=password={} school_mgmt/redis >/dev/null"
-    ),
-    "environment of a neighbour": (
-        "docker run -d --name another -e DB_PASSWORD={} school_mgmt/redis >/dev/null"
-    ),
-}
-
-
-def test_sixty_forms_and_places_are_shown_nowhere(practice, runbook, tmp_path):
-    planted = Canaries()
-    practice.reset()
-    for place, command in ALONE.items():
-        practice.run(command.replace("{}", planted[place]))
-    forms = {place: [] for place in PLACES}
-    for number, form in enumerate(FORMS):
-        place = [*PLACES][number % len(PLACES)]
-        forms[place].append(form.replace("{}", planted[f"{place}: {form}"]))
-    for place, put in PLACES.items():
-        put(practice, "\n".join(["", *forms[place], "the end"]) + "\n")
-    assert len(planted) >= 60
-    practice.run("docker stop -t 1 school_mgmt_frontend")
-    options = ["-l", HOST, *QUICK]
-    ran = {
-        "triage": runbook("triage", *options, "-vvv"),
-        "plan": runbook("plan", *options, "--format", "json"),
-        "remediate": runbook("remediate", "--yes", *options, "--incident", "new"),
-        "status": runbook("ops", "status", *options),
-        "logs": runbook("ops", "logs", *options, "--tail", "200"),
-        "stats": runbook("ops", "stats", *options),
-        "show": runbook("runs", "show", "last", "--format", "json"),
-        "report": runbook("incident", "show", "1", "--format", "json"),
-        "doctor": runbook("doctor", *options),
-    }
-    assert ran["remediate"].code == 0, ran["remediate"]
-    shown = {f"{name} {end}": getattr(ran[name], end) for name in ran for end in OUTPUTS}
-    assert "the end" in ran["logs"].stdout
-    state = files_below(tmp_path / "state")
-    assert sum("the end" in text for text in state.values()) >= len(PLACES)
-    no_leaks(planted, shown | state | files_below("/dev/shm"))
-    practice.run("rm -f /srv/school_mgmt/.env")
 
 
 def shown_and_kept(done, tmp_path):
