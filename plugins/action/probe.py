@@ -228,10 +228,10 @@ class ActionModule(HostAction):
         """Ask, and say what the answers mean; a verdict on nothing done asks nobody again."""
         name = arguments["judge"] or None
         asked = verdict.concerned(cards.all_cards(), name)
-        shell = {**cards.own()["stack_shell"], **cards.own()["stack_look"]}
         own = cards.own()
+        shell = {**own["stack_shell"], **own["stack_look"]}
         always = {"probes": own["stack_always"] + own["stack_judged"]}
-        probes = verdict.probes_of([*asked.values(), always], cards.own()["stack_probes"])
+        probes = verdict.probes_of([*asked.values(), always], own["stack_probes"])
         untouched = arguments["phase"] == "verify" and not arguments["acted"]
         findings = arguments["before"]["findings"] if untouched else self._agreed(probes, shell)
         incidents = verdict.judge(asked, findings, self.variable)

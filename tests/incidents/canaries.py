@@ -8,6 +8,9 @@ import re
 import secrets
 from pathlib import Path
 
+COMPOSE = "/srv/school_mgmt/docker-compose.yml"
+QUICK = ["-e", "incident_samples=1"]  # how long a cure holds is not what is asked here
+
 
 class LeakError(AssertionError):
     """A canary stands where it may not."""
@@ -49,3 +52,17 @@ def files_below(*directories):
             with contextlib.suppress(OSError):
                 found[str(path)] = path.read_text(errors="replace") if path.is_file() else ""
     return found
+
+
+def outputs_of(ran):
+    """Both streams of finished runs by name, each by its own."""
+    return {
+        f"{name} {end}": getattr(ran[name], end) for name in ran for end in ("stdout", "stderr")
+    }
+
+
+def say_in(practice, container, text):
+    """Let a container say this, from outside: its own output is what Docker keeps as its log."""
+    encoded = base64.b64encode(text.encode()).decode()
+    inside = f"docker exec -i {container} sh -c 'cat >/proc/1/fd/1'"
+    practice.run(f"echo {encoded} | base64 -d | {inside}")

@@ -1,22 +1,8 @@
 """Secrets in every form in which they are known, in many places of a host at once."""
 
-import base64
-
-from canaries import Canaries, files_below, no_leaks
+from canaries import COMPOSE, QUICK, Canaries, files_below, no_leaks, outputs_of, say_in
 from practice import HOST
 from secret_forms import FORMS
-
-COMPOSE = "/srv/school_mgmt/docker-compose.yml"
-OUTPUTS = ("stdout", "stderr")
-QUICK = ["-e", "incident_samples=1"]  # how long a cure holds is not what is asked here
-
-
-def say_in(practice, container, text):
-    """Let a service's container say this, as log() does, of whatever signs it is made."""
-    encoded = base64.b64encode(text.encode()).decode()
-    inside = f"docker exec -i {container} sh -c 'cat >/proc/1/fd/1'"
-    practice.run(f"echo {encoded} | base64 -d | {inside}")
-
 
 # Where a form may stand: (name of the place, what puts all its lines there).
 PLACES = {
@@ -80,9 +66,8 @@ def test_sixty_forms_and_places_are_shown_nowhere(practice, runbook, tmp_path):
         "doctor": runbook("doctor", *options),
     }
     assert ran["remediate"].code == 0, ran["remediate"]
-    shown = {f"{name} {end}": getattr(ran[name], end) for name in ran for end in OUTPUTS}
     assert "the end" in ran["logs"].stdout
     state = files_below(tmp_path / "state")
     assert sum("the end" in text for text in state.values()) >= len(PLACES)
-    no_leaks(planted, shown | state | files_below("/dev/shm"))
+    no_leaks(planted, outputs_of(ran) | state | files_below("/dev/shm"))
     practice.run("rm -f /srv/school_mgmt/.env")

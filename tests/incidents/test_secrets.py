@@ -1,13 +1,10 @@
 """Canaries where a stack keeps its secrets: a run may show and keep their names, never them."""
 
 import pytest
-from canaries import Canaries, files_below, no_leaks
+from canaries import COMPOSE, QUICK, Canaries, files_below, no_leaks, outputs_of, say_in
 from practice import HOST
 
-COMPOSE = "/srv/school_mgmt/docker-compose.yml"
 MASK = "********"
-OUTPUTS = ("stdout", "stderr")
-QUICK = ["-e", "incident_samples=1"]  # how long a cure holds is not what is asked here
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +46,8 @@ def add_to_the_environment(host, environment):
 
 
 def log(practice, *lines):
-    """Let the API say something, from outside: its own output is what Docker keeps as its log."""
-    text = "\\n".join(lines)
-    practice.run(f"docker exec school_mgmt_backend sh -c 'printf \"{text}\\n\" >/proc/1/fd/1'")
+    """Let the API say something."""
+    say_in(practice, "school_mgmt_backend", "".join(f"{line}\n" for line in lines))
 
 
 def test_no_canary_is_shown_or_kept(practice, runbook, canaries, environment, tmp_path):
@@ -81,9 +77,8 @@ def test_no_canary_is_shown_or_kept(practice, runbook, canaries, environment, tm
     # The canaries were there to be found …
     assert canaries.found_in(seen) == sorted(set(canaries) - {"option", "file"})
     # … and are nowhere.
-    shown = {f"{name} {end}": getattr(ran[name], end) for name in ran for end in OUTPUTS}
     kept = files_below(state)
-    no_leaks(canaries, shown | kept | files_below("/dev/shm", scratch))
+    no_leaks(canaries, outputs_of(ran) | kept | files_below("/dev/shm", scratch))
     on_the_host = "|".join(canaries.values())
     assert practice.shell.run(f"sudo grep -rlE '{on_the_host}' /dev/shm /tmp").stdout == ""
     # Evidence was kept all the same, with the names of what is masked.

@@ -116,10 +116,10 @@ hands() {
             for (i = 1; i <= parts; i++) if (!(ENVIRON["STACK_" part[i]] in there)) lately = 1
             exit !lately
         }' || return 0
-    told='' physical=$(CDPATH='' cd -P -- "$STACK_DIR" && pwd)
-    for event in start stop kill pause unpause restart destroy update; do told="$told --filter event=$event"; done
+    filters='' physical=$(CDPATH='' cd -P -- "$STACK_DIR" && pwd)
+    for event in start stop kill pause unpause restart destroy update; do filters="$filters --filter event=$event"; done
     # shellcheck disable=SC2086  # words: the filters
-    told=$(docker events --since "${1}s" --until 0s --filter type=container $told --format \
+    told=$(docker events --since "${1}s" --until 0s --filter type=container $filters --format \
         "$line_mark"'{{.Time}}	{{.Action}}	{{.Actor.Attributes.signal}}	{{index .Actor.Attributes "com.docker.compose.project.working_dir"}}	{{.Actor.Attributes.name}}') ||
         unknown "docker did not tell its events"
     printf '%s\n' "$told" | marked | PHYSICAL=$physical OWN=$(own_steps) awk -F '\t' '
