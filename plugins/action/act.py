@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from ansible.errors import AnsibleActionFail
 from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, lock, verdict
 from ansible_collections.oncall.runbook.plugins.plugin_utils.channel import Answer
 from ansible_collections.oncall.runbook.plugins.plugin_utils.findings import UNAVAILABLE
@@ -15,9 +16,9 @@ from ansible_collections.oncall.runbook.plugins.plugin_utils.reasons import last
 from ansible_collections.oncall.runbook.plugins.plugin_utils.redact import clean
 
 _ARGUMENTS = {
-    "title": {"type": "str", "required": True},
-    "risk": {"type": "str", "choices": list(verdict.RISKS), "required": True},
-    "run": {"type": "str", "required": True},
+    "title": {"type": "str"},
+    "risk": {"type": "str", "choices": list(verdict.RISKS)},
+    "run": {"type": "str"},
     "timeout": {"type": "float", "default": 60},
     "changes": {"type": "str", "default": "true"},
     "allow": {"type": "str", "choices": list(verdict.RISKS), "default": "restart"},
@@ -26,11 +27,20 @@ _ARGUMENTS = {
     "operation": {"type": "str", "default": ""},
     "mark": {"type": "bool", "default": True},
     "whole": {"type": "bool", "default": True},
-    "incident": {"type": "str", "default": ""},
+    "incident": {"type": "str"},
     "rung": {"type": "str", "default": ""},
     "costs": {"type": "str", "default": ""},
+    "findings": {"type": "dict"},
     "run_id": {"type": "str", "default": ""},
 }
+# A step is a rung of a card, or it is told in full.
+_RULES = {
+    "required_one_of": [["incident", "run"]],
+    "mutually_exclusive": [["incident", "run"]],
+    "required_together": [["incident", "findings"], ["title", "risk", "run"]],
+}
+# What the card says of its rung.
+_OF_CARD = ("title", "risk", "costs", "run", "timeout", "changes")
 # A lease is renewed while its step goes on, and outlives it by the time that probing again and
 # deciding may take.
 _LEASE_SECONDS = 300
@@ -48,20 +58,33 @@ class ActionModule(HostAction):
     ) -> dict[str, Any]:
         """Return changed, rc, seconds and output; a failing step fails no task, probes judge."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        arguments = self.arguments(_ARGUMENTS)
-        told = {key: arguments[key] for key in ("title", "risk", "incident", "rung", "costs")}
+        arguments = self._with_card(self.arguments(_ARGUMENTS, **_RULES), task_vars or {})
+        told = {key: arguments[key] or "" for key in ("title", "risk", "incident", "rung", "costs")}
         result |= {"changed": False, **told}
         if not verdict.allows(arguments["allow"], arguments["risk"]):
             reason = f"{arguments['title']}: needs --allow {arguments['risk']}"
             return result | {"failed": True, "verdict": "refused", "reason": reason, "msg": reason}
         if self._task.check_mode:
             return result | {"skipped": True, "msg": f"would run: {arguments['run']}"}
-        if arguments["operation"]:
-            self._shell_of_step = self.use_operations(task_vars or {})
-        else:
-            self.use_collection(task_vars or {})
-            self._shell_of_step = cards.own()["stack_shell"] if arguments["incident"] else {}
         return result | clean(self._act(arguments), self.known_secrets(task_vars or {}))
+
+    def _with_card(
+        self, arguments: dict[str, Any], variables: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return the arguments of a step; of a rung those of its card, over what was found."""
+        if arguments["operation"]:
+            self._shell_of_step = self.use_operations(variables)
+            return arguments
+        self.use_collection({**variables, **(arguments["findings"] or {})})
+        self._shell_of_step = cards.own()["stack_shell"] if arguments["incident"] else {}
+        if not arguments["incident"]:
+            return arguments
+        try:
+            rung = cards.rung_of(arguments["incident"], arguments["rung"])
+        except KeyError as error:
+            raise AnsibleActionFail(f"no card has {error}: see runbook list") from error
+        step = {key: self._rendered(rung[key]) for key in _OF_CARD if key in rung}
+        return {**arguments, **step, "timeout": float(step.get("timeout", arguments["timeout"]))}
 
     def _act(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         answer = self._run(arguments)

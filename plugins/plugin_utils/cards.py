@@ -61,6 +61,13 @@ def shell_of(name: str) -> Mapping[str, Any]:
     return found
 
 
+def rung_of(incident: str, name: str) -> Mapping[str, Any]:
+    """Return the rung ``name`` of the card of ``incident``; raises KeyError where there is none."""
+    ladder = {rung["rung"]: rung for rung in all_cards()[incident]["ladder"]}
+    found: Mapping[str, Any] = ladder[name]
+    return found
+
+
 def ladder(cards: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return every rung of ``cards`` with its incident, in the order in which they are climbed."""
     told = ("rung", "title", "risk", "costs", "settle_seconds")
