@@ -87,9 +87,8 @@ bench: lab-up
 	pytest -s tests/bench
 
 docs: setup
-	for card in roles/*/vars/main.yml; do \
-		incident=$$(basename $$(dirname $$(dirname $$card))); \
-		! grep -q "^$${incident}_card:" $$card || \
+	for card in roles/*/card.yml; do \
+		incident=$$(basename $$(dirname $$card)); \
 		runbook show $$incident --format markdown > docs/incidents/$$incident.md; \
 	done
 

@@ -16,7 +16,7 @@ COLLECTION = Path("ansible_collections/oncall/runbook")
 
 @dataclass(frozen=True)
 class Input:
-    """One variable a role takes: its default, and the comment above it."""
+    """One variable of an inventory: its default, and what it means."""
 
     name: str
     default: Any
@@ -44,10 +44,8 @@ def collection() -> Path:
 
 
 def names() -> list[str]:
-    """Name every incident: the roles that define a card."""
-    files = sorted(collection().glob("roles/*/vars/main.yml"))
-    pairs = [(path.parts[-3], path.read_text(encoding="utf-8")) for path in files]
-    return [name for name, text in pairs if re.search(rf"^{name}_card:", text, re.M)]
+    """Name every incident: the roles that are a card."""
+    return [path.parent.name for path in sorted(collection().glob("roles/*/card.yml"))]
 
 
 def resolve(name: str) -> str:
@@ -66,18 +64,18 @@ def resolve(name: str) -> str:
 
 def card(name: str) -> dict[str, Any]:
     """Load the card of a known incident; shared probes stay ids."""
-    found = _vars(name).get(f"{name}_card")
-    if not isinstance(found, dict):
+    found = _load(name, "card.yml")
+    if not found:
         raise RunbookError(f"the card of {name} is no mapping")
     return found
 
 
 def full_card(name: str) -> dict[str, Any]:
     """Load a card for showing: shared probes resolved, with its name and its inputs."""
-    shared = _vars("stack").get("stack_probes") or {}
+    shared = _load("stack", "vars/main.yml").get("stack_probes") or {}
     content = card(name)
     probes = [_probe(probe, shared) for probe in content.get("probes") or []]
-    inputs = [vars(item) for item in inputs_of(name)]
+    inputs = [vars(item) for item in _inputs(name, content.get("inputs") or {})]
     return {"incident": name, **content, "probes": probes, "inputs": inputs}
 
 
@@ -87,30 +85,29 @@ def _probe(probe: Any, shared: dict[str, Any]) -> dict[str, Any]:
     return {"id": probe, **(shared.get(probe) or {}), "shared": True}
 
 
-def inputs_of(name: str) -> list[Input]:
-    """Read a role's defaults as a form: name, default value, the comment above."""
-    path = collection() / "roles" / name / "defaults/main.yml"
-    if not path.is_file():
-        return []
-    text = path.read_text(encoding="utf-8")
-    defaults = load_yaml(text) or {}
-    form = re.findall(r"((?:^#.*\n)*)^(\w+):", text, re.M)
-    return [Input(key, defaults.get(key), _comment(above)) for above, key in form]
+def _inputs(name: str, options: dict[str, Any]) -> list[Input]:
+    return [
+        Input(f"{name}_{key}", option.get("default"), str(option.get("description", "")))
+        for key, option in options.items()
+    ]
 
 
 def inputs() -> dict[str, list[str]]:
-    """Name the inputs of every role, without reading what they are."""
-    files = collection().glob("roles/*/defaults/main.yml")
-    texts = {path.parts[-3]: path.read_text(encoding="utf-8") for path in files}
-    return {role: re.findall(r"^(\w+):", text, re.M) for role, text in sorted(texts.items())}
+    """Name the inputs of every role and card, without reading what they are."""
+    found = {
+        path.parts[-3]: re.findall(r"^(\w+):", path.read_text(encoding="utf-8"), re.M)
+        for path in collection().glob("roles/*/defaults/main.yml")
+    }
+    for name in names():
+        text = (collection() / "roles" / name / "card.yml").read_text(encoding="utf-8")
+        block = re.search(r"^inputs:\n((?:  .*\n)*)", text, re.M)
+        keys = re.findall(r"^  (\w+):", block[1], re.M) if block else []
+        found[name] = [f"{name}_{key}" for key in keys]
+    return dict(sorted(found.items()))
 
 
-def _comment(above: str) -> str:
-    return " ".join(line.lstrip("# ").strip() for line in above.splitlines()).strip()
-
-
-def _vars(role: str) -> dict[str, Any]:
-    path = collection() / "roles" / role / "vars/main.yml"
+def _load(role: str, place: str) -> dict[str, Any]:
+    path = collection() / "roles" / role / place
     if not path.is_file():
         return {}
     loaded = load_yaml(path.read_text(encoding="utf-8"))

@@ -68,9 +68,7 @@ class ActionModule(HostAction):
             return result | {"skipped": True, "msg": f"would run: {arguments['run']}"}
         return result | clean(self._act(arguments), self.known_secrets(task_vars or {}))
 
-    def _with_card(
-        self, arguments: dict[str, Any], variables: Mapping[str, Any]
-    ) -> dict[str, Any]:
+    def _with_card(self, arguments: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments of a step; of a rung those of its card, over what was found."""
         if arguments["operation"]:
             self._shell_of_step = self.use_operations(variables)

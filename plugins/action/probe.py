@@ -70,19 +70,18 @@ class ActionModule(HostAction):
         self._known = self.known_secrets(variables)
         if arguments["operation"] is not None:
             self._operation_shell = self.use_operations(variables)
-            self._check_inputs(("stack", "operation"))
+            self._check_inputs(inputs.options(("stack", "operation")))
         elif arguments["probes"] is None:
             self.use_collection(variables)
         if arguments["phase"] == "diagnose" and arguments["judge"] is not None:
-            self._check_inputs(("stack", "incident", *cards.names()))
+            self._check_inputs(inputs.options(("stack", "incident"), cards.all_cards()))
         try:
             result |= self._answer(arguments, variables.get("inventory_hostname", ""))
         except (ProbeError, KeyError, ValueError) as error:
             raise AnsibleActionFail(f"a probe or card is wrong: {error}") from error
         return result
 
-    def _check_inputs(self, roles: Iterable[str]) -> None:
-        spec = inputs.options(roles)
+    def _check_inputs(self, spec: Mapping[str, Any]) -> None:
         if wrong := inputs.errors(spec, self._templar.available_variables, self._templar.template):
             raise AnsibleActionFail(f"wrong input: {'; '.join(wrong)}")
 

@@ -8,7 +8,9 @@ template all of it for every play.
 from __future__ import annotations
 
 import functools
+import heapq
 from collections.abc import Mapping
+from graphlib import TopologicalSorter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -26,26 +28,47 @@ def load(role: str, *place: str) -> dict[str, Any]:
 
 
 @functools.cache
-def names() -> tuple[str, ...]:
-    """Return every incident, causes before what they explain."""
-    return tuple(load("incident", "vars", "main.yml")["incident_names"])
+def all_cards() -> Mapping[str, Mapping[str, Any]]:
+    """Return every card by the name of its incident, causes before what they explain.
+
+    Of several that could come next, the gravest does, and then the first by name.
+    """
+    found = {path.parent.name: load(path.parent.name, "card.yml") for path in _files()}
+    order = TopologicalSorter(dict.fromkeys(found, ()))
+    for name, card in found.items():
+        for other in card["explains"]:
+            order.add(other, name)
+    order.prepare()
+    ready: list[tuple[str, str]] = []
+    sorted_: dict[str, Any] = {}
+    while order.is_active():
+        for name in order.get_ready():
+            heapq.heappush(ready, (found[name]["severity"], name))
+        _, name = heapq.heappop(ready)
+        order.done(name)
+        sorted_[name] = _trusted(found[name])
+    return MappingProxyType(sorted_)
 
 
 @functools.cache
 def own() -> Mapping[str, Any]:
-    """Return the variables of the roles, those of inventories have no power over."""
-    return _collected("vars")
+    """Return the variables of the stack's role, those of inventories have no power over."""
+    return MappingProxyType(_trusted(load("stack", "vars", "main.yml")))
 
 
 @functools.cache
 def defaults() -> Mapping[str, Any]:
-    """Return the inputs of the roles with their defaults."""
-    return _collected("defaults")
+    """Return the inputs of the stack and of all cards with their defaults."""
+    found = load("stack", "defaults", "main.yml")
+    for name in all_cards():
+        found |= {key: _trusted(option["default"]) for key, option in inputs_of(name).items()}
+    return MappingProxyType(_trusted(found))
 
 
-def all_cards() -> dict[str, dict[str, Any]]:
-    """Return every card by the name of its incident, causes before what they explain."""
-    return {name: own()[f"{name}_card"] for name in names()}
+def inputs_of(name: str) -> dict[str, dict[str, Any]]:
+    """Return the inputs of a card by the names of their variables: type, default, description."""
+    given = all_cards()[name].get("inputs", {})
+    return {f"{name}_{key}": dict(option) for key, option in given.items()}
 
 
 @functools.cache
@@ -57,7 +80,7 @@ def operations() -> Mapping[str, Any]:
 
 def shell_of(name: str) -> Mapping[str, Any]:
     """Return the shell words and variables that the card of ``name`` brings."""
-    found: Mapping[str, Any] = own()[f"{name}_card"].get("shell", {})
+    found: Mapping[str, Any] = all_cards()[name].get("shell", {})
     return found
 
 
@@ -78,11 +101,8 @@ def ladder(cards: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _collected(kind: str) -> Mapping[str, Any]:
-    found: dict[str, Any] = {}
-    for role in ("stack", *names()):
-        found |= load(role, kind, "main.yml")
-    return MappingProxyType(_trusted(found))
+def _files() -> list[Path]:
+    return sorted(ROLES.glob("*/card.yml"))
 
 
 def _trusted(value: Any) -> Any:

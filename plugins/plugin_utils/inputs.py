@@ -8,18 +8,20 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from .cards import ROLES, load
+from .cards import ROLES, all_cards, inputs_of, load
 
 # The entry point whose options are a role's inputs.
 _ENTRY_POINT = "diagnose"
 
 
-def options(roles: Iterable[str]) -> dict[str, Any]:
-    """Return the options of ``roles`` (names of this collection) from their argument specs."""
+def options(roles: Iterable[str], cards: Iterable[str] = ()) -> dict[str, Any]:
+    """Return the options of ``roles`` from their argument specs, and the inputs of ``cards``."""
     found: dict[str, Any] = {}
     for role in roles:
         specs = load(role, "meta", "argument_specs.yml")
         found |= specs["argument_specs"][_ENTRY_POINT]["options"]
+    for name in cards:
+        found |= inputs_of(name)
     return found
 
 
@@ -40,9 +42,11 @@ def strangers(given: Iterable[str]) -> list[str]:
     Extra variables outweigh what tasks register: one of these would stand for what was found.
     """
     roles = {path.parts[-3] for path in ROLES.glob("*/defaults/main.yml")}
+    known = {role: load(role, "defaults", "main.yml").keys() for role in roles}
+    known |= {name: inputs_of(name).keys() for name in all_cards()}
     return [
         name
         for name in given
-        for role in roles
-        if name.startswith(f"{role}_") and name not in load(role, "defaults", "main.yml")
+        for owner, taken in known.items()
+        if name.startswith(f"{owner}_") and name not in taken
     ]

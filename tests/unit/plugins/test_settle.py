@@ -12,7 +12,7 @@ OTHER = "blockchain_service_unavailable"  # the database explains nothing of it
 def incidents(**confirmed):
     return {
         name: {"confirmed": confirmed.get(name, False), "explained_by": [], "because": []}
-        for name in cards.names()
+        for name in cards.all_cards()
     }
 
 

@@ -17,36 +17,33 @@ from runner import catalog, engine
 
 CHECKOUT = Path(__file__).parents[3]
 CARD = """
-database_connection_failures_card:
-  title: Database connection failures
-  severity: SEV1
-  symptoms: [Cannot connect to database]
-  explains: [high_error_rate]
-  probes:
-    - containers
-    - id: database_accepts
-      title: The database accepts connections
-      run: !unsafe "pg_isready {{ braces }}"
-      healthy: rc == 0
-  confirmed: not database_accepts.healthy
-  ladder:
-    - rung: restart_database
-      title: Restart the database
-      risk: restart
-      when: not database_accepts.healthy
-  checklist: [Tell the team]
-  limits: Does not restore a backup.
+title: Database connection failures
+severity: SEV1
+symptoms: [Cannot connect to database]
+explains: [high_error_rate]
+inputs:
+  limit_percent:
+    type: int
+    default: 80
+    description: Sessions in use, in percent, from which on it is an incident.
+  wait_seconds: {type: int, default: 60, description: Seconds to wait after a restart.}
+probes:
+  - containers
+  - id: database_accepts
+    title: The database accepts connections
+    run: !unsafe "pg_isready {{ braces }}"
+    healthy: rc == 0
+confirmed: not database_accepts.healthy
+ladder:
+  - rung: restart_database
+    title: Restart the database
+    risk: restart
+    when: not database_accepts.healthy
+checklist: [Tell the team]
+limits: Does not restore a backup.
 """
 STACK = "stack_probes: {containers: {title: Containers of the project, healthy: rc == 0}}\n"
-ERRORS = "high_error_rate_card: {title: High error rate, severity: SEV2}\n"
-DEFAULTS = """---
-# Sessions in use, in percent, from which on it is an incident.
-database_connection_failures_limit_percent: 80
-
-# Seconds to wait
-# after a restart.
-database_connection_failures_wait_seconds: 60
-"""
+ERRORS = "{title: High error rate, severity: SEV2}\n"
 ANSWERS = "diagnosis: {}\nact: {}\nverification: {}\n"  # what a test wants to be answered
 
 PLAY = """
@@ -95,10 +92,9 @@ def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
         root / "playbooks/triage.yml": PLAY.format(name="Triage"),
         root / "playbooks/database_connection_failures.yml": PLAY.format(name="Database"),
         root / "roles/stack/vars/main.yml": STACK,
-        role / "vars/main.yml": CARD,
-        role / "defaults/main.yml": DEFAULTS,
+        role / "card.yml": CARD,
         root / "roles/answers/defaults/main.yml": ANSWERS,
-        root / "roles/high_error_rate/vars/main.yml": ERRORS,
+        root / "roles/high_error_rate/card.yml": ERRORS,
     }
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
