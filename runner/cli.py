@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -19,9 +20,9 @@ from runner.options import (
     allow_option,
     card_format_option,
     example,
-    format_option,
     record_option,
     run_options,
+    shared_options,
     take_over_option,
     yes_option,
 )
@@ -73,28 +74,44 @@ def cli() -> None:
 
 
 @cli.command("list", epilog=example("runbook list", "runbook list --format json"))
-@format_option
-def list_(format: str) -> int:
+@shared_options("inventory", "cards", "format")
+def list_(options: Options) -> int:
     """List the incidents."""
-    from runner import catalog
+    from runner.order import known_to
 
     facts = ("title", "severity")
-    cards = [(name, catalog.card(name)) for name in catalog.names()]
+    known = known_to(options)
+    cards = [(name, known.card(name)) for name in known.files]
     found = [{"incident": name, **{k: card.get(k) for k in facts}} for name, card in cards]
-    return tell(found, format, "cards", "show_list")
+    return tell(found, options.format, "cards", "show_list")
 
 
 @cli.command(
     epilog=example("runbook show disk-space-full", "runbook show memory-leak --format markdown")
 )
 @click.argument("incident")
+@shared_options("inventory", "cards")
 @card_format_option
-def show(incident: str, format: str) -> int:
+def show(incident: str, format: str, options: Options) -> int:
     """Show an incident's card: symptoms, probes, when it is confirmed, its ladder, its inputs."""
-    from runner import catalog
+    from runner.order import known_to
 
-    card = catalog.full_card(catalog.resolve(incident))
+    known = known_to(options)
+    card = known.full_card(known.resolve(incident))
     return tell(card, format, "cards", "show_page" if format == "markdown" else "show_card")
+
+
+@cli.command(epilog=example("runbook lint", "runbook lint incidents/clock_off.yml"))
+@click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path(path_type=Path))
+@shared_options("inventory", "cards", "format")
+def lint(paths: tuple[Path, ...], options: Options) -> int:
+    """Say what is wrong with cards, with file, line and what to write instead.
+
+    Without PATH, with all that are known: those beside the inventory, and the shipped ones.
+    """
+    from runner.card_lint import check
+
+    return check(paths, options)
 
 
 @cli.command(
@@ -159,11 +176,10 @@ for group in (ops, hold, runs, incident, contacts, doctor):
 
 
 def _carry_out(command: str, incident: str | None, options: Options, **how: Any) -> int:
-    from runner import catalog
     from runner.flow import carry_out
-    from runner.order import Order
+    from runner.order import Order, known_to
 
-    name = catalog.resolve(incident) if incident is not None else None
+    name = known_to(options).resolve(incident) if incident is not None else None
     return carry_out(Order(command, name, options, acts=command == "remediate", **how))
 
 

@@ -21,7 +21,7 @@ from runner.events import Event
 from runner.hosts import HostState, advance
 from runner.narration import entry, worth_keeping
 from runner.options import Options
-from runner.order import Order, inventory_of
+from runner.order import Order, inventory_of, known_to
 from runner.output import say, tell_json
 from runner.run import Job, actionable, conclude, document, opening, refuse
 
@@ -220,7 +220,8 @@ def _extra_vars(options: Options, run_vars: Mapping[str, Any]) -> tuple[variable
     if not options.extra_vars:
         return ()
     taken = {*run_vars, "incident_name", "operation_name"}
-    return variables.parse(options.extra_vars, variables.Names(catalog.inputs(), taken))
+    inputs = known_to(options).inputs()
+    return variables.parse(options.extra_vars, variables.Names(inputs, taken))
 
 
 def _run_vars(order: Order, run: str) -> dict[str, Any]:
@@ -231,7 +232,13 @@ def _run_vars(order: Order, run: str) -> dict[str, Any]:
         "incident_allow": order.allow,
         "incident_evidence_dir": str(store.runs_directory() / run / "evidence"),
         **({"incident_hands_seconds": 0} if order.take_over else {}),
+        **({"incident_name": order.incident} if order.own_card else {}),
+        **({"incident_cards": _places(order.options)} if order.options.cards else {}),
     }
+
+
+def _places(options: Options) -> list[str]:
+    return [str(place) for place in catalog.directories((), options.cards)]
 
 
 def _record(order: Order, job: Job) -> store.Record | None:

@@ -28,6 +28,7 @@ class Options:
     vault_password_file: Path | None = None
     verbose: int = 0
     store: str | None = None
+    cards: tuple[str, ...] = ()
 
 
 class ExtraVarsType(click.ParamType[str]):
@@ -117,6 +118,14 @@ _OPTIONS = {
         envvar="RUNBOOK_VERBOSE",
         show_envvar=True,
         help="Also show ansible's own output, on stderr; -vvv for more.",
+    ),
+    "cards": click.option(
+        "--cards",
+        multiple=True,
+        metavar="DIR|COLLECTION",
+        envvar="RUNBOOK_CARDS",
+        show_envvar=True,
+        help="Where cards of your own are, besides incidents/ beside the inventory; repeatable.",
     ),
     "store": click.option(
         "--store",

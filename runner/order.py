@@ -36,7 +36,12 @@ class Order:
     def playbook(self) -> str:
         """The playbook by its full name."""
         name = f"ops_{self.operation}" if self.operation else self.incident or "triage"
-        return f"oncall.runbook.{name}"
+        return f"oncall.runbook.{'triage' if self.own_card else name}"
+
+    @property
+    def own_card(self) -> bool:
+        """Whether it is about an incident of the site's own, which has no playbook."""
+        return bool(self.incident) and known_to(self.options).is_own(str(self.incident))
 
     def kept(self, where: Inventory) -> dict[str, Any]:
         """Return what it takes to give it again.
@@ -52,6 +57,18 @@ class Order:
             "asks": self.asks,
             "extra_vars": bool(self.options.extra_vars),
         }
+
+
+def known_to(options: Options) -> catalog.Catalog:
+    """Return the incidents that are known with these options."""
+    sources = inventory_of(options).sources
+    return catalog.Catalog(catalog.directories(sources, options.cards))
+
+
+def known_here() -> catalog.Catalog:
+    """Return the incidents that are known to commands which are given no inventory."""
+    named = tuple(os.environ.get("RUNBOOK_CARDS", "").split())
+    return known_to(Options(inventory=os.environ.get("RUNBOOK_INVENTORY"), cards=named))
 
 
 def inventory_of(options: Options) -> Inventory:

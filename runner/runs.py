@@ -100,7 +100,7 @@ def cancel(run: str, format: str) -> int:
 @take_over_option
 @record_option
 @shared_options(
-    "extra_vars", "forks", "timeout", "format", "vault_password_file", "verbose", "store"
+    "extra_vars", "cards", "forks", "timeout", "format", "vault_password_file", "verbose", "store"
 )
 def resume(
     run: str, yes: bool, allow: str, take_over: bool, record: str | None, options: Options

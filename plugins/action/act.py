@@ -78,7 +78,7 @@ class ActionModule(HostAction):
         if not arguments["incident"]:
             return arguments
         try:
-            rung = cards.rung_of(arguments["incident"], arguments["rung"])
+            rung = self.library.rung_of(arguments["incident"], arguments["rung"])
         except KeyError as error:
             raise AnsibleActionFail(f"no card has {error}: see runbook list") from error
         step = {key: self._rendered(rung[key]) for key in _OF_CARD if key in rung}

@@ -70,11 +70,11 @@ class ActionModule(HostAction):
         self._known = self.known_secrets(variables)
         if arguments["operation"] is not None:
             self._operation_shell = self.use_operations(variables)
-            self._check_inputs(inputs.options(("stack", "operation")))
+            self._check_inputs(inputs.options("stack", "operation"))
         elif arguments["probes"] is None:
             self.use_collection(variables)
         if arguments["phase"] == "diagnose" and arguments["judge"] is not None:
-            self._check_inputs(inputs.options(("stack", "incident"), cards.all_cards()))
+            self._check_inputs({**inputs.options("stack", "incident"), **self.library.inputs})
         try:
             result |= self._answer(arguments, variables.get("inventory_hostname", ""))
         except (ProbeError, KeyError, ValueError) as error:
@@ -89,7 +89,7 @@ class ActionModule(HostAction):
         if arguments["probes"] is not None:
             return {"findings": self._ask_all([arguments], arguments["shell"])}
         if arguments["keep"] is not None:
-            kept = self._ask_all(_evidence(arguments["keep"]), cards.own()["stack_shell"])
+            kept = self._ask_all(self._evidence(arguments["keep"]), cards.own()["stack_shell"])
             return {"evidence": evidence.keep(arguments["keep_in"], host, kept)}
         if arguments["operation"] is not None:
             prove = arguments["phase"] == "settle"
@@ -198,13 +198,12 @@ class ActionModule(HostAction):
 
         A rung that restarts a part silences its errors for a while, whether it cures them or not.
         """
-        known = cards.all_cards()
+        known = self.library.cards
         gone = [n for n in last.get("root_causes", []) if now[n]["confirmed"] is False]
         asked = [known[n]["silence_seconds"] for n in gone if "silence_seconds" in known[n]]
         return max((float(self.evaluate(text, last["findings"])) for text in asked), default=0)
 
-    @staticmethod
-    def _is_well(judged: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
+    def _is_well(self, judged: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
         """Tell whether the climbed incident is proven gone, with what it explained before.
 
         What it explains and was not there before may come of the rung, and go by itself: an API
@@ -213,7 +212,7 @@ class ActionModule(HostAction):
         now = judged["incidents"]
         before = (arguments["before"] or {}).get("incidents", now)
         if climbed := arguments["climbed"]:
-            explains = cards.all_cards()[climbed]["explains"]
+            explains = self.library.cards[climbed]["explains"]
             came = {n for n in now if now[n]["confirmed"] and not before[n]["confirmed"]}
             explained = [n for n in now if climbed in before[n]["explained_by"]]
             subjects = [climbed, *explained, *came.intersection(explains)]
@@ -226,7 +225,7 @@ class ActionModule(HostAction):
     def _judge(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Ask, and say what the answers mean; a verdict on nothing done asks nobody again."""
         name = arguments["judge"] or None
-        asked = verdict.concerned(cards.all_cards(), name)
+        asked = verdict.concerned(self.library.cards, name)
         own = cards.own()
         shell = {**own["stack_shell"], **own["stack_look"]}
         always = {"probes": own["stack_always"] + own["stack_judged"]}
@@ -275,6 +274,12 @@ class ActionModule(HostAction):
         window = float(self.variable("incident_window_seconds"))
         return history.spent(text, own, window, int(self.variable("incident_attempts")))
 
+    def _evidence(self, names: Iterable[str]) -> list[dict[str, Any]]:
+        """Return who asks for evidence: the stack, and the card of each incident for its own."""
+        of = self.library
+        own = [{"probes": of.cards[n].get("evidence", []), "shell": of.shell_of(n)} for n in names]
+        return [{"probes": cards.own()["stack_evidence"]}, *own]
+
     def _ask_all(
         self, askers: Iterable[Mapping[str, Any]], shell: Mapping[str, Any]
     ) -> dict[str, Finding]:
@@ -317,10 +322,3 @@ def _planned(value: Any) -> tuple[list[dict[str, Any]], str]:
     if not isinstance(value, dict):
         return [], ""
     return value.get("steps", []), value.get("refused", "")
-
-
-def _evidence(names: Iterable[str]) -> list[dict[str, Any]]:
-    """Return who asks for evidence: the stack, and the card of each incident for its own."""
-    known = cards.all_cards()
-    own = [{"probes": known[n].get("evidence", []), "shell": cards.shell_of(n)} for n in names]
-    return [{"probes": cards.own()["stack_evidence"]}, *own]

@@ -37,9 +37,18 @@ class HostAction(ActionBase):
     ) -> dict[str, Any]:
         """Refuse extra variables that would stand for what was found; return an empty result."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        if strange := inputs.strangers(load_extra_vars(self._loader)):
+        self.library = self._library(task_vars or {})
+        if strange := inputs.strangers(load_extra_vars(self._loader), self.library):
             raise AnsibleActionFail(f"wrong input: no input is called {', '.join(strange)}")
         return result
+
+    def _library(self, variables: Mapping[str, Any]) -> cards.Library:
+        """Return the cards that are known for this host: shipped ones, and its site's own."""
+        named = self._templar.template(variables.get("incident_cards") or [])
+        try:
+            return cards.library(cards.directories(variables.get("inventory_dir"), named))
+        except (cards.CardError, OSError) as error:
+            raise AnsibleActionFail(f"a card is wrong: {error}") from error
 
     def ask(
         self, questions: Sequence[Question], shell: Mapping[str, Any], *, whole: bool = False
@@ -89,7 +98,7 @@ class HostAction(ActionBase):
         asked = question({key: self._rendered(value) for key, value in probe.items()})
         if not (own := probe.get("shell")):
             return asked
-        shell = self._shell(cards.shell_of(own) if isinstance(own, str) else own)
+        shell = self._shell(self.library.shell_of(own) if isinstance(own, str) else own)
         return replace(asked, words="\n".join([*shell.exports, shell.library]))
 
     def _shell(self, given: Mapping[str, Any]) -> Shell:
@@ -141,13 +150,13 @@ class HostAction(ActionBase):
 
         ``variables`` are the host's: they outweigh the roles' defaults, not their own.
         """
-        self._templar.available_variables = {**cards.defaults(), **variables, **cards.own()}
+        self._templar.available_variables = {**self.library.defaults, **variables, **cards.own()}
 
     def use_operations(self, variables: Mapping[str, Any]) -> Mapping[str, Any]:
         """Let templates see what routine operations have as well; return what those run in."""
         known = cards.operations()
         fixed = {**cards.own(), "operation_kinds": known["operation_kinds"]}
-        self._templar.available_variables = {**cards.defaults(), **known, **variables, **fixed}
+        self._templar.available_variables = {**self.library.defaults, **known, **variables, **fixed}
         stack, own = cards.own()["stack_shell"], known["operation_shell"]
         return {
             "before": own["before"],

@@ -8,20 +8,18 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from .cards import ROLES, all_cards, inputs_of, load
+from .cards import Library, load, roles
 
 # The entry point whose options are a role's inputs.
 _ENTRY_POINT = "diagnose"
 
 
-def options(roles: Iterable[str], cards: Iterable[str] = ()) -> dict[str, Any]:
-    """Return the options of ``roles`` from their argument specs, and the inputs of ``cards``."""
+def options(*roles: str) -> dict[str, Any]:
+    """Return the options of ``roles`` (names of this collection) from their argument specs."""
     found: dict[str, Any] = {}
     for role in roles:
         specs = load(role, "meta", "argument_specs.yml")
         found |= specs["argument_specs"][_ENTRY_POINT]["options"]
-    for name in cards:
-        found |= inputs_of(name)
     return found
 
 
@@ -36,14 +34,13 @@ def errors(
     return messages
 
 
-def strangers(given: Iterable[str]) -> list[str]:
+def strangers(given: Iterable[str], library: Library) -> list[str]:
     """Return which names of extra variables begin as those of our roles do, and are no inputs.
 
     Extra variables outweigh what tasks register: one of these would stand for what was found.
     """
-    roles = {path.parts[-3] for path in ROLES.glob("*/defaults/main.yml")}
-    known = {role: load(role, "defaults", "main.yml").keys() for role in roles}
-    known |= {name: inputs_of(name).keys() for name in all_cards()}
+    known = {role: load(role, "defaults", "main.yml").keys() for role in roles()}
+    known |= {name: library.inputs_of(name).keys() for name in library.cards}
     return [
         name
         for name in given

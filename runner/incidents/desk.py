@@ -13,7 +13,6 @@ from typing import Any
 import click
 from sqlalchemy import Connection
 
-from runner import catalog
 from runner import store as runs
 from runner.errors import BadInputError, RunbookError
 from runner.incidents import (
@@ -31,6 +30,7 @@ from runner.incidents.policies import Policies
 from runner.incidents.policy import Policy
 from runner.incidents.store import Store
 from runner.options import Options
+from runner.order import known_here
 from runner.output import say
 
 _WATCH_SECONDS = 15
@@ -101,8 +101,9 @@ class Desk:
         return found
 
     def _open_as_told(self, told: Told) -> int:
-        name = catalog.resolve(told.card) if told.card else None
-        card = catalog.card(name) if name else {}
+        known = known_here()
+        name = known.resolve(told.card) if told.card else None
+        card = known.card(name) if name else {}
         title = told.title or card.get("title")
         severity = told.severity or card.get("severity")
         if not title or not title.strip():

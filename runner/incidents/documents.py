@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from runner import catalog
 from runner.errors import RunbookError
 from runner.incidents import clock, records
 from runner.incidents.tables import entries, hosts, incidents, items, messages, steps
+from runner.order import known_here
 
 _TIMES = ("began", "detected", "opened", "acknowledged", "mitigated", "resolved")
 
@@ -199,7 +199,7 @@ def _items(conn: Connection, incident: int, now: int) -> list[dict[str, Any]]:
 def checklist(card: str | None) -> list[str]:
     """Return what a card asks people to look into afterwards; nothing when it is not known here."""
     try:
-        found: Iterable[Any] = catalog.card(card).get("checklist", []) if card else []
+        found: Iterable[Any] = known_here().card(card).get("checklist", []) if card else []
     except (RunbookError, OSError):
         found = []
     return [str(line) for line in found]

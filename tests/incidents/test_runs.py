@@ -61,7 +61,7 @@ def test_a_healthy_host_is_not_touched(practice, runbook, command):
 
 def test_triage_judges_every_incident(practice, runbook):
     incidents = runbook("triage", "--format", "json").host()["incidents"]
-    assert set(incidents) == set(catalog.names())
+    assert set(incidents) == set(catalog.Catalog().files)
 
 
 def test_an_unreachable_host_says_why_and_the_others_are_judged(practice, runbook, tmp_path):

@@ -5,7 +5,7 @@ from ansible_collections.oncall.runbook.plugins.plugin_utils import cards
 
 
 def test_only_templates_are_marked_as_ours():
-    known = cards.defaults()
+    known = cards.library().defaults
     assert is_trusted_as_template(known["stack_log_dir"])
     assert not is_trusted_as_template(known["stack_dir"])
     probe = cards.own()["stack_probes"]["memory"]
@@ -14,7 +14,7 @@ def test_only_templates_are_marked_as_ours():
 
 
 def test_a_ladder_names_every_rung_in_its_order():
-    known = cards.all_cards()
+    known = cards.library().cards
     steps = cards.ladder(known)
     assert list(dict.fromkeys(step["incident"] for step in steps)) == list(known)
     for name, card in known.items():
@@ -23,9 +23,10 @@ def test_a_ladder_names_every_rung_in_its_order():
 
 
 def test_every_library_of_a_card_is_there():
-    for name in cards.all_cards():
-        for library in cards.shell_of(name).get("libraries", []):
-            assert (cards.ROLES / library).is_file(), library
+    known = cards.library()
+    for name in known.cards:
+        for file in known.shell_of(name).get("libraries", []):
+            assert (cards.ROLES / file).is_file(), file
 
 
 def test_what_a_role_does_not_have_is_empty():

@@ -32,7 +32,7 @@ def test_no_collection_at_all_is_one_clear_line(
 
 @pytest.mark.parametrize("typed", ["high_error_rate", "high-error-rate", " High-Error_Rate "])
 def test_dash_and_underscore_are_the_same(collection: Path, typed: str) -> None:
-    assert catalog.resolve(typed) == "high_error_rate"
+    assert catalog.Catalog().resolve(typed) == "high_error_rate"
 
 
 @pytest.mark.parametrize(
@@ -46,9 +46,9 @@ def test_dash_and_underscore_are_the_same(collection: Path, typed: str) -> None:
 )
 def test_an_unknown_name_gets_the_nearest_ones(collection: Path, typed: str, hint: str) -> None:
     with pytest.raises(BadInputError) as caught:
-        catalog.resolve(typed)
+        catalog.Catalog().resolve(typed)
     assert str(caught.value) == f"there is no incident {typed!r}; {hint}"
 
 
 def test_a_role_without_a_card_is_no_incident(collection: Path) -> None:
-    assert catalog.names() == ["database_connection_failures", "high_error_rate"]
+    assert list(catalog.Catalog().files) == ["database_connection_failures", "high_error_rate"]
