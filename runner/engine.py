@@ -32,6 +32,8 @@ _POLL_SECONDS = 0.2
 # one that swaps may take long to answer; of an option given twice ssh takes the first.
 _KEEPALIVE = "-o ServerAliveInterval=10 -o ServerAliveCountMax=6"
 
+# The command says the verdict itself, from the same results.
+_TOLD = "told"
 Status = Literal["finished", "cancelled", "timeout"]
 
 
@@ -123,6 +125,7 @@ def _play(request: Request, private: Path, translator: Translator, stop: _Stop) 
         limit=request.limit,
         forks=request.forks,
         tags=request.tags,
+        skip_tags=_TOLD,
         verbosity=request.verbose,
         cmdline=shlex.join(_arguments(request, private)) or None,
         fact_cache_type="memory",

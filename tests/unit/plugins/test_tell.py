@@ -1,0 +1,53 @@
+"""What plain ansible says of a host, without the command."""
+
+import pytest
+from ansible_collections.oncall.runbook.plugins.action.tell import said
+
+INCIDENTS = {
+    "database_connection_failures": {
+        "severity": "SEV1",
+        "confirmed": True,
+        "explained_by": [],
+        "evidence": "The database accepts connections: unhealthy",
+    },
+    "high_error_rate": {
+        "severity": "SEV2",
+        "confirmed": True,
+        "explained_by": ["database_connection_failures"],
+        "evidence": "Errors",
+    },
+    "disk_space_full": {"severity": "SEV1", "confirmed": False, "explained_by": []},
+}
+
+
+def state(verdict, reason="", causes=("database_connection_failures",), **more):
+    found = {"incidents": INCIDENTS, "root_causes": [*causes]}
+    return {**found, "verdict": verdict, "reason": reason, **more}
+
+
+def test_an_incident_names_its_root_cause_what_decides_and_what_comes_next():
+    assert list(said(state("incident"), "h")) == [
+        "incident",
+        "SEV1 database_connection_failures: The database accepts connections: unhealthy",
+        "high_error_rate is explained by database_connection_failures",
+        "next: ansible-playbook oncall.runbook.database_connection_failures --tags remediate -l h",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "first"),
+    [
+        (state("unknown", "no answer within 4 s", []), "unknown: no answer within 4 s"),
+        (state("not_fixed", "no rung cures this"), "not_fixed: no rung cures this"),
+        (state("healthy", "", []), "healthy"),
+    ],
+)
+def test_other_verdicts_say_why_and_give_no_next_command(found, first):
+    lines = list(said(found, "web1"))
+    assert lines[0] == first
+    assert not [line for line in lines if line.startswith("next:")]
+
+
+def test_a_cure_says_what_was_done():
+    lines = list(said(state("fixed", "", [], acted=["start_database", "restart_backend"]), "web1"))
+    assert lines[:2] == ["fixed", "done: start_database, restart_backend"]
