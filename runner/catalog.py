@@ -77,7 +77,9 @@ class Catalog:
     def full_card(self, name: str) -> dict[str, Any]:
         """Load a card for showing: shared probes resolved, with its name and its inputs."""
         stack = _load(collection() / "roles/stack/vars/main.yml")
-        shared = stack.get("stack_probes") or {}
+        shared = dict(stack.get("stack_probes") or {})
+        for other in self.files:
+            shared |= {p["id"]: p for p in self.card(other).get("probes") or [] if "id" in p}
         content = self.card(name)
         probes = [_probe(probe, shared) for probe in content.get("probes") or []]
         inputs = _inputs(name, content.get("inputs") or {})

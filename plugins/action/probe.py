@@ -229,7 +229,7 @@ class ActionModule(HostAction):
         own = cards.own()
         shell = {**own["stack_shell"], **own["stack_look"]}
         always = {"probes": own["stack_always"] + own["stack_judged"]}
-        probes = verdict.probes_of([*asked.values(), always], own["stack_probes"])
+        probes = verdict.probes_of([*asked.values(), always], self.library.probes)
         untouched = arguments["phase"] == "verify" and not arguments["acted"]
         findings = arguments["before"]["findings"] if untouched else self._agreed(probes, shell)
         incidents = verdict.judge(asked, findings, self.variable)
@@ -284,7 +284,7 @@ class ActionModule(HostAction):
         self, askers: Iterable[Mapping[str, Any]], shell: Mapping[str, Any]
     ) -> dict[str, Finding]:
         """Ask what ``askers`` (cards, or whatever has a list of probes) want to know."""
-        return self._ask_probes(verdict.probes_of(askers, cards.own()["stack_probes"]), shell)
+        return self._ask_probes(verdict.probes_of(askers, self.library.probes), shell)
 
     def _agreed(
         self, probes: Sequence[Mapping[str, Any]], shell: Mapping[str, Any]

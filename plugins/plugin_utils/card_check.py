@@ -56,9 +56,9 @@ class Problem:
 
 @dataclass(frozen=True)
 class Known:
-    """What a card may refer to: shared probes, incidents with what each explains, and inputs."""
+    """What a card may refer to: probes with their owners, what incidents explain, and inputs."""
 
-    probes: Collection[str]
+    probes: Mapping[str, str]
     explains: Mapping[str, Collection[str]]
     inputs: Collection[str]
 
@@ -75,7 +75,7 @@ def problems(name: str, card: Any, known: Known) -> list[Problem]:
     shape = list(_shape(card, schema(), ()))
     inputs = [] if shape else {*_inputs(name, card), *known.inputs}
     return shape or [
-        *_probes(card, known),
+        *_probes(name, card, known),
         *_explained(name, card, known),
         *_conditions(card, {*asked(card), *inputs}),
         *_expressions(card, {*_OF_FINDING, *inputs}),
@@ -204,17 +204,17 @@ def _inputs(name: str, card: Mapping[str, Any]) -> list[str]:
     return [f"{name}_{key}" for key in card.get("inputs", {})]
 
 
-def _probes(card: Mapping[str, Any], known: Known) -> Iterator[Problem]:
+def _probes(name: str, card: Mapping[str, Any], known: Known) -> Iterator[Problem]:
     ids = asked(card)
     for number, probe in enumerate(card["probes"]):
         place = ("probes", number)
         if isinstance(probe, str):
             if probe not in known.probes:
-                text = f"no shared probe is called {probe}{_nearest(probe, known.probes)}"
+                text = f"no probe is called {probe}{_nearest(probe, known.probes)}"
                 yield Problem(place, text)
             continue
-        if probe["id"] in known.probes:
-            yield Problem((*place, "id"), f"a shared probe is called {probe['id']}: name it by id")
+        if (owner := known.probes.get(probe["id"], name)) != name:
+            yield Problem((*place, "id"), f"{owner} has {probe['id']} already: name it by its id")
         if ids.count(probe["id"]) > 1 and ids.index(probe["id"]) != number:
             yield Problem((*place, "id"), f"{probe['id']} stands here twice")
         if ("run" in probe) == ("of" in probe and "value" in probe):

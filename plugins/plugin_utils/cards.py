@@ -47,6 +47,15 @@ class Library:
         return {f"{name}_{key}": option for key, option in given.items()}
 
     @cached_property
+    def probes(self) -> Mapping[str, Mapping[str, Any]]:
+        """Every probe by its id: the stack's, and those of all cards, with their cards' words."""
+        found = dict(own()["stack_probes"])
+        for card in self.cards.values():
+            words = card.get("shell")
+            found |= {p["id"]: {"shell": words, **p} for p in card["probes"] if isinstance(p, dict)}
+        return found
+
+    @cached_property
     def inputs(self) -> Mapping[str, Mapping[str, Any]]:
         """The inputs of all cards."""
         return {k: option for name in self.cards for k, option in self.inputs_of(name).items()}
@@ -199,12 +208,16 @@ def known(cards: Mapping[str, Any]) -> card_check.Known:
     """Return what cards may refer to."""
     shared = own()
     inputs = {*shared, *load("stack", "defaults", "main.yml")}
-    inputs |= load("incident", "defaults", "main.yml").keys()
+    inputs |= {*load("incident", "defaults", "main.yml"), "incident_before"}
     usable = {name: card for name, card in cards.items() if isinstance(card, Mapping)}
     for name, card in usable.items():
         inputs |= {f"{name}_{key}" for key in card.get("inputs") or {}}
     explains = {name: card.get("explains") or [] for name, card in usable.items()}
-    return card_check.Known(shared["stack_probes"], explains, inputs)
+    owners = dict.fromkeys(shared["stack_probes"], "stack")
+    for name, card in usable.items():
+        mine = [p.get("id") for p in card.get("probes") or [] if isinstance(p, Mapping)]
+        owners = dict.fromkeys(mine, name) | owners
+    return card_check.Known(owners, explains, inputs)
 
 
 def _with_paths(shell: Mapping[str, Any], directory: Path) -> dict[str, Any]:

@@ -307,7 +307,8 @@ def uncovered(
     looked_at = {
         id for name in present for text in _conditions(cards[name]) for id in names_in(text)
     }
-    looked_at |= {id for name in present for id in cards[name]["probes"] if isinstance(id, str)}
+    shared = {id for card in cards.values() for id in card["probes"] if isinstance(id, str)}
+    looked_at |= shared.intersection(id for name in present for id in _asked(cards[name]))
     found: dict[str, str] = {}
     for probe in probes:
         id, source = probe["id"], probe.get("of", probe["id"])
@@ -315,6 +316,10 @@ def uncovered(
         if ill and id not in looked_at and source not in said:
             found.setdefault(source, id)
     return [*found.values()]
+
+
+def _asked(card: Card) -> list[str]:
+    return [probe if isinstance(probe, str) else str(probe["id"]) for probe in card["probes"]]
 
 
 def _conditions(card: Card) -> list[str]:

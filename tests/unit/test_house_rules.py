@@ -26,7 +26,13 @@ CARDS = {
     path.parent.name: yaml.safe_load(path.read_text())
     for path in sorted((ROOT / "roles").glob("*/card.yml"))
 }
-SHARED = VARS["stack"]["stack_probes"]
+STACK = VARS["stack"]["stack_probes"]
+SHARED = STACK | {
+    probe["id"]: probe
+    for card in CARDS.values()
+    for probe in card["probes"]
+    if isinstance(probe, dict)
+}
 OPERATIONS = VARS["operation"]["operation_kinds"]
 SHELL = sorted([*ROOT.glob("roles/*/files/*.sh"), *ROOT.glob("plugins/**/*.sh")])
 PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))
@@ -70,7 +76,7 @@ def commands():
             yield f"{name}: {probe['id']}", probe["run"]
         for rung in card["ladder"]:
             yield f"{name}: {rung['rung']}", rung["run"]
-    for id, probe in SHARED.items():
+    for id, probe in STACK.items():
         if "run" in probe:
             yield f"stack: {id}", probe["run"]
     for probe in VARS["stack"]["stack_evidence"]:
@@ -108,14 +114,14 @@ def test_inputs_wear_the_roles_name_and_say_what_they_are(role):
 def test_every_shared_probe_is_asked():
     always = VARS["stack"]["stack_always"] + VARS["stack"]["stack_judged"]
     asked = set(always).union(*map(asked_by, CARDS.values()))
-    sources = {SHARED[id].get("of") for id in asked & SHARED.keys()}
+    sources = {STACK[id].get("of") for id in asked & STACK.keys()}
     sources |= {
         probe.get("of")
         for card in CARDS.values()
         for probe in card["probes"]
         if isinstance(probe, dict)
     }
-    assert SHARED.keys() - asked - sources == set()
+    assert STACK.keys() - asked - sources == set()
 
 
 @every_card

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
+from ansible_collections.oncall.runbook.plugins.plugin_utils import cards
 from shells import SHELL
 
 ROOT = Path(__file__).parents[2]
@@ -244,7 +244,7 @@ esac""",
 def test_what_only_explains_never_keeps_an_answer_from_being_told(
     shell, tmp_path, probe, word, value
 ):
-    asked = yaml.safe_load((ROLES / "stack" / "vars" / "main.yml").read_text())["stack_probes"]
+    asked = cards.library().probes
     clock = tmp_path / "clock"
     clock.write_text("0\n")
     takes = f'takes() {{ read -r now <{clock}; echo "$((now + $1 * 1000))" >{clock}; }}\n'

@@ -37,7 +37,7 @@ ladder:
     run: set_clock {{ clock_offset.value | int }}
 """
 KNOWN = card_check.Known(
-    probes=["containers", "backend_health"],
+    probes={"containers": "stack", "backend_health": "application_not_responding"},
     explains={"high_error_rate": [], "disk_space_full": ["clock_off", "high_error_rate"]},
     inputs=["stack_dir", "clock_off_limit_seconds"],
 )
@@ -58,8 +58,12 @@ def test_a_card_in_order_has_no_problems():
         ("symptoms:", "symptom:", "1: symptoms is missing: What people notice"),
         ("symptoms:", "symptom:", "3: symptom: unknown key; did you mean symptoms?"),
         ("SEV3", "high", '2: severity: must be one of SEV1, SEV2, SEV3, SEV4, not "high"'),
-        ("- containers", "- container", "11: probes.0: no shared probe is called container; did"),
-        ("id: clock_offset", "id: backend_health", "12: probes.1.id: a shared probe is called"),
+        ("- containers", "- container", "11: probes.0: no probe is called container; did you"),
+        (
+            "id: clock_offset",
+            "id: backend_health",
+            "12: probes.1.id: application_not_responding has",
+        ),
         ("    run: echo", "    ruin: echo", "14: probes.1.ruin: unknown key; did you mean run?"),
         ("parse: int", "parse: number", "15: probes.1.parse: must be one of text, lines,"),
         (

@@ -8,7 +8,7 @@ def test_only_templates_are_marked_as_ours():
     known = cards.library().defaults
     assert is_trusted_as_template(known["stack_log_dir"])
     assert not is_trusted_as_template(known["stack_dir"])
-    probe = cards.own()["stack_probes"]["memory"]
+    probe = cards.library().probes["memory"]
     assert is_trusted_as_template(probe["run"])
     assert not is_trusted_as_template(probe["title"])
 
