@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from shells import SHELL
+from shells import PROGRAMS, SHELL
 
 ROLES = Path(__file__).parents[2] / "roles"
 WORDS = f". {ROLES}/stack/files/stack.sh\n. {ROLES}/high_response_times/files/cache.sh\n"
@@ -57,7 +57,7 @@ def activity(info=WELL, curl=0, **given):
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, **names, **given},
+        env={**os.environ, **PROGRAMS, **names, **given},
     )
     return json.loads(done.stdout), done.stderr
 

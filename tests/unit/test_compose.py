@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from shells import PROGRAMS
 
 STACK = Path(__file__).parents[2] / "roles" / "stack" / "files" / "stack.sh"
 COMPOSE = STACK.with_name("compose.sh")
@@ -86,6 +87,7 @@ def shell(request, tmp_path, told):
             check=False,
             env={
                 **os.environ,
+                **PROGRAMS,
                 "PATH": f"{programs}:{os.environ['PATH']}",
                 "STACK_DIR": str(tmp_path),
                 "STACK_CONTAINERS": CONTAINERS,

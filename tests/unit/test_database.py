@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from shells import SHELL
+from shells import PROGRAMS, SHELL
 
 ROLES = Path(__file__).parents[2] / "roles"
 LIBRARIES = [ROLES / "stack" / "files" / "stack.sh", ROLES / "database" / "files" / "database.sh"]
@@ -21,7 +21,7 @@ def said(command, text="", **environment):
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "STACK_DIR": "/srv/school_mgmt", **environment},
+        env={**os.environ, **PROGRAMS, "STACK_DIR": "/srv/school_mgmt", **environment},
     )
     assert done.returncode == 0, done.stderr
     return done.stdout, done.stderr

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from shells import SHELL
+from shells import PROGRAMS, SHELL
 
 ROLES = Path(__file__).parents[2] / "roles"
 MARK = "runbook0123456789abcdef"
@@ -35,6 +35,7 @@ def hands(tmp_path, *events, states=None, seconds=300, own="own_steps() { :; }")
         check=False,
         env={
             **os.environ,
+            **PROGRAMS,
             **{f"STACK_{part.upper()}": part for part in PARTS},
             "STACK_DIR": "/usr",
             "STACK_CONTAINERS_STATUS": "0",

@@ -7,17 +7,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from shells import SHELL
+from shells import PROGRAMS, SHELL
 
 ROLES = Path(__file__).parents[2] / "roles"
 LIBRARIES = ("stack/files/stack.sh", "stack/files/compose.sh", "memory_leak/files/memory.sh")
-FILES = ROLES / "memory_leak/files"
-PROGRAMS = {
-    "MEMORY_SAMPLES_AWK": (FILES / "samples.awk").read_text(),
-    "MEMORY_AWK": (FILES / "memory.awk").read_text(),
-    **{f"STACK_{part.upper()}": part for part in ("backend", "frontend", "database", "blockchain")},
-    "STACK_CACHE": "redis",
-}
+PARTS = ("backend", "frontend", "database", "blockchain")
+ROLES_OF_SERVICES = {f"STACK_{part.upper()}": part for part in PARTS} | {"STACK_CACHE": "redis"}
 MARK = "# Memory limits set in an incident (oncall.runbook.memory_leak)."
 # A file of ours of which people have changed parts since.
 CHANGED = f"""\
@@ -68,7 +63,13 @@ def run(stack, command, **environment):
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, **PROGRAMS, "STACK_DIR": str(stack), "FAILS": "nothing", **environment},
+        env={
+            **os.environ,
+            **PROGRAMS,
+            **ROLES_OF_SERVICES,
+            **{"STACK_DIR": str(stack), "FAILS": "nothing"},
+            **environment,
+        },
     )
 
 

@@ -8,17 +8,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from shells import SHELL
+from shells import PROGRAMS, SHELL
 
 ROOT = Path(__file__).parents[2]
 ROLES = ROOT / "roles"
 STACK = ROLES / "stack" / "files" / "stack.sh"
 PATH = ROLES / "application_not_responding" / "files" / "path.sh"
-PORTS = ROLES / "application_not_responding" / "files" / "ports.awk"
-FIREWALL = ROLES / "application_not_responding" / "files" / "firewall.awk"
 OPERATIONS = ROLES / "operation" / "files" / "operations.sh"
 SERVICES = ROLES / "service_degraded" / "files" / "services.sh"
-START = ROLES / "application_not_responding" / "files" / "start.awk"
 PARTS = {
     "STACK_BACKEND": "backend",
     "STACK_FRONTEND": "frontend",
@@ -55,6 +52,7 @@ def shell(tmp_path):
             check=False,
             env={
                 **os.environ,
+                **PROGRAMS,
                 **PARTS,
                 "PATH": f"{programs}:{os.environ['PATH']}",
                 "LC_ALL": "C",
@@ -255,7 +253,6 @@ def test_what_only_explains_never_keeps_an_answer_from_being_told(
         STACK_BACKEND_URL="http://localhost:5007",
         STACK_FRONTEND_URL="http://localhost",
         PATH_API="/api/v1/health",
-        PATH_START_AWK=START.read_text(),
         STACK_CONTAINERS="a backend p Up 1 minute\t\t,5007,\nb frontend p Up 1 minute\t\t,80,443,\n"
         "-- others\n",
         STACK_CONTAINERS_STATUS="0",
@@ -505,7 +502,7 @@ def test_a_port_is_held_by_who_stays_and_is_not_docker_itself(shell, case):
 def facts(*lines):
     """What is wrong, from facts of published_ports."""
     done = subprocess.run(
-        ["awk", "-F", "\t", PORTS.read_text()],
+        ["awk", "-F", "\t", PROGRAMS["PATH_PORTS_AWK"]],
         input="".join(f"{line}\n" for line in lines),
         capture_output=True,
         text=True,
@@ -633,7 +630,7 @@ def test_a_rule_that_drops_everybody_is_found_and_no_other(case):
         else DOCKER_RULES.replace("USER\n-A DOCKER-USER -j", f"{rules}\n-A DOCKER-USER -j")
     )
     done = subprocess.run(
-        ["awk", "-v", "pairs=8007=5007", FIREWALL.read_text()],
+        ["awk", "-v", "pairs=8007=5007", PROGRAMS["PATH_FIREWALL_AWK"]],
         input=text,
         capture_output=True,
         text=True,
@@ -777,7 +774,7 @@ def test_a_start_gets_the_time_that_its_last_ones_took(case):
     (_, begun, now, *more), stage = STARTS[case]
     lines = [*more, f"begun {AT.format(begun)}", f"now {AT.format(now)}"]
     done = subprocess.run(
-        ["awk", START.read_text()],
+        ["awk", PROGRAMS["PATH_START_AWK"]],
         input="\n".join(lines) + "\n",
         capture_output=True,
         text=True,

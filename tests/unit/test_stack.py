@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shells import SHELL
+from shells import PROGRAMS, SHELL
 
 ROLES = Path(__file__).parents[2] / "roles"
 MARK = "runbook0123456789abcdef"
@@ -29,6 +29,7 @@ def listed(*lines):
         check=True,
         env={
             **os.environ,
+            **PROGRAMS,
             "LC_ALL": "C",
             "STACK_DIR": "/usr",
             "RUNBOOK_CHANNEL": MARK,
