@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from shells import PROGRAMS, SHELL
+from shells import PROGRAMS, SHELL, awk
 
 ROLES = Path(__file__).parents[2] / "roles"
 LIBRARIES = ("stack/files/stack.sh", "stack/files/compose.sh", "memory_leak/files/memory.sh")
@@ -336,3 +336,30 @@ def test_who_may_start_no_more_processes_is_named(tmp_path):
     state, _ = judged(tmp_path, changed(QUIET, processes=99, most=100))
     assert state["cramped"] == ["backend"]
     assert "99 of the 100 processes" in state["cramped_why"]
+
+
+LIMITS = "    mem_limit: 512m\n    memswap_limit: 512m\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", f"services:\n  redis:\n{LIMITS}"),
+        ("\n# none\n", f"\n# none\nservices:\n  redis:\n{LIMITS}"),
+        ("services:\n", f"services:\n  redis:\n{LIMITS}"),
+        ("services:", f"services:\n  redis:\n{LIMITS}"),
+        (
+            "services:\n  redis:\n    mem_limit: 1g\n    image: x\nvolumes:\n",
+            f"services:\n  redis:\n{LIMITS}    image: x\nvolumes:\n",
+        ),
+        (
+            "services:\n  redis-2:\n    mem_limit: 1g\nvolumes:\n  redis:\n",
+            f"services:\n  redis-2:\n    mem_limit: 1g\n  redis:\n{LIMITS}volumes:\n  redis:\n",
+        ),
+        # A torn line is kept as it is.
+        ("services:\n  redis:\n    mem_lim", f"services:\n  redis:\n{LIMITS}    mem_lim\n"),
+    ],
+)
+def test_limits_are_set_alike_by_every_awk(text, told):
+    how = ("-v", "limit=512m", "-v", "new= redis ")
+    assert awk("MEMORY_OVERRIDE_AWK", text, *how) == (told, "", 0)

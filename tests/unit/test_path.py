@@ -2,13 +2,14 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
-from shells import PROGRAMS, SHELL
+from shells import PROGRAMS, SHELL, awk
 
 ROOT = Path(__file__).parents[2]
 ROLES = ROOT / "roles"
@@ -803,3 +804,69 @@ def test_what_is_sent_stands_on_no_command_line(shell, tmp_path, without):
     assert (done.stdout, done.returncode) == ("200\n", 0)
     assert (tmp_path / "body").read_text() == login
     assert "canary" not in (tmp_path / "arguments").read_text()
+
+
+@pytest.mark.parametrize("kind", PROCESSES)
+def test_processes_are_read_alike_by_every_awk(kind):
+    out, err, status = awk("PATH_PROCESSES_AWK", "\n".join(PROCESSES[kind]) + "\n")
+    assert (out.split(" ")[0].strip(), err, status) == (kind, "", 0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\n",
+        "state",
+        "state \nfirst\nsecond\nfiles\nheap\n",
+        "files 7 99",  # no limit could be read
+        "heap 7 99999 ",
+        "second 7 7 (node) R 1 1 1 0 -1 1 1 1 1 1 90 90",  # not seen before
+    ],
+)
+def test_a_torn_fact_of_a_process_is_no_trouble(text):
+    assert awk("PATH_PROCESSES_AWK", text) == ("", "", 0)
+
+
+@pytest.mark.parametrize("name", ["a) Z 1", "(sd-pam)", "R", "node $(id)"])
+def test_what_a_process_is_called_is_not_its_state(name):
+    assert awk("PATH_PROCESSES_AWK", f"state 1 ({name}) S 1 1 1\n") == ("", "", 0)
+
+
+def services(*lines):
+    text = "".join(f"{line}\n" for line in lines)
+    out, err, status = awk("SERVICES_AWK", text, "-F", "\t")
+    assert (err, status) == ("", 0)
+    return json.loads(out)
+
+
+WELL = {
+    **{"degraded": [], "startable": [], "restartable": [], "broken_checks": []},
+    **{"running": True, "why": {}},
+}
+
+
+def test_services_in_trouble_are_told_by_what_helps_them():
+    found = services(
+        "pdf\tdown\tstartable\tpdf is down",
+        "mail\tunhealthy\trestartable\tmail is unhealthy",
+        "web\tbroken_check\t\tweb cannot be asked",
+        "job\tdown\t\tjob ended",
+    )
+    assert found["degraded"] == ["pdf", "mail", "job"]
+    assert (found["startable"], found["restartable"]) == (["pdf"], ["mail"])
+    assert (found["broken_checks"], found["running"]) == (["web"], False)
+    assert list(found["why"]) == ["pdf", "mail", "web", "job"]
+
+
+@pytest.mark.parametrize("line", ["", "pdf", "pdf\tdown", "pdf\tdown\tstartable"])
+def test_a_torn_line_is_no_service(line):
+    assert services(line) == WELL
+
+
+@pytest.mark.parametrize("why", ['said "no"', "C:\\temp\\", "a\x1b[2J\x07", '"}},{"', "é \\u0041"])
+def test_a_sentence_stays_one_whatever_a_log_says(why):
+    found = services(f"pdf\tdown\tstartable\t{why}")
+    assert found["degraded"] == ["pdf"]
+    assert found["why"]["pdf"] == re.sub(r"[\x00-\x1f]", "?", why)
+    assert list(services(f"{why}\tdown\tstartable\tit is down")["why"].values()) == ["it is down"]

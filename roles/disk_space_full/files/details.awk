@@ -1,8 +1,8 @@
 # Reads what fills crowded file systems and what may go, tab-separated, the kind of it first, and prints it as members
-# of the JSON object of disk_usage of disk.sh. The last field of a line may hold whatever whoever gave names liked.
+# of the JSON object of disk_usage of disk.sh. Names may hold whatever whoever gave them liked.
 function add(key, item) { list[key] = list[key] (list[key] == "" ? "" : ", ") item }
 function mib(bytes) { return sprintf("%.0f", bytes / 1048576) }
-{ gsub(/["\\[:cntrl:]]/, "?", $NF) }
+{ for (i = 2; i <= NF; i++) gsub(/["\\[:cntrl:]]/, "?", $i) }
 $1 == "log" { add("large_logs", "{\"service\": \"" $3 "\", \"mib\": " mib($2) "}") }
 $1 == "old_logs" { old_logs = $2; old_mib = mib($3) }
 $1 == "journal" { journal_mib = mib($2) }

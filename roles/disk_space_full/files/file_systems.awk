@@ -5,7 +5,7 @@ function percent(used, all,   share) {
     return share > int(share) ? int(share) + 1 : share
 }
 # Once each; and a medium that cannot be written to is always full.
-$4 == 0 || seen[$1]++ || $2 ~ /^(73717368|9660|15013346|e0f5e1e2|28cd3d45|9fa0|62656572)$/ { next }
+$4 + 0 <= 0 || seen[$1]++ || $2 ~ /^(73717368|9660|15013346|e0f5e1e2|28cd3d45|9fa0|62656572)$/ { next }
 {
     mib = $3 / 1048576
     bytes = percent($4 - $5, $4 - $5 + $6)

@@ -3,7 +3,7 @@ function listed(kind, list) { list = lists[kind]; return "\"" kind "\":[" list "
 function add(kind, service) { lists[kind] = lists[kind] (lists[kind] == "" ? "" : ",") "\"" service "\"" }
 NF < 4 { next }
 {
-    gsub(/\\/, "&&", $4); gsub(/"/, "\\\"", $4)
+    gsub(/["\\[:cntrl:]]/, "?", $1); gsub(/[[:cntrl:]]/, "?", $4); gsub(/\\/, "&&", $4); gsub(/"/, "\\\"", $4)
     why = why (why == "" ? "" : ",") "\"" $1 "\":\"" $4 "\""
     if ($2 == "broken_check") { add("broken_checks", $1); next }
     add("degraded", $1)

@@ -4,7 +4,7 @@
 /^ +at |the database system is (starting up|shutting down|in recovery mode|not yet accepting)|administrator command/ { next }
 /\] (ERROR|STATEMENT):  |\] [A-Z]+:  .*(client lost|(from|to) client|terminating connection|canceling (statement|authentication))/ { next }
 /\] FATAL:  .*(authentication failed|pg_hba\.conf|too many (clients|connections)|connection slots|"[^"]*" does not exist|startup packet|frontend protocol)/ { next }
-/DETAIL:/ { if (line == NR - 1) { sub(/^.*DETAIL: */, ""); cause = cause " (" $0 ")" }; next }
+/DETAIL:/ { if (line && line == NR - 1) { sub(/^.*DETAIL: */, ""); cause = cause " (" $0 ")" }; next }
 # Below a line of code, which Node.js shows before the error itself.
 /^[ \t]*\^+[ \t]*$/ { if (line == NR - 1) { most = 0; cause = "" }; next }
 { rank = or_last && NF ? 0.5 : 0 }

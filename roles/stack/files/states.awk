@@ -14,6 +14,7 @@ BEGIN {
 !told { id = $1; sub(/\t.*/, ""); sub(/^[^ ]+ [^ ]+ [^ ]+ /, ""); statuses[id] = $0; next }
 {
     name = $1 in part ? part[$1] : $1
+    gsub(/["\\[:cntrl:]]/, "?", name)
     status = "no container"
     id = match($0, /"id":"[^"]+"/) ? substr($0, RSTART + 6, RLENGTH - 7) : ""
     if (id != "") status = statuses[id]
