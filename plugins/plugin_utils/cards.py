@@ -73,7 +73,7 @@ def ladder(cards: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _collected(kind: str) -> Mapping[str, Any]:
     found: dict[str, Any] = {}
-    for role in ("stack", *names()):
+    for role in ("stack", "run", *names()):
         found |= load(role, kind, "main.yml")
     return MappingProxyType(_trusted(found))
 
