@@ -84,7 +84,7 @@ def _ask(options: Options) -> tuple[dict[str, Any], Mapping[str, Asked]]:
     order = Order("ops doctor", None, options, operation="doctor")
     run = store.new_id(began)
     where, request = prepare(options, run, order.playbook, {"operation_run": run})
-    job = Job(run, order.command, None, began, str(where), options.limit, options.timeout)
+    job = Job(run, order.command, None, began, str(where), options.limit)
     session = Session(order, job, request, record=None)
     session.on_event = note
     outcome = session.play(remediate=False)

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +28,8 @@ _PLAYBOOK = Path(__file__).with_name("ansible_playbook.py")
 # otherwise. All that one host's questions may answer is less (the limits of their cards).
 _RESULT_CHARACTERS = 100_000_000
 _POLL_SECONDS = 0.2
+# As long as no host has told what its inventory says: the default of run_deadline_seconds.
+_DEADLINE_SECONDS = 43200
 # A host that freezes after it was connected to would otherwise hold the run for ever. A minute, as
 # one that swaps may take long to answer; of an option given twice ssh takes the first.
 _KEEPALIVE = "-o ServerAliveInterval=10 -o ServerAliveCountMax=6"
@@ -71,22 +73,39 @@ class Outcome:
     error: str = ""
     no_hosts: bool = False
     warnings: tuple[str, ...] = ()
+    deadline_seconds: float = _DEADLINE_SECONDS
 
 
 @dataclass
 class _Stop:
-    """Why a run must end before its time: a signal, or its timeout."""
+    """Why a run must end before its time: a signal, or its deadline.
+
+    That is the one given, else the earliest that a host has told of as its inventory's.
+    """
 
     run: str
-    deadline: float
+    given: float | None
+    told: float | None = None
     status: Status = "finished"
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """How long the run may take."""
+        return self.given or self.told or _DEADLINE_SECONDS
+
+    def hear(self, event: Event) -> None:
+        """Learn from a host's answer how long its inventory lets the run take."""
+        told = event.result.get("deadline_seconds") if event.action == "probe" else None
+        if isinstance(told, int):
+            self.told = min(told, self.told or told)
 
     def on_signal(self, _number: int, _frame: object) -> None:
         self.status = "cancelled"
 
     def wanted(self) -> bool:
         """Tell ansible-runner whether to cancel; end what it would leave behind first."""
-        if self.status == "finished" and time.monotonic() > self.deadline:
+        if self.status == "finished" and time.monotonic() > self.began + self.seconds:
             self.status = "timeout"
         if self.status == "finished":
             return False
@@ -98,9 +117,10 @@ def run(
     request: Request, on_event: Callable[[Event], None], on_output: Callable[[str], None]
 ) -> Outcome:
     """Run the playbook; hand every event on as it comes, and ansible's lines to `on_output`."""
-    stop = _Stop(request.run, time.monotonic() + (request.timeout or float("inf")))
+    stop = _Stop(request.run, request.timeout)
 
     def relay(event: Event) -> None:
+        stop.hear(event)
         # What we end ourselves fails, or looks unreachable: that says nothing of the host.
         if stop.status == "finished" or event.kind in ("start", "item", "ok"):
             on_event(event)
@@ -111,7 +131,8 @@ def run(
         if stop.status != "finished":
             processes.end(request.run)
     error = "" if rc == 0 else translator.error()
-    return Outcome(stop.status, rc, error, translator.no_hosts, tuple(translator.warnings))
+    warnings = tuple(translator.warnings)
+    return Outcome(stop.status, rc, error, translator.no_hosts, warnings, stop.seconds)
 
 
 def _play(request: Request, private: Path, translator: Translator, stop: _Stop) -> int:

@@ -148,7 +148,6 @@ def _open(order: Order) -> Session:
         began,
         str(where),
         order.options.limit,
-        order.options.timeout,
         store.me(),
         order.kept(where),
         order.resumes,

@@ -26,7 +26,6 @@ class Job:
     started: float
     inventory: str
     limit: str | None = None
-    timeout: float | None = None
     author: str = ""
     order: Mapping[str, Any] = field(default_factory=dict)  # what it takes to give it again
     resumes: str | None = None
@@ -51,7 +50,7 @@ def is_operation(command: str) -> bool:
 def conclude(job: Job, states: Mapping[str, HostState], outcome: Outcome) -> dict[str, HostState]:
     """Give every host its final verdict, also where the run ended before it had one."""
     silent = {
-        "timeout": f"timed out after {job.timeout or 0:g} s",
+        "timeout": f"timed out after {outcome.deadline_seconds:.0f} s",
         "cancelled": "cancelled",
     }.get(outcome.status, "the playbook did not judge this host")
     return {

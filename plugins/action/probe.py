@@ -58,7 +58,10 @@ class ActionModule(HostAction):
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Return findings, and where it judges a verdict as well; ``changed`` is always false."""
+        """Return findings, and where it judges a verdict as well; ``changed`` is always false.
+
+        The first look says also how long the inventory lets a run take.
+        """
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = self.arguments(
             _ARGUMENTS,
@@ -70,15 +73,19 @@ class ActionModule(HostAction):
         self._known = self.known_secrets(variables)
         if arguments["operation"] is not None:
             self._operation_shell = self.use_operations(variables)
-            self._check_inputs(inputs.options("stack", "operation"))
+            self._check_inputs(inputs.options("run", "stack", "operation"))
         elif arguments["probes"] is None:
             self.use_collection(variables)
-        if arguments["phase"] == "diagnose" and arguments["judge"] is not None:
-            self._check_inputs({**inputs.options("stack", "incident"), **self.library.inputs})
+        looks = arguments["phase"] == "diagnose"
+        if looks and arguments["judge"] is not None:
+            known = inputs.options("run", "stack", "incident")
+            self._check_inputs({**known, **self.library.inputs})
         try:
             result |= self._answer(arguments, variables.get("inventory_hostname", ""))
         except (ProbeError, KeyError, ValueError) as error:
             raise AnsibleActionFail(f"a probe or card is wrong: {error}") from error
+        if looks and arguments["probes"] is None:
+            result["deadline_seconds"] = int(self.variable("run_deadline_seconds"))
         return result
 
     def _check_inputs(self, spec: Mapping[str, Any]) -> None:

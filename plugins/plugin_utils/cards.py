@@ -62,9 +62,9 @@ class Library:
 
     @cached_property
     def defaults(self) -> Mapping[str, Any]:
-        """The inputs of the stack and of all cards, with their defaults."""
-        found: dict[str, Any] = _trusted(load("stack", "defaults", "main.yml"))
-        return found | {name: option["default"] for name, option in self.inputs.items()}
+        """The inputs of stack, run and all cards, with their defaults."""
+        found = load("stack", "defaults", "main.yml") | load("run", "defaults", "main.yml")
+        return _trusted(found) | {name: option["default"] for name, option in self.inputs.items()}
 
     def shell_of(self, name: str) -> Mapping[str, Any]:
         """Return the shell words and variables that the card of ``name`` brings."""

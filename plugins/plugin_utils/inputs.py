@@ -12,6 +12,8 @@ from .cards import Library, load, roles
 
 # The entry point whose options are a role's inputs.
 _ENTRY_POINT = "diagnose"
+# Of an argument spec no option can say that.
+_POSITIVE = ("run_deadline_seconds",)
 
 
 def options(*roles: str) -> dict[str, Any]:
@@ -30,8 +32,13 @@ def errors(
     given = {name: template(variables[name]) for name in spec if name in variables}
     # Defaults are the roles' own and may be templates; only what was given is judged.
     shape = {name: {**spec[name], "default": None} for name in given}
-    messages: list[str] = ArgumentSpecValidator(shape).validate(given).error_messages
-    return messages
+    checked = ArgumentSpecValidator(shape).validate(given)
+    messages: list[str] = checked.error_messages
+    return messages or [
+        f"{name} is {value!r}, and must be a positive whole number"
+        for name, value in checked.validated_parameters.items()
+        if name in _POSITIVE and (value is None or isinstance(value, bool) or value < 1)
+    ]
 
 
 def strangers(given: Iterable[str], library: Library) -> list[str]:

@@ -101,11 +101,14 @@ _SHAPE = _late(
     r"|xkeysib-[0-9a-f-]{60,}+|key-[0-9a-f]{32}\b|\d{8,10}:AA[\w-]{30,}+)"
 )
 # What logs put before each line, also of other logs: services, as compose and we do, and times.
-_BEFORE = (
-    r"(?:[\w.-]++(?:\t| +\| )"
-    r"|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[\d.,]*(?:Z|[+-][\d:]+)?[ \t]){0,4}"
-)
+_TIME = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[\d.,]*(?:Z|[+-][\d:]+)?[ \t]"
+_BEFORE = rf"(?:[\w.-]++(?:\t| +\| )|{_TIME}){{0,4}}"
 _DEEPER = rf"{_BEFORE}(?(indent)(?P=indent))[ \t]+"
+_BLOCK_SIGNS = (": |", ": >")
+_BLOCK_NAME = (
+    rf"(?:{_BEFORE}(?P<indent>[ \t]*)(?:-[ \t]+)?|[^\n]{{0,200}}?[^\w.\n-])"
+    rf"{_NAME}:[ \t]*[|>][+-]?\d?[+-]?[ \t]*"
+)
 _SEPARATED = r"(?:[ \t=]|[\"']\s*,\s*)[\"']?"  # an argument from its option, in a list of JSON too
 # The same anywhere in a text, over its lines, each with words of which one must be in it; without
 # any a dozen blanks must.
@@ -191,10 +194,9 @@ _ANYWHERE = [
     ),
     # A block of YAML, up to the line that is indented as its name is; of a log perhaps.
     (
-        (": |", ": >"),
+        _BLOCK_SIGNS,
         _late(
-            rf"^(?:{_BEFORE}(?P<indent>[ \t]*)(?:-[ \t]+)?|[^\n]{{0,200}}?[^\w.\n-])"
-            rf"{_NAME}:[ \t]*[|>][+-]?\d?[+-]?[ \t]*\n(?P<secret>{_DEEPER}[^\n]*"
+            rf"^{_BLOCK_NAME}\n(?P<secret>{_DEEPER}[^\n]*"
             rf"(?:\n(?:{_DEEPER}[^\n]*|{_BEFORE}[ \t]*(?=\n)))*)",
             re.I | re.M,
         ),
@@ -215,6 +217,9 @@ _ANYWHERE = [
         _late(r"\b(?:password|identified by)\s+'(?P<secret>(?:''|[^'\n])+)'", re.I),
     ),
 ]
+_IS_BLOCK_NAME = _late(_BLOCK_NAME, re.I)
+_LOGGED = _late(rf"(?P<before>{_BEFORE})(?P<blanks>[ \t]*)")
+_TIMES = _late(_TIME)
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _SECRET_NAME = re.compile(_WORDS, re.I)
 # Most texts have none of these, and no secret.
@@ -294,10 +299,38 @@ def _redacted(text: str, known: Iterable[str]) -> str:
         text = "\n".join(
             _masked_line(line) if _has_stem(line) else line for line in text.split("\n")
         )
+    if _has(lowered, _BLOCK_SIGNS):
+        text = "\n".join(_masked_blocks(text.split("\n")))
     for words, compiled in _ANYWHERE:
         if _has(lowered, words):
             text = compiled().sub(_mask, text)
     return text
+
+
+def _masked_blocks(lines: Iterable[str]) -> Iterator[str]:
+    """Mask blocks of YAML in logs of several services, which may log between each other's lines.
+
+    A block goes on in the lines of its service alone, up to one that is indented as its name is.
+    """
+    blocks: dict[str, str] = {}  # of each service, how the name of its block is indented
+    for line in lines:
+        named = _has(line, _BLOCK_SIGNS)
+        seen = _LOGGED().match(line) if blocks or named else None
+        if seen is None:
+            yield line
+            continue
+        before, blanks = seen["before"], seen["blanks"]
+        service = _TIMES().sub("", before)
+        indent = blocks.get(service)
+        rest = len(before) + len(blanks)
+        if indent is not None and rest < len(line):
+            if blanks.startswith(indent) and blanks != indent:
+                yield line[:rest] + MASK
+                continue
+            del blocks[service]
+        if named and service and (name := _IS_BLOCK_NAME().fullmatch(line)):
+            blocks[service] = name["indent"] or ""
+        yield line
 
 
 def _masked_line(line: str) -> str:

@@ -18,6 +18,8 @@ now=/run/lab # what was seen, one file each
 did() { printf '    %s: %s\n' "$(hostname)" "$*"; }
 compose() { (cd "$stack" && docker compose --progress quiet "$@"); }
 get() { curl -sf -m 3 "$@"; }
+# Asks the engine itself, which costs a quarter of what a start of docker's client does.
+engine() { curl -sf -m 10 --unix-socket /var/run/docker.sock "$@"; }
 
 # --- seeing -----------------------------------------------------------------------------------
 
@@ -84,15 +86,15 @@ look() {
     docker ps -a --format '{{.Names}} {{.State}} {{.Label "com.docker.compose.project"}}' > "$now/containers" &
     docker volume ls -q -f dangling=true | grep -v "^${project}_" > "$now/volumes" &
     docker network ls -q -f type=custom --format '{{.Name}}' | grep -vx "$network" > "$now/networks" &
-    docker images --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}}' > "$now/images" &
-    docker builder prune -af > /dev/null 2>&1 &
+    images > "$now/images" &
+    engine -X POST 'http://engine/build/prune?all=1' > /dev/null 2>&1 &
     # shellcheck disable=SC2086  # one word each
-    docker inspect --format '{{.Name}} {{.State.Pid}} {{.LogPath}} {{.Image}} {{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{json .HostConfig.PidsLimit}} {{.HostConfig.RestartPolicy.Name}}{{range $name, $net := .NetworkSettings.Networks}} {{$name}}{{range $net.Aliases}}/{{.}}{{end}}{{end}}' \
+    docker inspect --format '{{.Name}} {{.State.Pid}} {{.LogPath}} {{.GraphDriver.Data.UpperDir}} {{.Image}} {{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{json .HostConfig.PidsLimit}} {{.HostConfig.RestartPolicy.Name}}{{range $name, $net := .NetworkSettings.Networks}} {{$name}}{{range $net.Aliases}}/{{.}}{{end}}{{end}}' \
         $containers > "$now/inspected" 2> /dev/null &
     wait
 }
 
-# The fields of a container in what was inspected: pid, log, image, limits, policy, networks.
+# The fields of a container in what was inspected: pid, log, its own layer, image, limits, policy, networks.
 inspected() { sed -n "s|^/$1 ||p" "$now/inspected"; }
 
 # --- undoing ----------------------------------------------------------------------------------
@@ -119,7 +121,7 @@ thaw() {
     rm -f /dev/shm/runbook.*/*.change /dev/shm/runbook.*/*.history /dev/shm/runbook.*/*.step /dev/shm/runbook.*/*.hold
     rm -f "$stack/.runbook-history" "$stack/.runbook-hold"
 
-    if ! timeout 10 docker info > /dev/null 2>&1; then
+    if ! engine http://engine/_ping > /dev/null; then
         did "the engine does not answer: starting it"
         pkill -9 -x dockerd || true
         pkill -9 -x containerd || true
@@ -171,6 +173,7 @@ restore_images() {
     for pair in "$@"; do
         grep -qx "${pair%%=*}:latest ${pair#*=}" "$now/images" && continue
         docker tag "${pair#*=}" "${pair%%=*}" 2> /dev/null || return 10
+        images > "$now/images" # the one that had the name has none now
     done
 }
 
@@ -184,13 +187,11 @@ remove_strangers() {
     done < "$now/containers"
     [ ! -s "$now/volumes" ] || xargs -r docker volume rm < "$now/volumes" > /dev/null
     [ ! -s "$now/networks" ] || xargs -r docker network rm < "$now/networks" > /dev/null || true
-    remove_strange_images
+    strange_images < "$now/images" | xargs -r docker rmi -f > /dev/null 2>&1 || true
 }
 
-remove_strange_images() {
-    docker images --format '{{.Repository}} {{.Repository}}:{{.Tag}} {{.ID}}' \
-        | awk '$2 !~ /^school_mgmt\/[a-z-]*:latest$/ { print $2 ~ /<none>/ ? $3 : $2 }' | xargs -r docker rmi -f > /dev/null 2>&1 || true
-}
+strange_images() { awk '$1 !~ /^school_mgmt\/[a-z-]*:latest$/ { print $1 ~ /<none>/ ? $2 : $1 }'; }
+images() { docker images --no-trunc --format '{{.Repository}}:{{.Tag}} {{.ID}}'; }
 
 # Processes that came into a container by `docker exec`, and whatever they left to its PID 1.
 kill_execs() {
@@ -215,11 +216,12 @@ dirty() {
     [ -n "$have" ] || return 0
     # shellcheck disable=SC2086  # one word each
     set -- $have
-    pid=$1 log=$2
-    [ "$3" = "$image" ] || { echo "another image"; return 0; }
-    case "${9:-} $4 $5 $6 $7 ${8:-}/" in
+    pid=$1 log=$2 layer=$3
+    [ "$4" = "$image" ] || { echo "another image"; return 0; }
+    shift 4
+    case "${6:-} $1 $2 $3 $4 ${5:-}/" in
         " 0 0 null $policy $network"*"/$service/"* | " 0 0 0 $policy $network"*"/$service/"*) ;;
-        *) shift 3; echo "limits, policy or networks: $*"; return 0 ;;
+        *) echo "limits, policy or networks: $*"; return 0 ;;
     esac
     if [ "$pid" != 0 ] && [ "$(awk '/^Max open files/ { print ($4 == "unlimited" ? 99999 : $4) }' "/proc/$pid/limits")" -lt 1000 ]; then
         echo "open files"; return 0
@@ -229,7 +231,7 @@ dirty() {
     ! grep -Eqv "$whole" "$log" || { echo "a torn log"; return 0; }
     # Additions a service makes by itself do not count; the bind mount points are the engine's. Read from the
     # container's own layer, where a device stands for what was removed: docker diff takes a fifth of a second.
-    find "$(docker inspect --format '{{.GraphDriver.Data.UpperDir}}' "$name")" \( -type c -printf 'removed /%P\n' -o -printf 'added /%P\n' \) \
+    find "$layer" \( -type c -printf 'removed /%P\n' -o -printf 'added /%P\n' \) \
         | grep -vE '^added /(run|var/run|tmp|var/lib/(nginx|postgresql)|app/(deployments|cache|artifacts|logs)|root|var/cache|docker-entrypoint-initdb.d)(/|$)' \
         | grep -vxE 'added /(app|var|var/lib|var/log|etc|etc/nginx|etc/nginx/conf.d|etc/nginx/conf.d/default.conf)?' | head -3 | tr '\n' ' '
 }
@@ -258,13 +260,13 @@ restart_without_proxy() {
 
 # Compose gives up at once on a dependency that is unhealthy, though it may only have been asleep until now.
 settle_health() {
-    for name in school_mgmt_db school_mgmt_redis school_mgmt_blockchain; do
-        i=0
-        while [ "$(docker inspect --format '{{.State.Status}} {{.State.Health.Status}}' "$name" 2> /dev/null)" = "running unhealthy" ]; do
-            i=$((i + 1))
-            [ "$i" -lt 60 ] || { did "$name stays unhealthy: restarted"; docker restart -t 3 "$name" > /dev/null; }
-            sleep 0.2
-        done
+    i=0
+    while unhealthy=$(docker inspect --format '{{.Name}} {{.State.Status}} {{.State.Health.Status}}' \
+        school_mgmt_db school_mgmt_redis school_mgmt_blockchain 2> /dev/null | sed -n 's|^/\(.*\) running unhealthy$|\1|p') && [ -n "$unhealthy" ]; do
+        i=$((i + 1))
+        # shellcheck disable=SC2086  # one word each
+        [ "$i" -lt 60 ] || { did "$unhealthy stays unhealthy: restarted"; docker restart -t 3 $unhealthy > /dev/null; }
+        sleep 0.2
     done
 }
 
@@ -338,12 +340,12 @@ fi
 IN
 }
 
-# Contents and settings of the cache, whose directory is its own again.
+# Contents and settings of the cache, whose directory is its own again, and which takes writes.
 reset_cache() {
     docker exec school_mgmt_redis sh -c 'chown redis:redis /data; printf "%s\n" "client unpause" "replicaof no one" "config set maxmemory 256mb" \
         "config set maxmemory-policy allkeys-lru" "config set min-replicas-to-write 0" flushall | redis-cli | grep -v OK
-        [ "$(redis-cli info persistence | grep -c "bgsave_status:ok")" = 1 ] || { redis-cli bgsave; sleep 1; }' > "$now/cache" 2>&1 || true
-    [ "$(docker exec school_mgmt_redis redis-cli set lab:written 1 px 1 2>&1)" = OK ] || docker restart -t 3 school_mgmt_redis > /dev/null
+        [ "$(redis-cli info persistence | grep -c "bgsave_status:ok")" = 1 ] || { redis-cli bgsave; sleep 1; }
+        [ "$(redis-cli set lab:written 1 px 1 2>&1)" = OK ]' > "$now/cache" 2>&1 || docker restart -t 3 school_mgmt_redis > /dev/null
 }
 
 # Mining on demand, as from the start.
@@ -358,7 +360,7 @@ reset_chain() {
 forget_logs() {
     forgotten=
     for name in backend frontend; do
-        log=$(docker inspect --format '{{.LogPath}}' "school_mgmt_$name")
+        log=$(sed -n "s|^/school_mgmt_$name [0-9]* ||p" "$now/well")
         if [ "$(wc -c < "$log")" -gt 1000000 ] \
             || grep -E 'error|Slow query' "$log" | grep -qvE 'Unauthorized\. |Invalid credential|[Nn]ot found'; then
             [ "$name" != backend ] || docker exec school_mgmt_backend sh -c 'for log in logs/*.log; do : >"$log"; done'
@@ -373,7 +375,7 @@ forget_logs() {
 
 # A backend that has given Redis up goes on without: it has no established connection to port 6379 (18EB).
 has_cache() {
-    grep -q ':18EB 01 ' "/proc/$(docker inspect --format '{{.State.Pid}}' school_mgmt_backend)/net/tcp"
+    grep -q ':18EB 01 ' "/proc/$(sed -n 's|^/school_mgmt_backend \([0-9]*\) .*|\1|p' "$now/well")/net/tcp"
 }
 
 # Takes the mode, then name=id of every image.
@@ -401,7 +403,8 @@ reset() {
     awk '$2 == "restarting" { print $1 }' "$now/containers" | xargs -r docker restart -t 1 > /dev/null 2>&1 || true
     if [ -n "$changed" ] || ! as_composed; then
         compose up -d --remove-orphans
-        remove_strange_images # once more: of some, a container was made until now
+        # Once more: of some, a container was made until now.
+        images | strange_images | xargs -r docker rmi -f > /dev/null 2>&1 || true
     fi
     restart_without_proxy
     reset_database &
@@ -410,6 +413,7 @@ reset() {
     wait
     need_contract
     wait_healthy
+    docker inspect --format '{{.Name}} {{.State.Pid}} {{.LogPath}}' school_mgmt_backend school_mgmt_frontend > "$now/well"
     if ! has_cache; then
         did "the backend is without its cache: restarted"
         docker restart -t 3 school_mgmt_backend > /dev/null

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from shells import SHELL
+from shells import PROGRAMS, SHELL, awk
 
 ROLES = Path(__file__).parents[2] / "roles"
 WORDS = f". {ROLES}/stack/files/stack.sh\n. {ROLES}/high_response_times/files/cache.sh\n"
@@ -57,7 +57,7 @@ def activity(info=WELL, curl=0, **given):
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, **names, **given},
+        env={**os.environ, **PROGRAMS, **names, **given},
     )
     return json.loads(done.stdout), done.stderr
 
@@ -151,3 +151,32 @@ def test_a_script_without_end_is_told_by_its_word():
 def test_whether_it_gives_up_keys(policy, expires, evicts):
     info = WELL.replace("allkeys-lru", policy).replace("expires=0", f"expires={expires}")
     assert activity(info)[0]["evicts"] is evicts
+
+
+ANSWERS = {
+    # what cache_info prints, and what the cache refuses by it; with an empty word nothing
+    WELL: "",
+    WELL.replace("\n", "\r\n"): "",
+    # What is torn, or another's text, says nothing of what else there is.
+    f"{WELL}\nused_memory": "",
+    f"{WELL}\nx:loading:1\ndb1:keys=BUSY NOAUTH\nexecutable:/max number of clients": "",
+    f"{WELL}\naof_last_write_status:err\r": "writes",
+    "": "silent",
+    "\n\n": "silent",
+    "\x00\xff:\x1b[2J:": "silent",
+    "used_memor": "silent",
+    "-ERR unknown command": "silent",
+    "Error response from daemon: Container 1a is paused": "silent",
+    "-BUSY Redis is busy running a script.\nfailed:": "silent",
+    "Error response from daemon: No such container\nfailed:": "gone",
+    "-LOADING Redis is loading the dataset in memory": "everybody",
+    "NOPERM this user has no permissions to run the 'info' command": "api",
+    SNAPSHOT: "snapshot",
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_every_answer_is_read_alike_by_every_awk(answer):
+    out, err, status = awk("CACHE_REFUSAL_AWK", answer, "-F", ":")
+    word = ANSWERS[answer]
+    assert (out.split(" ")[0], err, status) == (word, "", 1 if word else 0)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from shells import PROGRAMS, awk
 
 STACK = Path(__file__).parents[2] / "roles" / "stack" / "files" / "stack.sh"
 COMPOSE = STACK.with_name("compose.sh")
@@ -86,6 +87,7 @@ def shell(request, tmp_path, told):
             check=False,
             env={
                 **os.environ,
+                **PROGRAMS,
                 "PATH": f"{programs}:{os.environ['PATH']}",
                 "STACK_DIR": str(tmp_path),
                 "STACK_CONTAINERS": CONTAINERS,
@@ -285,3 +287,64 @@ def test_what_would_change_in_the_environment_is_said_by_name(shell):
     assert "variable NEW" in done.stderr
     assert "SAME" not in done.stderr
     assert "development" not in done.stderr
+
+
+def differing(container, configuration=CONFIGURATION):
+    """In what a service of a configuration would differ from a container, in every awk."""
+    how = ("-v", "service=backend:")
+    out, err, _ = awk("COMPOSE_CHANGES_AWK", container, *how, CONFIGURATION=configuration)
+    assert err == ""
+    return out.splitlines()
+
+
+def with_environment(*lines):
+    own = "".join(f"      {line}\n" for line in lines)
+    return CONFIGURATION.replace("    ports", f"    environment:\n{own}    ports")
+
+
+@pytest.mark.parametrize(
+    ("container", "lines", "told"),
+    [
+        ("shop/api:2\nMODE=a\n", ["MODE: a"], []),
+        ("shop/api:2\nMODE=a\n", ["MODE: b"], ["another value of MODE"]),
+        ("shop/api:2\n", ["MODE: b"], ["variable MODE"]),
+        ("shop/api:2\nMODE=a=b: c\n", ["MODE: a=b: c"], []),
+        ("shop/api:1\n\n", [], ["image shop/api:2 instead of shop/api:1"]),
+        # What compose writes in quotes or over several lines nobody but compose compares.
+        ("shop/api:2\nA=1\nB=x\nC=1\n2\n", ['A: "1"', "B: 'y'", "C: |-", "  1"], []),
+        # A value of several lines, of which one looks like another variable.
+        ("shop/api:2\nA=1\nMODE=b\n", ["MODE: b"], []),
+        ("", [], ["image shop/api:2 instead of "]),
+        ("\n=\n1A=2\n\xff\n", [], ["image shop/api:2 instead of "]),
+    ],
+)
+def test_what_would_differ_is_told_alike_by_every_awk(container, lines, told):
+    assert differing(container, with_environment(*lines)) == told
+
+
+@pytest.mark.parametrize(
+    "nothing", ["", "services:\n", "services:\n  backend:", "backend:\n", "x: |"]
+)
+def test_a_configuration_without_the_service_differs_in_nothing(nothing):
+    assert differing("shop/api:2\nMODE=a\n", nothing) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "mounts", "told"),
+    [
+        ("A /srv\nA /srv/a b.png\nC /app\nA /app/x", "", ["/srv/a b.png", "/app/x"]),
+        ("A /srv/data/a\nA /srv/database", "\n/srv/data\n\n", ["/srv/database"]),
+        (
+            "A /srv/$(id)\nA /srv/.*[x\nA /srv/\"'\\",
+            "/srv/.",
+            ["/srv/$(id)", "/srv/.*[x", "/srv/\"'\\"],
+        ),
+        # The rest of a name of several lines is no file, and hides none.
+        ("A /srv/a\nA /tmp/b\nb\nA\nAA /x\n /y\n", "", ["/srv/a"]),
+        ("", "/data", []),
+        ("A", "", []),
+    ],
+)
+def test_files_of_a_container_are_told_alike_by_every_awk(changed, mounts, told):
+    out, err, _ = awk("COMPOSE_OWN_FILES_AWK", changed, MOUNTS=mounts)
+    assert (out.splitlines(), err) == (told, "")

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from shells import SHELL
+from shells import PROGRAMS, SHELL, awk
 
 ROLES = Path(__file__).parents[2] / "roles"
 LIBRARIES = [ROLES / "stack" / "files" / "stack.sh", ROLES / "database" / "files" / "database.sh"]
@@ -21,7 +21,7 @@ def said(command, text="", **environment):
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "STACK_DIR": "/srv/school_mgmt", **environment},
+        env={**os.environ, **PROGRAMS, "STACK_DIR": "/srv/school_mgmt", **environment},
     )
     assert done.returncode == 0, done.stderr
     return done.stdout, done.stderr
@@ -245,3 +245,22 @@ def test_a_server_that_lets_nobody_in_says_what_is_wrong(refusal):
         DATABASE_USER="postgres",
     )
     assert REFUSALS[refusal] in out
+
+
+# Logs whose lines are none, as a disk without room or another program leaves them.
+TORN = {
+    "": "",
+    "\n \n\t\n": "",
+    "\x1b[31mError: red\x1b[0m": "Error: red",
+    "FATAL:  a\nDETAIL:": "FATAL:  a ()",
+    "DETAIL:  of nothing\nbye": "",
+    f"Error: {'x' * 900}": f"Error: {'x' * 293}",
+    "Error: the first\nError: the last": "Error: the first",
+    "fatal: the first\nfatal: the last": "fatal: the last",
+}
+
+
+@pytest.mark.parametrize("log", [*ENDS, *TORN])
+def test_a_log_is_read_alike_by_every_awk(log):
+    told, err, status = awk("STACK_CAUSE_AWK", log, "-v", "or_last=0")
+    assert (told.removesuffix("\n"), err, status) == ({**ENDS, **TORN}[log], "", 0)

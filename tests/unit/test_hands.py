@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from shells import SHELL
+from shells import PROGRAMS, SHELL, awk
 
 ROLES = Path(__file__).parents[2] / "roles"
 MARK = "runbook0123456789abcdef"
@@ -35,6 +35,7 @@ def hands(tmp_path, *events, states=None, seconds=300, own="own_steps() { :; }")
         check=False,
         env={
             **os.environ,
+            **PROGRAMS,
             **{f"STACK_{part.upper()}": part for part in PARTS},
             "STACK_DIR": "/usr",
             "STACK_CONTAINERS_STATUS": "0",
@@ -131,3 +132,46 @@ def test_it_is_not_asked_where_all_are(tmp_path, status):
 
 def test_nor_where_nobody_wants_to_know(tmp_path):
     assert hands(tmp_path, event(9, "stop"), seconds=0) == ("", False)
+
+
+def by_hand(*lines, own=""):
+    """What the program behind it prints of events, in every awk."""
+    how = {"STACK_DIR": "/usr", "PHYSICAL": "/real", "OWN": own}
+    out, err, status = awk("MARKS_HANDS_AWK", "".join(f"{x}\n" for x in lines), "-F", "\t", **how)
+    assert (err, status) == ("", 0)
+    return sorted(out.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("100\tstop\t\t/usr\tdb", ["100 db stopped"]),
+        ("100\tkill\t9\t/real\tdb", ["100 db killed"]),
+        ("100\tkill\t99\t/usr\tdb", []),
+        ("100\tstart\t\t/usr\tdb", []),
+        ("", []),
+        ("100", []),
+        ("\t\t\t\t", []),
+        ("100\tstop\t\t/usr", []),
+        ("100\tstop\t\t/usr\tdb\tmore", []),
+        ("100\tstop\t\t/usr/..\tdb", []),
+        ("100\tstop\t\t\tdb", []),
+    ],
+)
+def test_events_are_read_alike_by_every_awk(line, told):
+    assert by_hand(line) == told
+
+
+@pytest.mark.parametrize(
+    ("own", "told"),
+    [
+        ("90 110", []),
+        ("100 100", []),
+        ("101 110\n80 99", ["100 db stopped"]),
+        ("", ["100 db stopped"]),
+        ("-\nx y\n\n90", ["100 db stopped"]),
+        ("x y\n90 110 more", []),
+    ],
+)
+def test_a_note_of_our_steps_that_is_torn_takes_nothing_from_anybody(own, told):
+    assert by_hand("100\tstop\t\t/usr\tdb", own=own) == told

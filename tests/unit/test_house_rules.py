@@ -8,6 +8,7 @@ import pytest
 import yaml
 from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, channel, conditions
 from jinja2 import Environment, meta
+from shells import shells_of_roles
 
 ROOT = Path(__file__).parents[2]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir())
@@ -268,6 +269,41 @@ def test_every_function_says_what_it_takes_and_prints(path):
     found = functions.findall(program.sub("", path.read_text()))
     assert found
     assert [name for before, name in found if not before] == []
+
+
+# Of awk within quotes: what stands before it on its line, or lines, and its text.
+QUOTED_AWK = re.compile(r"\bawk\b(?:[^'\n|]|'[^'\n]*'|\\\n)*?'([^']*\n[^']*)'")
+SHORT = 15  # lines
+
+
+def test_long_awk_is_a_file_of_its_own():
+    texts = [*commands(), *((path.name, path.read_text()) for path in SHELL)]
+    found = [
+        (where, program.strip().splitlines())
+        for where, text in texts
+        for program in QUOTED_AWK.findall(text)
+    ]
+    assert len(found) > 10
+    assert [(where, lines[0]) for where, lines in found if len(lines) >= SHORT] == []
+
+
+ALWAYS = VARS["stack"]["stack_shell"]
+
+
+@pytest.mark.parametrize(("role", "shell"), list(shells_of_roles()))
+def test_a_library_has_its_programs_wherever_it_is_used(role, shell):
+    wanted, given = set(), {**ALWAYS["files"], **shell.get("files", {})}
+    for library in [*ALWAYS["libraries"], *shell.get("libraries", [])]:
+        wanted |= set(re.findall(r"\$(\w+_AWK)", (ROOT / "roles" / library).read_text()))
+    assert wanted - given.keys() == set()
+    if role != "stack":
+        assert {name for name in shell.get("files", {}) if name.endswith("_AWK")} <= wanted
+
+
+def test_every_program_is_used():
+    files = {file for _, shell in shells_of_roles() for file in shell.get("files", {}).values()}
+    programs = {str(path.relative_to(ROOT / "roles")) for path in ROOT.glob("roles/*/files/*.awk")}
+    assert programs <= files
 
 
 @pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda path: path.stem)

@@ -8,7 +8,7 @@ import pytest
 from hostile import NAMES, directories
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shells import SHELL
+from shells import PROGRAMS, SHELL
 
 ROLES = Path(__file__).parents[2] / "roles"
 LONG_AGO = 1_600_000_000
@@ -28,6 +28,7 @@ def run(words, folder):
         check=False,
         env={
             **os.environ,
+            **PROGRAMS,
             **{"STACK_DIR": "/", "STACK_LOG_DIR": str(folder), "DISK_OLD_LOG_DAYS": "7"},
         },
     )

@@ -7,17 +7,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from shells import SHELL
+from shells import PROGRAMS, SHELL, awk
 
 ROLES = Path(__file__).parents[2] / "roles"
 LIBRARIES = ("stack/files/stack.sh", "stack/files/compose.sh", "memory_leak/files/memory.sh")
-FILES = ROLES / "memory_leak/files"
-PROGRAMS = {
-    "MEMORY_SAMPLES_AWK": (FILES / "samples.awk").read_text(),
-    "MEMORY_AWK": (FILES / "memory.awk").read_text(),
-    **{f"STACK_{part.upper()}": part for part in ("backend", "frontend", "database", "blockchain")},
-    "STACK_CACHE": "redis",
-}
+PARTS = ("backend", "frontend", "database", "blockchain")
+ROLES_OF_SERVICES = {f"STACK_{part.upper()}": part for part in PARTS} | {"STACK_CACHE": "redis"}
 MARK = "# Memory limits set in an incident (oncall.runbook.memory_leak)."
 # A file of ours of which people have changed parts since.
 CHANGED = f"""\
@@ -68,7 +63,13 @@ def run(stack, command, **environment):
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, **PROGRAMS, "STACK_DIR": str(stack), "FAILS": "nothing", **environment},
+        env={
+            **os.environ,
+            **PROGRAMS,
+            **ROLES_OF_SERVICES,
+            **{"STACK_DIR": str(stack), "FAILS": "nothing"},
+            **environment,
+        },
     )
 
 
@@ -335,3 +336,30 @@ def test_who_may_start_no_more_processes_is_named(tmp_path):
     state, _ = judged(tmp_path, changed(QUIET, processes=99, most=100))
     assert state["cramped"] == ["backend"]
     assert "99 of the 100 processes" in state["cramped_why"]
+
+
+LIMITS = "    mem_limit: 512m\n    memswap_limit: 512m\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", f"services:\n  redis:\n{LIMITS}"),
+        ("\n# none\n", f"\n# none\nservices:\n  redis:\n{LIMITS}"),
+        ("services:\n", f"services:\n  redis:\n{LIMITS}"),
+        ("services:", f"services:\n  redis:\n{LIMITS}"),
+        (
+            "services:\n  redis:\n    mem_limit: 1g\n    image: x\nvolumes:\n",
+            f"services:\n  redis:\n{LIMITS}    image: x\nvolumes:\n",
+        ),
+        (
+            "services:\n  redis-2:\n    mem_limit: 1g\nvolumes:\n  redis:\n",
+            f"services:\n  redis-2:\n    mem_limit: 1g\n  redis:\n{LIMITS}volumes:\n  redis:\n",
+        ),
+        # A torn line is kept as it is.
+        ("services:\n  redis:\n    mem_lim", f"services:\n  redis:\n{LIMITS}    mem_lim\n"),
+    ],
+)
+def test_limits_are_set_alike_by_every_awk(text, told):
+    how = ("-v", "limit=512m", "-v", "new= redis ")
+    assert awk("MEMORY_OVERRIDE_AWK", text, *how) == (told, "", 0)

@@ -2,23 +2,21 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from ansible_collections.oncall.runbook.plugins.plugin_utils import cards
-from shells import SHELL
+from shells import PROGRAMS, SHELL, awk
 
 ROOT = Path(__file__).parents[2]
 ROLES = ROOT / "roles"
 STACK = ROLES / "stack" / "files" / "stack.sh"
 PATH = ROLES / "application_not_responding" / "files" / "path.sh"
-PORTS = ROLES / "application_not_responding" / "files" / "ports.awk"
-FIREWALL = ROLES / "application_not_responding" / "files" / "firewall.awk"
 OPERATIONS = ROLES / "operation" / "files" / "operations.sh"
 SERVICES = ROLES / "service_degraded" / "files" / "services.sh"
-START = ROLES / "application_not_responding" / "files" / "start.awk"
 PARTS = {
     "STACK_BACKEND": "backend",
     "STACK_FRONTEND": "frontend",
@@ -55,6 +53,7 @@ def shell(tmp_path):
             check=False,
             env={
                 **os.environ,
+                **PROGRAMS,
                 **PARTS,
                 "PATH": f"{programs}:{os.environ['PATH']}",
                 "LC_ALL": "C",
@@ -255,7 +254,6 @@ def test_what_only_explains_never_keeps_an_answer_from_being_told(
         STACK_BACKEND_URL="http://localhost:5007",
         STACK_FRONTEND_URL="http://localhost",
         PATH_API="/api/v1/health",
-        PATH_START_AWK=START.read_text(),
         STACK_CONTAINERS="a backend p Up 1 minute\t\t,5007,\nb frontend p Up 1 minute\t\t,80,443,\n"
         "-- others\n",
         STACK_CONTAINERS_STATUS="0",
@@ -505,7 +503,7 @@ def test_a_port_is_held_by_who_stays_and_is_not_docker_itself(shell, case):
 def facts(*lines):
     """What is wrong, from facts of published_ports."""
     done = subprocess.run(
-        ["awk", "-F", "\t", PORTS.read_text()],
+        ["awk", "-F", "\t", PROGRAMS["PATH_PORTS_AWK"]],
         input="".join(f"{line}\n" for line in lines),
         capture_output=True,
         text=True,
@@ -633,7 +631,7 @@ def test_a_rule_that_drops_everybody_is_found_and_no_other(case):
         else DOCKER_RULES.replace("USER\n-A DOCKER-USER -j", f"{rules}\n-A DOCKER-USER -j")
     )
     done = subprocess.run(
-        ["awk", "-v", "pairs=8007=5007", FIREWALL.read_text()],
+        ["awk", "-v", "pairs=8007=5007", PROGRAMS["PATH_FIREWALL_AWK"]],
         input=text,
         capture_output=True,
         text=True,
@@ -777,7 +775,7 @@ def test_a_start_gets_the_time_that_its_last_ones_took(case):
     (_, begun, now, *more), stage = STARTS[case]
     lines = [*more, f"begun {AT.format(begun)}", f"now {AT.format(now)}"]
     done = subprocess.run(
-        ["awk", START.read_text()],
+        ["awk", PROGRAMS["PATH_START_AWK"]],
         input="\n".join(lines) + "\n",
         capture_output=True,
         text=True,
@@ -806,3 +804,69 @@ def test_what_is_sent_stands_on_no_command_line(shell, tmp_path, without):
     assert (done.stdout, done.returncode) == ("200\n", 0)
     assert (tmp_path / "body").read_text() == login
     assert "canary" not in (tmp_path / "arguments").read_text()
+
+
+@pytest.mark.parametrize("kind", PROCESSES)
+def test_processes_are_read_alike_by_every_awk(kind):
+    out, err, status = awk("PATH_PROCESSES_AWK", "\n".join(PROCESSES[kind]) + "\n")
+    assert (out.split(" ")[0].strip(), err, status) == (kind, "", 0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\n",
+        "state",
+        "state \nfirst\nsecond\nfiles\nheap\n",
+        "files 7 99",  # no limit could be read
+        "heap 7 99999 ",
+        "second 7 7 (node) R 1 1 1 0 -1 1 1 1 1 1 90 90",  # not seen before
+    ],
+)
+def test_a_torn_fact_of_a_process_is_no_trouble(text):
+    assert awk("PATH_PROCESSES_AWK", text) == ("", "", 0)
+
+
+@pytest.mark.parametrize("name", ["a) Z 1", "(sd-pam)", "R", "node $(id)"])
+def test_what_a_process_is_called_is_not_its_state(name):
+    assert awk("PATH_PROCESSES_AWK", f"state 1 ({name}) S 1 1 1\n") == ("", "", 0)
+
+
+def services(*lines):
+    text = "".join(f"{line}\n" for line in lines)
+    out, err, status = awk("SERVICES_AWK", text, "-F", "\t")
+    assert (err, status) == ("", 0)
+    return json.loads(out)
+
+
+WELL = {
+    **{"degraded": [], "startable": [], "restartable": [], "broken_checks": []},
+    **{"running": True, "why": {}},
+}
+
+
+def test_services_in_trouble_are_told_by_what_helps_them():
+    found = services(
+        "pdf\tdown\tstartable\tpdf is down",
+        "mail\tunhealthy\trestartable\tmail is unhealthy",
+        "web\tbroken_check\t\tweb cannot be asked",
+        "job\tdown\t\tjob ended",
+    )
+    assert found["degraded"] == ["pdf", "mail", "job"]
+    assert (found["startable"], found["restartable"]) == (["pdf"], ["mail"])
+    assert (found["broken_checks"], found["running"]) == (["web"], False)
+    assert list(found["why"]) == ["pdf", "mail", "web", "job"]
+
+
+@pytest.mark.parametrize("line", ["", "pdf", "pdf\tdown", "pdf\tdown\tstartable"])
+def test_a_torn_line_is_no_service(line):
+    assert services(line) == WELL
+
+
+@pytest.mark.parametrize("why", ['said "no"', "C:\\temp\\", "a\x1b[2J\x07", '"}},{"', "é \\u0041"])
+def test_a_sentence_stays_one_whatever_a_log_says(why):
+    found = services(f"pdf\tdown\tstartable\t{why}")
+    assert found["degraded"] == ["pdf"]
+    assert found["why"]["pdf"] == re.sub(r"[\x00-\x1f]", "?", why)
+    assert list(services(f"{why}\tdown\tstartable\tit is down")["why"].values()) == ["it is down"]

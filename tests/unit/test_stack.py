@@ -1,12 +1,14 @@
 """Which containers are the stack's, whatever others are called and labelled; without an engine."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shells import SHELL
+from shells import PROGRAMS, SHELL, awk
 
 ROLES = Path(__file__).parents[2] / "roles"
 MARK = "runbook0123456789abcdef"
@@ -29,6 +31,7 @@ def listed(*lines):
         check=True,
         env={
             **os.environ,
+            **PROGRAMS,
             "LC_ALL": "C",
             "STACK_DIR": "/usr",
             "RUNBOOK_CHANNEL": MARK,
@@ -50,3 +53,85 @@ def test_no_label_of_another_container_makes_one_of_the_stack(others):
         for place, service, project in others
     ]
     assert listed(*foreign, "\t".join(OWN), *foreign) == listed("\t".join(OWN))
+
+
+@pytest.mark.parametrize(
+    ("ports", "told"),
+    [
+        ("0.0.0.0:80->80/tcp, [::]:80->80/tcp", ",80,"),
+        ("0.0.0.0:8000-8002->8000-8002/tcp, 127.0.0.1:443->8443/tcp", ",8000,8001,8002,443,"),
+        ("5432/tcp", ""),
+        ("0.0.0.0:53->53/udp", ""),
+        ("0.0.0.0:->/tcp, ->->, :1-", ""),
+    ],
+)
+def test_published_ports_are_read_alike_by_every_awk(ports, told):
+    line = "\t".join([MARK + "False", "/a", "id api shop", "Up 1 minute", "data", ports, "name"])
+    how = ("-F", "\t", "-v", f"mark={MARK}")
+    out, err, _ = awk("STACK_CONTAINERS_AWK", f"{line}\n", *how, STACK_DIR="/a")
+    assert (out, err) == (f"id api shop Up 1 minute\tdata\t{told}\n-- others\n", "")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\n", MARK, f"{MARK}False\t/a\tid", "False\t/a\t1\t2\t3\t4\t5"]
+)
+def test_a_line_that_is_none_makes_no_container(text):
+    how = ("-F", "\t", "-v", f"mark={MARK}")
+    assert awk("STACK_CONTAINERS_AWK", text, *how, STACK_DIR="/a")[:2] == ("-- others\n", "")
+
+
+PARTS = {f"STACK_{part}": part.lower() for part in ("BACKEND", "FRONTEND", "BLOCKCHAIN", "CACHE")}
+PARTS |= {"STACK_DATABASE": "postgres"}
+
+
+def states(listed, inspected, endings=""):
+    """What the states of containers are, and what is said of those that are not well."""
+    text = "\n".join([*listed, "", *inspected, ""])
+    out, err, status = awk("STACK_STATES_AWK", text, ENDINGS=endings, **PARTS)
+    assert status == 0
+    return json.loads(out), err.strip()
+
+
+def inspected(service, id, restarts=0, **members):
+    told = {"restarts": restarts, "id": id, **members}
+    return f"{service} {json.dumps(told, separators=(',', ':'))}"
+
+
+def test_the_parts_are_told_by_what_they_are_and_others_by_their_names():
+    listed = ["a postgres shop Up 3 hours\t\t", "b report shop Up 2 seconds\tdata\t,80,"]
+    found, said = states(listed, [inspected("postgres", "a"), inspected("report", "b")])
+    assert said == ""
+    assert found["database"] == {
+        **{"id": "a", "restarts": 0, "steady": True, "ended": "", "start_may_help": True}
+    }
+    assert found["report"]["steady"] is True
+
+
+def test_what_is_not_well_is_named_with_its_reason():
+    listed = ["a backend shop Restarting (1) 3 seconds ago\t\t", "b redis shop Up 3 seconds\t\t"]
+    ends = 'a\t1\texit status 1: \\"no\\" such file\nbroken line\n\n'
+    found, said = states(listed, [inspected("backend", "a", 7), inspected("redis", "b", 2)], ends)
+    assert said == (
+        'backend: Restarting (1) 3 seconds ago, restarts: 7: exit status 1: \\"no\\" such file, '
+        "redis: Up 3 seconds, restarts: 2"
+    )
+    assert found["backend"]["ended"] == 'exit status 1: "no" such file'
+    assert (found["backend"]["start_may_help"], found["redis"]["steady"]) == (False, False)
+
+
+def test_a_service_without_a_container_is_told_as_such():
+    found, said = states([], ['frontend {"state":"absent","networks":0}'])
+    assert (found["frontend"]["state"], found["frontend"]["steady"]) == ("absent", False)
+    assert said == "frontend: no container"
+
+
+@pytest.mark.parametrize("listed", [[], ["a"], ["a backend"], ["\t\t", " "]])
+def test_a_broken_list_or_none_leaves_an_object(listed):
+    assert states(listed, []) == ({}, "")
+
+
+@pytest.mark.parametrize("name", ['a"b', "a\\", "a\x1b[2J", 'x":{},"backend'])
+def test_a_name_stays_a_name(name):
+    found, _ = states([], [inspected(name, "a"), inspected("backend", "b")])
+    assert len(found) == 2
+    assert found["backend"]["id"] == "b"

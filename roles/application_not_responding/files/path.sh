@@ -3,7 +3,8 @@
 #
 # In: STACK_BACKEND, STACK_BACKEND_URL, STACK_FRONTEND, STACK_FRONTEND_URL,
 #     PATH_API (a path of the API that the web server may pass on), PATH_FIREWALL ("True": read its rules),
-#     PATH_PORTS_AWK, PATH_FIREWALL_AWK, PATH_START_AWK: the texts of ports.awk, firewall.awk, start.awk
+#     PATH_PORTS_AWK, PATH_FIREWALL_AWK, PATH_START_AWK, PATH_PROCESSES_AWK: the texts of ports.awk, firewall.awk,
+#     start.awk and processes.awk
 
 # --- published ports --------------------------------------------------------------------------
 
@@ -201,32 +202,7 @@ done 2>/dev/null'
 
 # Prints the first thing that is wrong with the processes it reads of: KIND and a sentence.
 judge_processes() {
-    awk '
-        function state(line) { sub(/^.*\) /, "", line); return substr(line, 1, 1) }
-        function name(line) { sub(/^[^(]*\(/, "", line); sub(/\).*/, "", line); return line }
-        function ticks(line, word) { sub(/^.*\) /, "", line); split(line, word, " "); return word[12] + word[13] }
-        $1 == "state" { main_state = state($0); main = "its process (" name($0) ")" }
-        $1 == "first" { before[$2] = $0 }
-        $1 == "second" && $2 in before {
-            used = ticks($0) - ticks(before[$2])
-            if (used > most) { most = used; busy = "process " $2 " (" name($0) ")" }
-        }
-        $1 == "files" && $4 > 0 && $3 >= $4 - 3 {
-            files = "process " $2 " has " $3 " of " $4 " open files it may have (EMFILE): it can take no connection"
-        }
-        $1 == "heap" && $4 > 0 && $3 >= 920 * $4 {
-            heap = "process " $2 " holds " int($3 / 1024) " MiB of the " $4 " MiB its heap may have"
-        }
-        /[Rr]esource temporarily unavailable|[Cc]an.?t fork|[Cc]annot fork|procReady/ { full = 1 }
-        END {
-            if (main_state ~ /[Tt]/) print "stopped " main " is stopped by a signal (state T)"
-            else if (main_state == "Z") print "zombie " main " has ended and nobody waited for it (zombie)"
-            else if (files != "") print "open_files " files
-            else if (full) print "processes no further process can be started in its container (pids limit)"
-            else if (heap != "") print "heap " heap
-            else if (main_state == "D") print "waiting " main " waits for a disk or device and cannot be interrupted (state D)"
-            else if (most >= 30) print "busy " busy " kept a processor busy for " most * 2 " % of half a second and answered nothing: its event loop is blocked"
-        }'
+    awk "$PATH_PROCESSES_AWK"
 }
 
 # Asks for the web page, and through the web server for the API. Prints one JSON object:

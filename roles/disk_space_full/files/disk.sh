@@ -2,7 +2,8 @@
 #
 # In: DISK_LIMIT, DISK_TARGET (percent), DISK_WAL_MIB, DISK_INODES (below them nothing can be written),
 #     DISK_LOG_MIB, DISK_LOG_KEEP_KIB, DISK_OLD_LOG_DAYS, DISK_JOURNAL_MIB, DISK_UNUSED_HOURS,
-#     DISK_DELETED_MIB, DISK_BACKUP_DAYS, DISK_BACKUPS_KEPT
+#     DISK_DELETED_MIB, DISK_BACKUP_DAYS, DISK_BACKUPS_KEPT;
+#     DISK_FILE_SYSTEMS_AWK, DISK_DETAILS_AWK, DISK_LAYERS_AWK: the texts of file_systems.awk, details.awk, layers.awk
 # A word that lists what may go lists nothing where its file system is at the target.
 
 # Whoever sorts must not need the disk that is full.
@@ -22,24 +23,7 @@ status_of_file_systems() {
 
 # Reads such lines and prints what file_systems does.
 figures_of_status() {
-    awk '
-        function percent(used, all,   share) {
-            share = all > 0 ? 100 * used / all : 100
-            return share > int(share) ? int(share) + 1 : share
-        }
-        # Once each; and a medium that cannot be written to is always full.
-        $4 == 0 || seen[$1]++ || $2 ~ /^(73717368|9660|15013346|e0f5e1e2|28cd3d45|9fa0|62656572)$/ { next }
-        {
-            mib = $3 / 1048576
-            bytes = percent($4 - $5, $4 - $5 + $6)
-            inodes = $7 ? percent($7 - $8, $7) : 0
-            out = bytes >= ENVIRON["DISK_LIMIT"] && $6 * mib < ENVIRON["DISK_WAL_MIB"] ||
-                inodes >= ENVIRON["DISK_LIMIT"] && $8 < ENVIRON["DISK_INODES"]
-            path = $9
-            for (i = 10; i <= NF; i++) path = path " " $i
-            printf "%d\t%d\t%d\t%.0f\t%d\t%d\t%d\t%s\n",
-                bytes, inodes, $6 * mib, $8, ($5 - $6) * mib, $5 * mib, out, path
-        }'
+    awk "$DISK_FILE_SYSTEMS_AWK"
 }
 
 # The figures of every file system that the stack uses: its directories, and what its containers
@@ -150,30 +134,7 @@ disk_details() {
         largest | sed 's/^/largest	/' &
         what_keeps | sed 's/^/kept	/' &
         wait
-    } | awk -F '\t' '
-        function add(key, item) { list[key] = list[key] (list[key] == "" ? "" : ", ") item }
-        function mib(bytes) { return sprintf("%.0f", bytes / 1048576) }
-        { gsub(/["\\[:cntrl:]]/, "?", $NF) }
-        $1 == "log" { add("large_logs", "{\"service\": \"" $3 "\", \"mib\": " mib($2) "}") }
-        $1 == "old_logs" { old_logs = $2; old_mib = mib($3) }
-        $1 == "journal" { journal_mib = mib($2) }
-        $1 == "cache" { caches++ }
-        $1 == "image" { images++ }
-        $1 == "container" { containers++ }
-        $1 == "deleted" { add("deleted_files", "{\"mib\": " mib($2) ", \"service\": \"" $3 "\", \"pid\": " $4 ", \"path\": \"" $5 "\"}") }
-        $1 == "backup" { backups++; backup_bytes += $2 }
-        $1 == "docker" { add("docker", "\"" $2 "\"") }
-        $1 == "largest" { add("largest", "\"" $2 "\"") }
-        $1 == "kept" { add("kept", "\"" $2 "\"") }
-        END {
-            printf ", \"large_logs\": [%s], \"old_logs\": %d, \"old_logs_mib\": %d, \"journal_mib\": %d",
-                list["large_logs"], old_logs, old_mib, journal_mib
-            printf ", \"build_cache\": %d, \"unused_images\": %d, \"stopped_containers\": %d",
-                caches, images, containers
-            printf ", \"old_backups\": %d, \"old_backups_mib\": %d", backups, mib(backup_bytes)
-            printf ", \"deleted_files\": [%s], \"docker\": [%s], \"largest\": [%s], \"kept\": [%s]",
-                list["deleted_files"], list["docker"], list["largest"], list["kept"]
-        }'
+    } | awk -F '\t' "$DISK_DETAILS_AWK"
 }
 
 # Runs a command without getting in the way of others, for SECONDS at most.
@@ -263,24 +224,7 @@ large_layers() {
     # shellcheck disable=SC2046  # one word each
     layers=$(docker inspect --format '{{.Name}}	{{with index .GraphDriver.Data "UpperDir"}}{{.}}{{end}}' $(docker ps -aq))
     # shellcheck disable=SC2046  # one word each
-    gently 8 du -x -k $(printf '%s\n' "$layers" | cut -f 2) | LAYERS=$layers awk -F '\t' '
-        BEGIN {
-            lines = split(ENVIRON["LAYERS"], line, "\n")
-            for (l = 1; l <= lines; l++) { split(line[l], field, "\t"); name[field[2]] = substr(field[1], 2) }
-        }
-        {
-            kib[$2] = $1
-            parent = $2; sub(/\/[^\/]*$/, "", parent)
-            if ($1 > most[parent]) { most[parent] = $1; child[parent] = $2 }
-        }
-        END {
-            for (layer in name) {
-                if (layer == "" || kib[layer] < ENVIRON["DISK_LOG_MIB"] * 1024) continue
-                for (path = layer; most[path] >= 0.8 * kib[layer]; path = child[path]);
-                printf "%d MiB were written by container %s into its own layer, most of it below %s: rotate it, or give it a volume; to recreate the container removes it\n",
-                    kib[layer] / 1024, name[layer], path == layer ? "/" : substr(path, length(layer) + 1)
-            }
-        }'
+    gently 8 du -x -k $(printf '%s\n' "$layers" | cut -f 2) | LAYERS=$layers awk -F '\t' "$DISK_LAYERS_AWK"
 }
 
 # Docker's own use by kind. Volumes are counted; they are never touched.

@@ -1,7 +1,7 @@
 # Shell words about memory, on top of stack.sh. What a container holds is read from its control
 # group's files, version 1 or 2: that costs no process, and works while Docker hangs.
 #
-# In: MEMORY_SAMPLES_AWK, MEMORY_AWK: the texts of samples.awk and memory.awk
+# In: MEMORY_SAMPLES_AWK, MEMORY_AWK, MEMORY_OVERRIDE_AWK: the texts of samples.awk, memory.awk and override.awk
 
 # Lists the stack's containers: ID SERVICE DIRECTORY STATUS… a line, with the directory of the control
 # group, or "-" for a container that does not run.
@@ -114,29 +114,7 @@ memory_override() {
     shift
     path=$(memory_override_path)
     if [ -f "$path" ]; then cat "$path"; else printf '%s\nservices:\n' "$memory_override_mark"; fi |
-        awk -v limit="$memory_limit" -v new=" $* " '
-            function set_limits() { printf "    mem_limit: %s\n    memswap_limit: %s\n", limit, limit }
-            function add_missing(   names, n, i) {
-                n = split(new, names, " ")
-                for (i = 1; i <= n; i++) if (!(names[i] in done)) { print "  " names[i] ":"; set_limits() }
-                all = 1
-            }
-            /^[^ #]/ {
-                if (inside) add_missing()
-                inside = /^services:/
-                ours = 0
-            }
-            inside && /^  [^ #]/ {
-                name = $1; sub(/:$/, "", name)
-                ours = index(new, " " name " ")
-                if (ours) { print; set_limits(); done[name]; next }
-            }
-            ours && /^    mem(swap)?_limit:/ { next }
-            { print }
-            END {
-                if (!inside && !all) print "services:"
-                if (!all) add_missing()
-            }'
+        awk -v limit="$memory_limit" -v new=" $* " "$MEMORY_OVERRIDE_AWK"
 }
 
 # Prints what would change in it; fails, with the reason, where that is not ours to do. Usage: as memory_override

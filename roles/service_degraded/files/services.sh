@@ -1,7 +1,7 @@
 # Shell words about services of the stack that play none of the five parts, on top of stack.sh.
 #
 # In: STACK_BACKEND … STACK_CACHE: the services that do; SERVICES_FRESH_SECONDS: how long a start counts as
-#     the one chance that a service gets
+#     the one chance that a service gets; SERVICES_AWK, the text of services.awk
 
 # Prints what is wrong with the services that no other card looks after, and with any health check, as one JSON
 # object:
@@ -13,22 +13,7 @@
 #   why            service -> a sentence
 other_services() {
     told=$(troubled_services) || exit
-    printf '%s\n' "$told" | awk -F '\t' '
-        function listed(kind, list) { list = lists[kind]; return "\"" kind "\":[" list "]" }
-        function add(kind, service) { lists[kind] = lists[kind] (lists[kind] == "" ? "" : ",") "\"" service "\"" }
-        NF < 4 { next }
-        {
-            gsub(/\\/, "&&", $4); gsub(/"/, "\\\"", $4)
-            why = why (why == "" ? "" : ",") "\"" $1 "\":\"" $4 "\""
-            if ($2 == "broken_check") { add("broken_checks", $1); next }
-            add("degraded", $1)
-            if ($3 != "") add($3, $1)
-            if ($2 == "down") down = 1
-        }
-        END {
-            printf "{%s,%s,%s,%s,\"running\":%s,\"why\":{%s}}\n", listed("degraded"), listed("startable"), \
-                listed("restartable"), listed("broken_checks"), down ? "false" : "true", why
-        }'
+    printf '%s\n' "$told" | awk -F '\t' "$SERVICES_AWK"
 }
 
 # Lists the services in trouble: SERVICE <tab> down, unhealthy or broken_check <tab> startable, restartable or

@@ -1,7 +1,8 @@
 # Shell words about what the stack's containers are made from: their compose files, and what a new container
 # would be that the one there is not.
 #
-# In: what stack.sh takes and sets; RUNBOOK_ALLOW, the riskiest that the run may do
+# In: what stack.sh takes and sets; RUNBOOK_ALLOW, the riskiest that the run may do; COMPOSE_CHANGES_AWK and
+#     COMPOSE_OWN_FILES_AWK, the texts of changes.awk and own_files.awk
 
 # Learns what a service was started from, as the labels of its containers say, or without any the whole
 # stack: compose_project, compose_directory, compose_files (FILE,…) and compose_environment (FILE,…); all
@@ -101,26 +102,7 @@ would_change() {
     case $newline$without$newline in *"$newline$was$newline"*) return 0 ;; esac
     # Their values are often secrets, and are not shown.
     docker inspect --format '{{println .Config.Image}}{{range .Config.Env}}{{println .}}{{end}}' "$id" |
-        CONFIGURATION=$configuration awk -v service="$1:" '
-            NR == 1 { image = $0; next }
-            /^[A-Za-z_][A-Za-z0-9_]*=/ { key = $0; sub(/=.*/, "", key); has[key] = substr($0, length(key) + 2) }
-            END {
-                lines = split(ENVIRON["CONFIGURATION"], line, "\n")
-                for (l = 1; l <= lines; l++) {
-                    text = line[l]
-                    if (text ~ /^[^ ]/) section = text
-                    if (text ~ /^  [^ ]/) { name = text; sub(/^ +/, "", name) }
-                    if (section != "services:" || name != service) continue
-                    if (text ~ /^    [^ ]/) key = text
-                    if (text ~ /^    image: / && substr(text, 12) != image) print "image " substr(text, 12) " instead of " image
-                    if (key != "    environment:" || text !~ /^      [A-Za-z_][A-Za-z0-9_]*: /) continue
-                    entry = substr(text, 7); value = entry
-                    sub(/:.*/, "", entry); sub(/^[^:]*: /, "", value)
-                    # One in quotes or over several lines is compared by nobody but compose.
-                    if (!(entry in has)) print "variable " entry
-                    else if (value !~ /^["\047|>]/ && value != has[entry]) print "another value of " entry
-                }
-            }'
+        CONFIGURATION=$configuration awk -v service="$1:" "$COMPOSE_CHANGES_AWK"
     echo "a configuration that its files did not have when it was started"
 }
 
@@ -161,25 +143,7 @@ own_files() {
         { echo "as far as can be told: docker diff says nothing"; return; }
     mounts=$(printf '%s\n' "$starts" | tail -n +2) starts=$(printf '%s\n' "$starts" | head -n 1)
     # Where something is mounted, what lies there is not the container's.
-    printf '%s\n' "$changed" | MOUNTS=$mounts awk '
-        BEGIN { mounts = split(ENVIRON["MOUNTS"], mount, "\n") }
-        function is_mounted(path,   i) {
-            for (i = 1; i <= mounts; i++) if (mount[i] != "" && index(path "/", mount[i] "/") == 1) return 1
-        }
-        # Of what the image brought the next container has its own, whatever was changed by hand.
-        /^A \// { paths[++n] = substr($0, 3) }
-        /^[AC] \// {
-            path = substr($0, 3)
-            while (sub(/\/[^\/]*$/, "", path)) holds[path]
-        }
-        END {
-            for (i = 1; i <= n; i++) {
-                path = paths[i] "/"
-                if (paths[i] in holds || is_mounted(paths[i]) || path ~ /^\/(tmp|run|dev|proc|sys|var\/(tmp|run|cache|log))\// ||
-                    path ~ /\/(logs?|\.?cache|\.npm|__pycache__)\//) continue
-                print paths[i]
-            }
-        }' | {
+    printf '%s\n' "$changed" | MOUNTS=$mounts awk "$COMPOSE_OWN_FILES_AWK" | {
         # Each is asked for its time, so a few: of many, no start wrote all.
         count=0 first=''
         while IFS= read -r path; do

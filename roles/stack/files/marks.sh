@@ -2,6 +2,8 @@
 # a reboot: the lease of lock.sh, the mark of the last change, and the step at work. They lie in one directory, in
 # which those may write who may use the engine, and nobody else. What shall survive a reboot, a hold and what runs
 # did, lies in the stack's directory as well.
+#
+# In: for hands, what stack.sh takes and sets, and MARKS_HANDS_AWK, the text of hands.awk
 
 # Prints that directory. Fails, with the reason, where there is none, or one that others could have made or may
 # write to. Usage: place_of_marks [make]
@@ -122,23 +124,8 @@ hands() {
     told=$(docker events --since "${1}s" --until 0s --filter type=container $filters --format \
         "$line_mark"'{{.Time}}	{{.Action}}	{{.Actor.Attributes.signal}}	{{index .Actor.Attributes "com.docker.compose.project.working_dir"}}	{{.Actor.Attributes.name}}') ||
         unknown "docker did not tell its events"
-    printf '%s\n' "$told" | marked | PHYSICAL=$physical OWN=$(own_steps) awk -F '\t' '
-        BEGIN {
-            steps = split(ENVIRON["OWN"], step, "\n")
-            said["stop"] = "stopped"; said["kill"] = "killed"; said["pause"] = "paused"; said["unpause"] = "continued"
-            said["restart"] = "restarted"; said["destroy"] = "removed"; said["update"] = "changed"
-        }
-        NF != 5 || $4 != ENVIRON["STACK_DIR"] && $4 != ENVIRON["PHYSICAL"] { next }
-        {
-            for (i = 1; i <= steps; i++) {
-                split(step[i], time, " ")
-                if ($1 >= time[1] + 0 && $1 <= time[2] + 0) { delete when[$5]; next }
-            }
-        }
-        # Its policy starts a container too; other signals ask a process for something, like to open its log anew.
-        $2 == "start" || $2 == "kill" && $3 !~ /^(2|3|6|9|15|19)$/ { next }
-        { when[$5] = $1; what[$5] = said[$2] }
-        END { for (name in when) print when[name], name, what[name] }' | sort -rn | head -n 3 | while read -r at name was; do
+    printf '%s\n' "$told" | marked | PHYSICAL=$physical OWN=$(own_steps) awk -F '\t' "$MARKS_HANDS_AWK" |
+        sort -rn | head -n 3 | while read -r at name was; do
         echo "$name was $was at $(date -u -d "@$at" +%H:%M:%SZ), $(($(date +%s) - at)) s ago"
     done | awk '{ printf "%s%s", (NR > 1 ? "; " : ""), $0 }'
 }

@@ -1,7 +1,8 @@
 # Shell words about the compose stack in $STACK_DIR, for probes and rungs.
 #
 # In: STACK_DIR; STACK_BACKEND, STACK_FRONTEND, STACK_DATABASE, STACK_BLOCKCHAIN, STACK_CACHE:
-#     the compose service that plays each part
+#     the compose service that plays each part; STACK_CONTAINERS_AWK, STACK_STATES_AWK, STACK_CAUSE_AWK, the texts
+#     of containers.awk, states.awk and cause.awk
 # Exit status 69 says "could not be asked", with the reason on standard error.
 
 newline="
@@ -51,24 +52,7 @@ all_containers() {
     listed=$(docker ps -a --no-trunc --format "$line_mark"'{{.Label "com.docker.compose.oneoff"}}	{{.Label "com.docker.compose.project.working_dir"}}	{{.ID}} {{.Label "com.docker.compose.service"}} {{.Label "com.docker.compose.project"}}	{{.Status}}	{{.Mounts}}	{{.Ports}}	{{.Names}}') ||
         unknown "docker did not answer"
     # The label has the directory with symbolic links, or without.
-    printf '%s\n' "$listed" | STACK_PHYSICAL=$(cd "$STACK_DIR" && pwd -P) awk -F '\t' -v mark="$line_mark" '
-        function ports(text, list, part, range, count, i) {
-            count = split(text, part, /, /)
-            for (i = 1; i <= count; i++)
-                if (match(part[i], /:[0-9]+(-[0-9]+)?->.*tcp/)) {
-                    split(substr(part[i], RSTART + 1), range, /->|-/)
-                    if (part[i] !~ /:[0-9]+-[0-9]+->/) range[2] = range[1]
-                    for (; range[1] <= range[2] && index(list, "," range[1] ",") == 0; range[1]++)
-                        list = (list == "" ? "," : list) range[1] ","
-                }
-            return list
-        }
-        index($0, mark) != 1 || NF != 7 { next }
-        { first = substr($1, length(mark) + 1) }
-        first == "False" && $2 == ENVIRON["STACK_DIR"] { given = given $3 " " $4 "\t" $5 "\t" ports($6) "\n"; next }
-        first == "False" && $2 == ENVIRON["STACK_PHYSICAL"] { physical = physical $3 " " $4 "\t" $5 "\t" ports($6) "\n"; next }
-        ports($6) != "" { split($3, word, " "); others = others $7 "\t" word[3] "\t" $2 "\t" $4 "\t" ports($6) "\n" }
-        END { printf "%s-- others\n%s", given == "" ? physical : given, others }'
+    printf '%s\n' "$listed" | STACK_PHYSICAL=$(cd "$STACK_DIR" && pwd -P) awk -F '\t' -v mark="$line_mark" "$STACK_CONTAINERS_AWK"
 }
 
 # Lists the containers of the stack, as all_containers does. A diagnosis learns them once for all its
@@ -145,35 +129,7 @@ $service {\"state\":\"absent\",\"networks\":0,\"stopped_on_purpose\":true}" ;;
     done
     ENDINGS=$(explain_within 3; printf '%s\n' "$states" | endings)
     export ENDINGS
-    printf '%s\n' "$found" "" "$states" | awk '
-        BEGIN {
-            lines = split(ENVIRON["ENDINGS"], line, "\n")
-            for (l = 1; l <= lines; l++)
-                if (split(line[l], field, "\t") == 3) { in_vain[field[1]] = field[2]; why[field[1]] = field[3] }
-            part[ENVIRON["STACK_BACKEND"]] = "backend"; part[ENVIRON["STACK_FRONTEND"]] = "frontend"
-            part[ENVIRON["STACK_DATABASE"]] = "database"; part[ENVIRON["STACK_CACHE"]] = "cache"
-            part[ENVIRON["STACK_BLOCKCHAIN"]] = "blockchain"
-            printf "{"
-        }
-        !NF { told = 1; next }
-        !told { id = $1; sub(/\t.*/, ""); sub(/^[^ ]+ [^ ]+ [^ ]+ /, ""); statuses[id] = $0; next }
-        {
-            name = $1 in part ? part[$1] : $1
-            status = "no container"
-            id = match($0, /"id":"[^"]+"/) ? substr($0, RSTART + 6, RLENGTH - 7) : ""
-            if (id != "") status = statuses[id]
-            steady = status ~ /^Up/ && (/"restarts":0,/ || status !~ /^Up (Less than a|[0-9]) second/)
-            if (!steady || status ~ /unhealthy|Paused/) {
-                trouble = trouble (trouble == "" ? "" : ", ") $1 ": " status
-                if (match($0, /"restarts":[1-9][0-9]*/))
-                    trouble = trouble ", restarts: " substr($0, RSTART + 11, RLENGTH - 11)
-                if (id in why) trouble = trouble ": " why[id]
-            }
-            printf "%s\"%s\":{\"steady\":%s,\"ended\":\"%s\",\"start_may_help\":%s,%s", separator, name, steady ? "true" : "false",
-                why[id], (id in why && in_vain[id]) ? "false" : "true", substr($0, length($1) + 3)
-            separator = ","
-        }
-        END { print "}"; if (trouble != "") print trouble >"/dev/stderr" }'
+    printf '%s\n' "$found" "" "$states" | awk "$STACK_STATES_AWK"
 }
 
 # Prints the directory of a container's control group, of version 1 that of its memory; nothing for one
@@ -242,24 +198,7 @@ why_ended() {
 # Frames of stacks, and what ends a session or a statement of a client alone, name nothing.
 # Usage: cause_of_end OR_LAST
 cause_of_end() {
-    awk -v or_last="${1:-0}" '
-        { gsub(/\033\[[0-9;]*m/, "") }
-        /^ +at |the database system is (starting up|shutting down|in recovery mode|not yet accepting)|administrator command/ { next }
-        /\] (ERROR|STATEMENT):  |\] [A-Z]+:  .*(client lost|(from|to) client|terminating connection|canceling (statement|authentication))/ { next }
-        /\] FATAL:  .*(authentication failed|pg_hba\.conf|too many (clients|connections)|connection slots|"[^"]*" does not exist|startup packet|frontend protocol)/ { next }
-        /DETAIL:/ { if (line == NR - 1) { sub(/^.*DETAIL: */, ""); cause = cause " (" $0 ")" }; next }
-        # Below a line of code, which Node.js shows before the error itself.
-        /^[ \t]*\^+[ \t]*$/ { if (line == NR - 1) { most = 0; cause = "" }; next }
-        { rank = or_last && NF ? 0.5 : 0 }
-        /PANIC|panic:/ { rank = 3 }
-        rank < 1 && /FATAL|\[emerg\]|[Ff]atal|[Uu]ncaught|Bad file format|out of memory/ { rank = 2 }
-        rank < 1 && /[Ee]rror|ERR|[Dd]enied|[Rr]efused|[Cc]ould not|[Cc]an(not|.t) |[Uu]nable|No space|[Ii]nvalid|incompatible|[Nn]ot (found|set)|No such|[Ff]ailed|[Mm]issing|already in use|timed out/ { rank = 1 }
-        rank > most || rank != 1 && rank && rank == most {
-            most = rank; line = NR; cause = $0
-            sub(/^[0-9][0-9-]+[T ][0-9:.,]+Z?( [A-Z]+)?( \[[0-9]+\])? */, "", cause)
-            sub(/^[0-9]+:[A-Z] .*[0-9] [#*] /, "", cause)
-        }
-        END { if (cause != "") print substr(cause, 1, 300) }'
+    awk -v or_last="${1:-0}" "$STACK_CAUSE_AWK"
 }
 
 # Sets now, in milliseconds since boot.

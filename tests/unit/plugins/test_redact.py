@@ -142,6 +142,52 @@ def test_a_secret_is_known_by_its_shape(secret, around):
     assert secret not in redact(around.replace("{}", secret))
 
 
+TIME, LATER = "2026-11-26T19:43:39.123456789Z", "2026-11-26T19:43:41Z"
+TORN_BLOCKS = [
+    # A block of YAML of one service, and between its lines those of others.
+    "api-1  | password: |\ndb-1   | LOG:  checkpoint\napi-1  |   {}\napi-1  | up",
+    "api-1  | password: |\napi-1  |   one\ndb-1   | LOG\nweb-1  | GET\napi-1  |   {}\n",
+    "api-1  | password: |\napi-1  |   one\ndb-1   | LOG\napi-1  | \napi-1  |   {}",
+    "api-1  | - api_key: >-\n\nno prefix\napi-1  |     {}\napi-1  |   other: b",
+    "api-1  | [12:01] INFO: secret: |2-\ndb-1   |   sorted\napi-1  |  {}",
+    "api-1  |   token: |\ndb-1   |   x: |\napi-1  |     one\ndb-1   | y\napi-1  |     {}",
+    # Two at a time, the lines of one between those of the other.
+    "a\tpassword: |\nb\ttoken: |\na\t  one\nb\t  {}\na\t  {}\nb\tup\na\t  {}",
+    f"backend\t{TIME} password: |\nredis\t{TIME} ready\nbackend\t{LATER}   {{}}",
+    f"{TIME} api-1  | password: |\n{TIME} db-1  | LOG\n{LATER} api-1  |   {{}}",
+    f"host\tapi\t{TIME} password: |\nhost\tdb\t{TIME} LOG\nhost\tapi\t{LATER}   {{}}",
+    "\x1b[36mapi-1  |\x1b[0m password: |\ndb-1   | LOG\n\x1b[36mapi-1  |\x1b[0m   {}",
+]
+
+
+@pytest.mark.parametrize("form", TORN_BLOCKS)
+def test_a_block_goes_on_behind_what_others_log_between_its_lines(form):
+    text = form.replace("{}", CANARY)
+    assert CANARY not in redact(text)
+    assert CANARY not in clean({"a": text})["a"]
+    assert redact(redact(text)) == redact(text)
+
+
+BESIDE_BLOCKS = [
+    "api-1  | password: |\ndb-1   | LOG:  checkpoint\napi-1  | the API listens\napi-1  |   at 80",
+    "api-1  | password: |\ndb-1   | LOG\nweb-1  |   served",
+    "api-1  | help: |\ndb-1   | LOG\napi-1  |   more",
+    "  api-1  | password: |\ndb-1   | LOG\napi-10 |   more",
+    "password: |\ndb-1   | LOG\n  more of it",
+    f"{TIME} password: |\n{TIME} db is up\n{LATER}   more of it",
+]
+
+
+@pytest.mark.parametrize("text", BESIDE_BLOCKS)
+def test_what_stands_beside_a_block_or_behind_it_stays_readable(text):
+    assert redact(text) == text
+
+
+def test_of_a_torn_block_what_others_say_and_who_said_it_stays_readable():
+    text = "api-1  | password: |\ndb-1   | LOG\napi-1  |   one\n\napi-1  | up\napi-1  |   two"
+    assert redact(text) == text.replace("one", MASK)
+
+
 @pytest.mark.parametrize("named", ["private key: {}", 'signer "{}', "wallet={}", '"key": "{}"'])
 def test_a_key_without_0x_is_known_by_what_is_before_it(named):
     assert HEX not in redact(named.replace("{}", HEX))

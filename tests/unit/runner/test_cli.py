@@ -241,7 +241,7 @@ def test_a_healthy_host_is_not_remediated(
 @pytest.mark.parametrize(
     ("outcome", "code", "reason"),
     [
-        (Outcome("timeout", 254), 124, "timed out after 7 s"),
+        (Outcome("timeout", 254, deadline_seconds=7), 124, "timed out after 7 s"),
         (Outcome("cancelled", 254), 130, "cancelled"),
         (Outcome(), 4, "the playbook did not judge this host"),
     ],
@@ -258,6 +258,23 @@ def test_a_host_without_a_verdict_is_unknown(
         "web1": "healthy",
     }
     assert found["hosts"]["db1"]["reason"] == reason
+
+
+@pytest.mark.parametrize(
+    ("args", "variable", "timeout"),
+    [((), None, None), (("--timeout", "7"), "9", 7), ((), "9", 9)],
+)
+def test_a_deadline_is_the_runs_own_only_where_it_was_given(
+    fake: FakeEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    args: tuple[str, ...],
+    variable: str | None,
+    timeout: int | None,
+) -> None:
+    if variable:
+        monkeypatch.setenv("RUNBOOK_TIMEOUT", variable)
+    run("triage", *args)
+    assert fake.requests[0].timeout == timeout
 
 
 def test_a_run_without_hosts_is_one_line_on_stderr(fake: FakeEngine) -> None:

@@ -181,6 +181,44 @@ def test_a_timeout_is_124(runbook: Runbook) -> None:
     assert survivors("7101") == []
 
 
+def deadlines(tmp_path: Path, **told: Any) -> tuple[str, ...]:
+    """An inventory of hosts that answer this, and how to look at it."""
+    inventory = tmp_path / "deadlines.yml"
+    known = {name: {"diagnosis": diagnosis} for name, diagnosis in told.items()}
+    of_all = {"ansible_connection": "local"}
+    inventory.write_text(json.dumps({"all": {"hosts": known, "vars": of_all}}))
+    return ("triage", "-i", str(inventory))
+
+
+def test_the_earliest_deadline_that_a_host_tells_of_is_the_runs(
+    runbook: Runbook, tmp_path: Path
+) -> None:
+    args = deadlines(
+        tmp_path,
+        late={**WELL, "deadline_seconds": 600},
+        early={**WELL, "deadline_seconds": 3},
+        slow={"sleep": 7109},
+    )
+    done = runbook(*args, "--format", "json")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["exit_code"]) == (124, 124)
+    assert found["hosts"]["slow"]["reason"] == "timed out after 3 s"
+    assert found["hosts"]["late"]["verdict"] == found["hosts"]["early"]["verdict"] == "healthy"
+    assert survivors("7109") == []
+
+
+@pytest.mark.parametrize("how", ["option", "variable"])
+def test_what_was_given_outweighs_what_hosts_tell(
+    runbook: Runbook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    args = deadlines(tmp_path, early={**WELL, "deadline_seconds": 1}, slow={**WELL, "sleep": 4})
+    if how == "variable":
+        monkeypatch.setenv("RUNBOOK_TIMEOUT", "50")
+    else:
+        args += ("--timeout", "50")
+    assert runbook(*args).returncode == 0
+
+
 def survivors(mark: str) -> list[str]:
     found = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):

@@ -1,0 +1,32 @@
+# Reads lines of containers, an empty one, and lines of what docker inspect says (SERVICE {…}), and prints what
+# container_states of stack.sh says; what is not well on standard error.
+# In: ENDINGS of the environment, as endings prints them; STACK_BACKEND and the other parts
+BEGIN {
+    lines = split(ENVIRON["ENDINGS"], line, "\n")
+    for (l = 1; l <= lines; l++)
+        if (split(line[l], field, "\t") == 3) { in_vain[field[1]] = field[2]; why[field[1]] = field[3] }
+    part[ENVIRON["STACK_BACKEND"]] = "backend"; part[ENVIRON["STACK_FRONTEND"]] = "frontend"
+    part[ENVIRON["STACK_DATABASE"]] = "database"; part[ENVIRON["STACK_CACHE"]] = "cache"
+    part[ENVIRON["STACK_BLOCKCHAIN"]] = "blockchain"
+    printf "{"
+}
+!NF { told = 1; next }
+!told { id = $1; sub(/\t.*/, ""); sub(/^[^ ]+ [^ ]+ [^ ]+ /, ""); statuses[id] = $0; next }
+{
+    name = $1 in part ? part[$1] : $1
+    gsub(/["\\[:cntrl:]]/, "?", name)
+    status = "no container"
+    id = match($0, /"id":"[^"]+"/) ? substr($0, RSTART + 6, RLENGTH - 7) : ""
+    if (id != "") status = statuses[id]
+    steady = status ~ /^Up/ && (/"restarts":0,/ || status !~ /^Up (Less than a|[0-9]) second/)
+    if (!steady || status ~ /unhealthy|Paused/) {
+        trouble = trouble (trouble == "" ? "" : ", ") $1 ": " status
+        if (match($0, /"restarts":[1-9][0-9]*/))
+            trouble = trouble ", restarts: " substr($0, RSTART + 11, RLENGTH - 11)
+        if (id in why) trouble = trouble ": " why[id]
+    }
+    printf "%s\"%s\":{\"steady\":%s,\"ended\":\"%s\",\"start_may_help\":%s,%s", separator, name, steady ? "true" : "false",
+        why[id], (id in why && in_vain[id]) ? "false" : "true", substr($0, length($1) + 3)
+    separator = ","
+}
+END { print "}"; if (trouble != "") print trouble >"/dev/stderr" }

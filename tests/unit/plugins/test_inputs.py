@@ -1,0 +1,26 @@
+"""What is an input, and what is wrong with one that an inventory gives."""
+
+import pytest
+from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, inputs
+
+SPEC = inputs.options("run")
+
+
+def wrong(**given):
+    return inputs.errors(SPEC, given, lambda value: value)
+
+
+@pytest.mark.parametrize("seconds", [1, 43200, "60", 10**9, 2.0])
+def test_a_deadline_is_a_positive_whole_number(seconds):
+    assert wrong(run_deadline_seconds=seconds) == []
+
+
+@pytest.mark.parametrize("seconds", [0, -1, "0", None, True, 1.5, "1.5", "", "soon", [3], {}])
+def test_nothing_else_is_one(seconds):
+    (said,) = wrong(run_deadline_seconds=seconds)
+    assert "run_deadline_seconds" in said
+
+
+def test_without_one_it_is_twelve_hours():
+    assert wrong() == wrong(other=0) == []
+    assert cards.library().defaults["run_deadline_seconds"] == 12 * 3600
