@@ -71,7 +71,7 @@ class Catalog:
         """Load the card of an incident; shared probes stay ids."""
         found = _load(self.files[name]) if name in self.files else {}
         if not found:
-            raise RunbookError(f"the card of {name} is no mapping")
+            raise RunbookError(f"the card of {name} cannot be read: runbook lint says why")
         return found
 
     def full_card(self, name: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from runner.options import (
     allow_option,
     card_format_option,
     example,
+    option,
     record_option,
     run_options,
     shared_options,
@@ -112,6 +113,42 @@ def lint(paths: tuple[Path, ...], options: Options) -> int:
     from runner.card_lint import check
 
     return check(paths, options)
+
+
+@cli.command(epilog=example("runbook new disk-slow", "runbook new disk-slow --in incidents"))
+@click.argument("name")
+@option(
+    "--in",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("incidents"),
+    show_default=True,
+    help="The directory of cards to write it to.",
+)
+@shared_options("inventory", "cards")
+def new(name: str, folder: Path, options: Options) -> None:
+    """Write the card of an incident of your own, with a fault and a near miss to try it with."""
+    from runner.new_card import write
+
+    files = write(name, folder, options)
+    for path in files:
+        say(str(path))
+    say(f"next: edit them, then: runbook lint {files[0]}", err=True)
+
+
+@cli.command(epilog=example("runbook test disk-slow", "runbook test disk-slow --practice web-test"))
+@click.argument("card")
+@option(
+    "--practice",
+    metavar="HOST",
+    help="A practice host, which its fault breaks and its ladder cures.",
+)
+@shared_options("inventory", "cards", "format")
+def test(card: str, practice: str | None, options: Options) -> int:
+    """Try what a card promises: its text, its conditions, and on a practice host its cure."""
+    from runner.card_test import try_card
+
+    return try_card(card, practice, options)
 
 
 @cli.command(

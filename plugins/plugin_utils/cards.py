@@ -64,7 +64,8 @@ class Library:
     def defaults(self) -> Mapping[str, Any]:
         """The inputs of stack, run and all cards, with their defaults."""
         found = load("stack", "defaults", "main.yml") | load("run", "defaults", "main.yml")
-        return _trusted(found) | {name: option["default"] for name, option in self.inputs.items()}
+        inputs = {name: option["default"] for name, option in self.inputs.items()}
+        return {**_trusted(found), **inputs}
 
     def shell_of(self, name: str) -> Mapping[str, Any]:
         """Return the shell words and variables that the card of ``name`` brings."""
