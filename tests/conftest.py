@@ -13,6 +13,9 @@ from servers import Mailbox, Receiver
 
 def pytest_addoption(parser):
     parser.addoption("--matrix", metavar="FILE", help="write what the drills showed to FILE")
+    parser.addoption(
+        "--record", action="store_true", help="keep what the documents of these drills say"
+    )
 
 
 def host(number):

@@ -7,6 +7,7 @@ from functools import cached_property
 from json import dumps
 from pathlib import Path
 
+import recordings
 import yaml
 
 TESTS = Path(__file__).parents[1]
@@ -163,7 +164,7 @@ def harm_to_the_database(practice, drill, since):
     return [line for line in log.splitlines() if re.search("|".join(never), line)]
 
 
-def walk_through(drill, practice, runbook):
+def walk_through(drill, practice, runbook, *, record=False):
     """Find the fault, plan, cure it or say why not, look at the host, and again; returns times."""
     before = kept(practice, drill)
     practice.inject(drill.inject)
@@ -194,6 +195,8 @@ def walk_through(drill, practice, runbook):
     assert [action["rung"] for action in host["actions"]] == drill.rungs, host
     assert (cured.code, host["verdict"]) == (code, verdict), host["reason"]
     said(drill.tells, runbook, cured)
+    documents = found.document, planned.document, cured.document
+    recordings.check(drill.name, *documents, record=record)
     fixed = verdict == "fixed"
     if fixed:
         assert host["actions"][-1]["held"]

@@ -59,8 +59,9 @@ def by_name(drills):
 
 
 @by_name(FAULTS.values())
-def test_a_fault_is_found_and_cured_or_honestly_reported(practice, runbook, matrix, drill):
-    matrix(drill, *walk_through(drill, practice, runbook))
+def test_a_fault_is_found_and_cured_or_honestly_reported(practice, runbook, matrix, drill, request):
+    record = request.config.getoption("--record")
+    matrix(drill, *walk_through(drill, practice, runbook, record=record))
 
 
 @by_name(PAIRS)

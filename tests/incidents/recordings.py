@@ -1,0 +1,54 @@
+"""What documents of runs said once, kept: a rebuild of the house may change no word of them.
+
+Times, ids and figures are left out. `pytest --record` writes them.
+"""
+
+import json
+import re
+from pathlib import Path
+
+FOLDER = Path(__file__).parents[1] / "recordings"
+# Of a finding, an incident, a step: what is the same whenever the same is broken.
+_FINDING = ("title", "status", "unit", "of")
+_INCIDENT = ("title", "severity", "confirmed", "explained_by")
+_STEP = ("incident", "rung", "title", "risk", "allowed", "costs", "changed", "held")
+_VARIES = re.compile(r"\d+(\.\d+)?|0x[0-9a-f]+|[0-9a-f]{12,}")
+
+
+def said(document):
+    """What a run's document says of its one host, without what varies."""
+    (host,) = document["hosts"].values()
+    return {
+        "fields": sorted(document),
+        "exit_code": document["exit_code"],
+        "host": {
+            "fields": sorted(host),
+            "verdict": host["verdict"],
+            "reason": _VARIES.sub("N", host.get("reason") or ""),
+            "root_causes": host["root_causes"],
+            "uncovered": host.get("uncovered", []),
+            "incidents": _each(host["incidents"], _INCIDENT),
+            "findings": _each(host["findings"], _FINDING),
+            "plan": [_some(step, _STEP) for step in host.get("plan", [])],
+            "actions": [_some(step, _STEP) for step in host.get("actions", [])],
+        },
+    }
+
+
+def _each(things, keys):
+    return {name: {"fields": sorted(of), **_some(of, keys)} for name, of in sorted(things.items())}
+
+
+def _some(thing, keys):
+    return {key: thing[key] for key in keys if key in thing}
+
+
+def check(name, *documents, record):
+    """Hold what documents say against what they said; with `record`, keep it instead."""
+    path = FOLDER / f"{name}.json"
+    now = [said(document) for document in documents]
+    if record:
+        FOLDER.mkdir(exist_ok=True)
+        path.write_text(json.dumps(now, indent=1, sort_keys=True) + "\n")
+    elif path.exists():
+        assert now == json.loads(path.read_text())
