@@ -119,3 +119,29 @@ def test_what_is_no_yaml_says_where(runbook: Runbook, tmp_path: Path) -> None:
     (tmp_path / "incidents/disk_slow.yml").write_text("title: a: b\n")
     assert "disk_slow.yml:1: is no YAML" in runbook("lint").stdout
     assert "runbook lint says why" in runbook("list").stderr
+
+
+@pytest.mark.parametrize("way", ["option", "inventory", "plain"])
+def test_a_collection_may_bring_cards(
+    runbook: Runbook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    root = tmp_path / "collections/ansible_collections/acme/web"
+    assert runbook("new", "disk-slow", "--in", str(root / "incidents")).returncode == 0
+    (root / "galaxy.yml").write_text("{namespace: acme, name: web, version: 1.0.0}\n")
+    monkeypatch.setenv("ANSIBLE_COLLECTIONS_PATH", str(tmp_path / "collections"))
+    if way == "option":
+        assert "disk_slow" in runbook("list", "--cards", "acme.web").stdout
+        done = runbook("triage", "--cards", "acme.web", "--format", "json")
+        assert "disk_slow" in json.loads(done.stdout)["hosts"]["web"]["incidents"]
+        return
+    group = {"hosts": {"web": {"ansible_connection": "local"}}, "vars": {}}
+    group["vars"]["incident_cards"] = ["acme.web"]
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": group}))
+    if way == "inventory":
+        done = runbook("triage", "--format", "json")
+        assert "disk_slow" in json.loads(done.stdout)["hosts"]["web"]["incidents"]
+        return
+    playbook = Path(sys.executable).with_name("ansible-playbook")
+    command = [str(playbook), "-i", "hosts.yml", "oncall.runbook.triage", "-v"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "disk_slow" in told.stdout
