@@ -86,6 +86,8 @@ class ActionModule(HostAction):
             raise AnsibleActionFail(f"a probe or card is wrong: {error}") from error
         if looks and arguments["probes"] is None:
             result["deadline_seconds"] = int(self.variable("run_deadline_seconds"))
+        if arguments["judge"] is not None and not self.variable("incident_run"):
+            result["ansible_stats"] = _statistics(variables["inventory_hostname"], result)
         return result
 
     def _check_inputs(self, spec: Mapping[str, Any]) -> None:
@@ -322,6 +324,22 @@ class ActionModule(HostAction):
                 else finding(probe, found[id], self.evaluate)
             )
         return clean(findings, self._known)
+
+
+def _statistics(host: str, result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what workflows get of a host, as ``set_stats`` gives it: its part of a document.
+
+    That is the command's document of a run (run.schema.json), without what programs printed. The
+    command has it all from the results.
+    """
+    keys = ("verdict", "reason", "root_causes", "uncovered", "incidents", "plan")
+    findings = {
+        id: {key: value for key, value in finding.items() if key not in ("output", "stderr")}
+        for id, finding in result["findings"].items()
+    }
+    part = {**{key: result[key] for key in keys}, "findings": findings}
+    document = {"schema": 1, "hosts": {host: part}}
+    return {"data": {"runbook": document}, "per_host": False, "aggregate": True}
 
 
 def _planned(value: Any) -> tuple[list[dict[str, Any]], str]:
