@@ -20,7 +20,11 @@ _KINDS: dict[str, Kind] = {
     "runner_on_failed": "failed",
     "runner_on_unreachable": "unreachable",
 }
-_ACTIONS: dict[str, Action] = {"oncall.runbook.probe": "probe", "oncall.runbook.act": "act"}
+_READ = ("ask", "judge", "keep", "look", "prove")
+_ACTIONS: dict[str, Action] = {
+    **{f"oncall.runbook.{name}": "probe" for name in _READ},
+    "oncall.runbook.act": "act",
+}
 _NO_HOSTS = "leaves us with no hosts to target"
 _WORTH_SAYING = re.compile(r"\[WARNING\]: (Could not match supplied host pattern.*)")
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, lock, verdict
+from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, verdict
+from ansible_collections.oncall.runbook.plugins.plugin_utils.changer import Changer, refusal
 from ansible_collections.oncall.runbook.plugins.plugin_utils.channel import Answer
 from ansible_collections.oncall.runbook.plugins.plugin_utils.findings import UNAVAILABLE
-from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import HostAction
 from ansible_collections.oncall.runbook.plugins.plugin_utils.reasons import last, reason
 from ansible_collections.oncall.runbook.plugins.plugin_utils.redact import clean
 
@@ -23,7 +23,6 @@ _ARGUMENTS = {
     "changes": {"type": "str", "default": "true"},
     "allow": {"type": "str", "choices": list(verdict.RISKS), "default": "restart"},
     "lease": {"type": "bool", "default": False},
-    "release": {"type": "bool", "default": False},
     "operation": {"type": "str", "default": ""},
     "mark": {"type": "bool", "default": True},
     "whole": {"type": "bool", "default": True},
@@ -41,16 +40,9 @@ _RULES = {
 }
 # What the card says of its rung.
 _OF_CARD = ("title", "risk", "costs", "run", "timeout", "changes")
-# A lease is renewed while its step goes on, and outlives it by the time that probing again and
-# deciding may take.
-_LEASE_SECONDS = 300
-
-_REFUSAL = "refused: "
-# How a step says that it may not be done, by its exit status (EX_NOPERM, and what lock.sh says).
-_REFUSALS = {77: _REFUSAL, lock.NONE: lock.NO_LEASE}
 
 
-class ActionModule(HostAction):
+class ActionModule(Changer):
     """Runs one titled step of shell on the host, if its risk is allowed and the host is free."""
 
     def run(
@@ -86,44 +78,24 @@ class ActionModule(HostAction):
 
     def _act(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         answer = self._run(arguments)
-        holder = lock.Lease.read(_last_line(answer))
-        if answer.rc == lock.HELD and lock.is_dead(holder.owner):
-            answer = self._run(arguments, broken=holder.owner)
-        if answer.rc == lock.HELD:
-            reason = str(lock.Lease.read(_last_line(answer)))
-            return {"failed": True, "verdict": "locked", "reason": reason, "msg": reason}
-        if (said := _last_line(answer)).startswith(_REFUSALS.get(answer.rc or 0, "\n")):
-            reason = said.removeprefix(_REFUSAL)
-            return {"failed": True, "verdict": "refused", "reason": reason, "msg": reason}
-        return self._outcome(answer, arguments)
+        return refusal(answer) or self._outcome(answer, arguments)
 
-    def _run(self, arguments: Mapping[str, Any], broken: str = "") -> Answer:
+    def _run(self, arguments: Mapping[str, Any]) -> Answer:
         command = f"RUNBOOK_ALLOW={arguments['allow']}\n{arguments['run']}"
-        if arguments["lease"]:
-            stack = str(self.evaluate("stack_dir", {}))
-            lease = lock.shell(stack, arguments["run_id"], _LEASE_SECONDS, broken)
-            # Whoever gives the host back changes nothing more.
-            lease += "\nlock_despite_hold=yes" if arguments["release"] else ""
-            note = "note_change\n" if arguments["rung"] and arguments["mark"] else ""
-            if arguments["rung"]:
-                title, *names = (
-                    shlex.quote(str(arguments[key])) for key in ("title", "incident", "rung")
-                )
-                acts = arguments["incident"] and arguments["changes"] != "false"
-                kept = f"note_rung {' '.join(names)}\n" if acts else ""
-                command = (
-                    f'{kept}note_step {title}\n(\n{command}\n)\nstatus=$?\nnote_step_end "$status"'
-                )
-            else:
-                command = f"(\n{command}\n)\nstatus=$?"
-            release = "release_lock\n" if arguments["release"] else ""
-            command = (
-                f"{lease}\ntake_lock || exit\nkeeper=$(keep_lock)\n{note}"
-                f'{command}\nkill "$keeper"\n{release}exit "$status"'
+        keys = {"timeout": arguments["timeout"], "shell": arguments["incident"]}
+        keys["whole"] = arguments["whole"]
+        if not arguments["lease"]:
+            return self.step(command, self._shell_of_step, **keys)
+        command = f"(\n{command}\n)\nstatus=$?"
+        if arguments["rung"]:
+            title, *names = (
+                shlex.quote(str(arguments[key])) for key in ("title", "incident", "rung")
             )
-        step = {"id": "step", "run": command, "timeout": arguments["timeout"]}
-        asked = self.question({**step, "shell": arguments["incident"]})
-        return self.ask([asked], self._shell_of_step, whole=arguments["whole"])["step"]
+            acts = arguments["incident"] and arguments["changes"] != "false"
+            kept = f"note_rung {' '.join(names)}\n" if acts else ""
+            change = "note_change\n" if arguments["mark"] else ""
+            command = f'{change}{kept}note_step {title}\n{command}\nnote_step_end "$status"'
+        return self.leased(command, arguments["run_id"], self._shell_of_step, **keys)
 
     def _outcome(self, answer: Answer, arguments: Mapping[str, Any]) -> dict[str, Any]:
         names = {"rc": answer.rc, "output": answer.output, "stderr": answer.stderr}
@@ -148,7 +120,3 @@ class ActionModule(HostAction):
         if "reason" in told:
             self._display.warning(f"{arguments['title']}: {told['reason']}")
         return told
-
-
-def _last_line(answer: Answer) -> str:
-    return answer.stderr.strip().rpartition("\n")[2]

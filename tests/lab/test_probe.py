@@ -63,7 +63,7 @@ def results(output):
 
 
 def probe(run, **more):
-    return {"name": "ask", "oncall.runbook.probe": {"probes": [{"id": "it", "run": run, **more}]}}
+    return {"name": "ask", "oncall.runbook.ask": {"probes": [{"id": "it", "run": run, **more}]}}
 
 
 def asked(play, run, options=(), inventory=ROOT / "inventory/lab.yml", env=None, **more):
@@ -127,7 +127,7 @@ def test_values_never_run_as_code(first_host, play, tmp_path, value):
     variables.write_text(json.dumps({"given": {"__ansible_unsafe": value}}))
     task = {
         "name": "ask",
-        "oncall.runbook.probe": {
+        "oncall.runbook.ask": {
             "probes": [{"id": "it", "run": 'printf %s "$GIVEN"'}],
             "shell": {"environment": {"GIVEN": "given"}},
         },

@@ -1,7 +1,7 @@
 """When a rung is over: what it was climbed for is gone, and what it brought about as well."""
 
 import pytest
-from ansible_collections.oncall.runbook.plugins.action.probe import ActionModule
+from ansible_collections.oncall.runbook.plugins.action.judge import ActionModule
 from ansible_collections.oncall.runbook.plugins.plugin_utils import cards
 
 CLIMBED = "database_connection_failures"
@@ -17,7 +17,7 @@ def incidents(**confirmed):
 
 
 def well(before, now):
-    arguments = {"climbed": CLIMBED, "judge": None, "before": {"incidents": before}}
+    arguments = {"climbed": CLIMBED, "incident": None, "before": {"incidents": before}}
     action = ActionModule.__new__(ActionModule)
     action.library = cards.library()
     return action._is_well({"incidents": now, "findings": {}}, arguments)

@@ -52,7 +52,7 @@ PLAY = """
   gather_facts: false
   tasks:
     - name: diagnose | Ask everything
-      oncall.runbook.probe:
+      oncall.runbook.judge:
         result: "{{{{ diagnosis | default({{}}) }}}}"
       tags: [always]
     - name: remediate | Restart the database
@@ -60,7 +60,7 @@ PLAY = """
         result: "{{{{ act | default({{}}) }}}}"
       tags: [never, remediate]
     - name: verify | Ask again
-      oncall.runbook.probe:
+      oncall.runbook.judge:
         result: "{{{{ verification | default({{}}) }}}}"
       tags: [never, remediate]
 """
@@ -87,7 +87,7 @@ def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     files = {
         root / "galaxy.yml": "{namespace: oncall, name: runbook, version: 0.0.1}\n",
         root / "inventory/local.yml": "all: {hosts: {localhost: {ansible_connection: local}}}\n",
-        root / "plugins/action/probe.py": ACTION,
+        root / "plugins/action/judge.py": ACTION,
         root / "plugins/action/act.py": ACTION,
         root / "playbooks/triage.yml": PLAY.format(name="Triage"),
         root / "playbooks/database_connection_failures.yml": PLAY.format(name="Database"),

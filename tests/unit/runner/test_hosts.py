@@ -114,7 +114,7 @@ def test_an_event_of_ansible_runner_becomes_ours() -> None:
             "host": "h",
             "task": "diagnose | Ask",
             "task_action": "probe",
-            "resolved_action": "oncall.runbook.probe",
+            "resolved_action": "oncall.runbook.judge",
             "res": {"verdict": "healthy", "output": "password hunter22"},
         },
     }
@@ -149,7 +149,7 @@ KEYS += ["rung", "incident", "seconds", "rc", "changed", "evidence", "msg", "res
 
 
 @given(
-    st.sampled_from(["oncall.runbook.probe", "oncall.runbook.act", "ansible.builtin.raw"]),
+    st.sampled_from(["oncall.runbook.judge", "oncall.runbook.act", "ansible.builtin.raw"]),
     st.sampled_from(["runner_on_ok", "runner_on_failed", "runner_on_unreachable"]),
     anything | st.dictionaries(st.sampled_from(KEYS), anything),
 )

@@ -1,0 +1,181 @@
+# GNU General Public License v3.0 or later (see LICENSE)
+"""The action ``oncall.runbook.judge``: what is wrong with a host, what causes what, what helps."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.oncall.runbook.plugins.plugin_utils import (
+    cards,
+    history,
+    inputs,
+    lock,
+    verdict,
+)
+from ansible_collections.oncall.runbook.plugins.plugin_utils.asker import Asker
+from ansible_collections.oncall.runbook.plugins.plugin_utils.findings import Finding
+
+_ARGUMENTS = {
+    "incident": {"type": "str", "default": ""},
+    "allow": {"type": "str", "choices": list(verdict.RISKS), "default": "restart"},
+    "phase": {
+        "type": "str",
+        "choices": ["diagnose", "settle", "verify"],
+        "default": "diagnose",
+    },
+    "before": {"type": "dict"},
+    "last": {"type": "dict"},
+    "acted": {"type": "list", "elements": "raw", "default": []},
+    "rung": {"type": "str"},
+    "climbed": {"type": "str"},
+    "settle_seconds": {"type": "float", "default": 0},
+    "recover_seconds": {"type": "float", "default": 0},
+    "samples": {"type": "int", "default": 1},
+    "pause_seconds": {"type": "float", "default": 1},
+}
+
+
+class ActionModule(Asker):
+    """Asks what cards need to know, each probe once, and judges what the answers mean."""
+
+    def answer(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Return findings, incidents, root causes, a plan and the verdict.
+
+        A diagnosis checks all inputs first, and says how long the inventory lets a run take.
+        """
+        arguments = self.arguments(_ARGUMENTS)
+        self.use_collection(variables)
+        told: dict[str, Any] = {"phase": arguments["phase"]}
+        if arguments["phase"] == "diagnose":
+            self.check_inputs({**inputs.options("run", "stack", "incident"), **self.library.inputs})
+            told["deadline_seconds"] = int(self.variable("run_deadline_seconds"))
+        judged = self._settle(arguments)
+        if not self.variable("incident_run"):
+            told["ansible_stats"] = _statistics(variables["inventory_hostname"], judged)
+        return judged | told
+
+    def _settle(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Judge until all is well for ``samples`` in a row, or the time to settle is over.
+
+        Once the climbed incident is gone, what it explained has ``recover_seconds`` as well. What
+        was a root cause and seems gone must stay so for the ``silence_seconds`` of its card.
+        """
+        start = since = time.monotonic()
+        well = 0
+        while True:
+            judged = self._judge(arguments)
+            climbed = arguments["climbed"]
+            gone = bool(climbed) and judged["incidents"][climbed]["confirmed"] is False
+            patience = max(arguments["settle_seconds"], arguments["recover_seconds"] * gone)
+            well = well + 1 if self._is_well(judged, arguments) else 0
+            now = time.monotonic()
+            since = now if well <= 1 else since
+            if not well and now >= start + patience:
+                break
+            silence = self._silence_seconds(judged["incidents"], arguments["last"] or {})
+            if well >= arguments["samples"] and now >= since + silence:
+                break
+            time.sleep(arguments["pause_seconds"])
+        if climbed:
+            held = gone and climbed not in judged["unfinished"]
+            judged |= {"rung": arguments["rung"], "incident": climbed, "held": held}
+        return judged
+
+    def _silence_seconds(self, now: Mapping[str, Any], last: Mapping[str, Any]) -> float:
+        """Return how long what was a root cause in the ``last`` judgement, and is gone, may return.
+
+        A rung that restarts a part silences its errors for a while, whether it cures them or not.
+        """
+        known = self.library.cards
+        gone = [n for n in last.get("root_causes", []) if now[n]["confirmed"] is False]
+        asked = [known[n]["silence_seconds"] for n in gone if "silence_seconds" in known[n]]
+        return max((float(self.evaluate(text, last["findings"])) for text in asked), default=0)
+
+    def _is_well(self, judged: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
+        """Tell whether the climbed incident is proven gone, with what it explained before.
+
+        What it explains and was not there before may come of the rung, and go by itself: an API
+        that ends when its sessions do, and is started by its policy.
+        """
+        now = judged["incidents"]
+        before = (arguments["before"] or {}).get("incidents", now)
+        if climbed := arguments["climbed"]:
+            explains = self.library.cards[climbed]["explains"]
+            came = {n for n in now if now[n]["confirmed"] and not before[n]["confirmed"]}
+            explained = [n for n in now if climbed in before[n]["explained_by"]]
+            subjects = [climbed, *explained, *came.intersection(explains)]
+        else:
+            subjects = [arguments["incident"]] if arguments["incident"] else [*now]
+        was = [name for name in subjects if before[name]["confirmed"]]
+        gone = all(now[name]["confirmed"] is False for name in subjects)
+        return gone and not verdict.unproven(was, before, judged["findings"])
+
+    def _judge(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Ask, and say what the answers mean; a verdict on nothing done asks nobody again."""
+        name = arguments["incident"] or None
+        asked = verdict.concerned(self.library.cards, name)
+        own = cards.own()
+        shell = {**own["stack_shell"], **own["stack_look"]}
+        always = {"probes": own["stack_always"] + own["stack_judged"]}
+        probes = verdict.probes_of([*asked.values(), always], self.library.probes)
+        untouched = arguments["phase"] == "verify" and not arguments["acted"]
+        findings = arguments["before"]["findings"] if untouched else self.agreed(probes, shell)
+        incidents = verdict.judge(asked, findings, self.variable)
+        causes = verdict.root_causes(incidents)
+        before = (arguments["before"] or {}).get("incidents")
+        rest = verdict.unfinished(asked, incidents, before or incidents, findings, self.variable)
+        climbed = [n for n in (*causes, *rest) if name in (None, n)]
+        spent = self._spent(findings)
+        allow = arguments["allow"]
+        steps = verdict.plan(climbed, asked, findings, self.variable, allow, spent)
+        last = (arguments["climbed"], arguments["rung"]) if arguments["climbed"] else None
+        subjects = [name] if name else list(asked)
+        word, reason = verdict.verdict(
+            subjects, incidents, findings, steps, before, bool(arguments["acted"])
+        )
+        uncovered = verdict.uncovered(asked, probes, incidents, findings)
+        if uncovered and not reason:
+            shown = "; ".join(verdict.describe(findings[id]) for id in uncovered)
+            reason = f"no card covers, and no rung cures: {shown}"
+        return {
+            "findings": findings,
+            "uncovered": uncovered,
+            "incident": name,
+            "incidents": incidents,
+            "root_causes": causes,
+            "unfinished": rest,
+            "plan": steps,
+            "next": verdict.next_rung(cards.ladder(asked), steps, last),
+            "verdict": word,
+            "reason": reason,
+        }
+
+    def _spent(self, findings: Mapping[str, Finding]) -> Mapping[tuple[str, str], str]:
+        """Return which rungs are not to be climbed: all where a person was at work a moment ago.
+
+        Else those that other runs have climbed in vain, or too often, by the host's history.
+        """
+        if hands := str(findings["hands"]["value"] or ""):
+            return {("", ""): f"{hands}: somebody is at work there; --take-over cures it anyway"}
+        text = str(findings["history"]["value"] or "")
+        own = (str(self.variable("incident_run")), lock.owner())
+        window = float(self.variable("incident_window_seconds"))
+        return history.spent(text, own, window, int(self.variable("incident_attempts")))
+
+
+def _statistics(host: str, result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what workflows get of a host, as ``set_stats`` gives it: its part of a document.
+
+    That is the command's document of a run (run.schema.json), without what programs printed. The
+    command has it all from the results.
+    """
+    keys = ("verdict", "reason", "root_causes", "uncovered", "incidents", "plan")
+    findings = {
+        id: {key: value for key, value in finding.items() if key not in ("output", "stderr")}
+        for id, finding in result["findings"].items()
+    }
+    part = {**{key: result[key] for key in keys}, "findings": findings}
+    document = {"schema": 1, "hosts": {host: part}}
+    return {"data": {"runbook": document}, "per_host": False, "aggregate": True}

@@ -1,0 +1,37 @@
+# GNU General Public License v3.0 or later (see LICENSE)
+"""The action ``oncall.runbook.lease``: takes a host for a run, and leaves it to others."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from ansible_collections.oncall.runbook.plugins.plugin_utils.changer import Changer, refusal
+from ansible_collections.oncall.runbook.plugins.plugin_utils.redact import clean
+
+_ARGUMENTS = {
+    "state": {"type": "str", "choices": ["taken", "left"], "required": True},
+    "run_id": {"type": "str", "default": ""},
+    "held": {"type": "dict"},
+}
+
+
+class ActionModule(Changer):
+    """Takes or gives back the lease on a host's stack: one run at a time changes it."""
+
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return whether the host is this run's; fails with the verdict locked, if another's."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        arguments = self.arguments(_ARGUMENTS)
+        result |= {"changed": False, "state": arguments["state"]}
+        if self._task.check_mode:
+            return result
+        self.use_collection(task_vars or {})
+        note = ":"
+        if held := arguments["held"]:  # the rung that cured, for those who come after
+            note = f"note_rung {shlex.quote(held['incident'])} {shlex.quote(held['rung'])} held"
+        leave = arguments["state"] == "left"
+        answer = self.leased(f"{note}\nstatus=$?", arguments["run_id"], {}, leave=leave)
+        return result | clean(refusal(answer), self.known_secrets(task_vars or {}))

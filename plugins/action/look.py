@@ -1,0 +1,88 @@
+# GNU General Public License v3.0 or later (see LICENSE)
+"""The action ``oncall.runbook.look``: what a routine operation sees of a host, and would do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, inputs, verdict
+from ansible_collections.oncall.runbook.plugins.plugin_utils.asker import Asker
+
+_ARGUMENTS = {
+    "operation": {"type": "str", "required": True},
+    "allow": {"type": "str", "choices": list(verdict.RISKS), "default": "restart"},
+    "pause_seconds": {"type": "float", "default": 1},
+}
+# From when on a host's log is to be read further, by host: the items of a task's loop, which cannot
+# hand each other anything, share one process.
+_next: dict[str, str] = {}
+
+# What an operation sees may be a list of hundreds: of backups, or of what may go.
+_LOOK_BYTES = 2**21
+
+
+class ActionModule(Asker):
+    """Looks at a host for one of the collection's routine operations."""
+
+    def answer(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what it sees, its plan, and what doing it takes."""
+        arguments = self.arguments(_ARGUMENTS)
+        self._shell_of_operation = self.use_operations(variables)
+        self.check_inputs(inputs.options("run", "stack", "operation"))
+        seen = self._look(arguments, variables["inventory_hostname"])
+        deadline = int(self.variable("run_deadline_seconds"))
+        return {"phase": "diagnose", **seen, "deadline_seconds": deadline}
+
+    def _look(self, arguments: dict[str, Any], host: str) -> dict[str, Any]:
+        """Return what an operation sees of the host, what it would do, and what it needs for it."""
+        name = arguments["operation"]
+        operation = cards.operations()["operation_kinds"][name]
+        if host in _next:
+            time.sleep(arguments["pause_seconds"])
+            self._templar.available_variables["operation_next"] = _next[host]
+        look = {"limit": _LOOK_BYTES, **operation["look"]}
+        probe = {"id": name, "title": operation["title"], **look}
+        found = self.ask_all(
+            [{"probes": [probe, *operation.get("also", []), *cards.own()["stack_always"]]}],
+            {**self._shell_of_operation, **cards.own()["stack_look"]},
+        )
+        first, _, rest = str(found[name]["value"] or "").partition("\n")
+        if first.startswith("#next "):
+            _next[host] = first.removeprefix("#next ")
+            found[name] |= {"value": rest, "output": ""}
+        steps, refused = _planned(found[name]["value"])
+        plan = [
+            {
+                "rung": step["step"],
+                "title": step["title"],
+                "risk": step["risk"],
+                "allowed": verdict.allows(arguments["allow"], step["risk"]),
+            }
+            for step in steps
+        ]
+        risks = [step["risk"] for step in plan if step["allowed"]]
+        acts = {
+            key: self._rendered(operation[key]) for key in ("do", "timeout") if key in operation
+        }
+        return {
+            "operation": name,
+            "title": operation["title"],
+            "next": _next.get(host, ""),
+            "touches_services": operation.get("touches_services", True),
+            "lease": operation.get("lease", True),
+            "interruptible": operation.get("interruptible", False),
+            "findings": found,
+            "plan": plan,
+            "risk": max([operation.get("risk", "restart"), *risks], key=verdict.RISKS.index),
+            **acts,
+            **verdict.looked(found[name], plan, refused),
+        }
+
+
+def _planned(value: Any) -> tuple[list[dict[str, Any]], str]:
+    """Return the steps of a plan, and why none of them may be taken; nothing for other values."""
+    if not isinstance(value, dict):
+        return [], ""
+    return value.get("steps", []), value.get("refused", "")

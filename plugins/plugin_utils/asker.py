@@ -1,0 +1,75 @@
+# GNU General Public License v3.0 or later (see LICENSE)
+"""What the reading actions share: questions to a host, and what its answers say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+
+from . import cards, inputs, verdict
+from .findings import Finding, ProbeError, derived, finding
+from .host_action import HostAction
+from .redact import clean
+
+
+class Asker(HostAction):
+    """An action that reads a host and never changes it: it runs in check mode as well."""
+
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Return what ``answer`` of the action returns; fails where a probe or card is wrong."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        self.known = self.known_secrets(task_vars or {})
+        try:
+            return result | {"changed": False} | self.answer(task_vars or {})
+        except (ProbeError, KeyError, ValueError) as error:
+            raise AnsibleActionFail(f"a probe or card is wrong: {error}") from error
+
+    def answer(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what this action finds of a host with these ``variables``."""
+        raise NotImplementedError
+
+    def check_inputs(self, spec: Mapping[str, Any]) -> None:
+        """Fail with what is wrong with the inventory's inputs of this ``spec``."""
+        if wrong := inputs.errors(spec, self._templar.available_variables, self._templar.template):
+            raise AnsibleActionFail(f"wrong input: {'; '.join(wrong)}")
+
+    def ask_all(
+        self, askers: Iterable[Mapping[str, Any]], shell: Mapping[str, Any]
+    ) -> dict[str, Finding]:
+        """Ask what ``askers`` (cards, or whatever has a list of probes) want to know."""
+        return self.ask_probes(verdict.probes_of(askers, self.library.probes), shell)
+
+    def agreed(
+        self, probes: Sequence[Mapping[str, Any]], shell: Mapping[str, Any]
+    ) -> dict[str, Finding]:
+        """Ask ``probes``; those late, or whose answers do not fit each other, again, together.
+
+        What still contradicts after that is how it is.
+        """
+        findings = self.ask_probes(probes, shell)
+        pairs = cards.own()["stack_pairs"]
+        again = verdict.disagreeing(pairs, findings, self.variable) | verdict.late(findings)
+        if again:
+            part = [probe for probe in probes if probe.get("of", probe["id"]) in again]
+            findings |= self.ask_probes(part, shell)
+        return findings
+
+    def ask_probes(
+        self, probes: Sequence[Mapping[str, Any]], shell: Mapping[str, Any]
+    ) -> dict[str, Finding]:
+        """Ask ``probes`` in one round trip, in their order, and return their findings."""
+        asked = [self.question(probe) for probe in probes if "of" not in probe]
+        found = self.ask(asked, shell)
+        findings: dict[str, Finding] = {}
+        for probe in probes:
+            id = probe["id"]
+            findings[id] = (
+                derived(probe, findings[probe["of"]], self.evaluate)
+                if "of" in probe
+                else finding(probe, found[id], self.evaluate)
+            )
+        return clean(findings, self.known)

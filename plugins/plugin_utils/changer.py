@@ -1,0 +1,79 @@
+# GNU General Public License v3.0 or later (see LICENSE)
+"""What the changing actions share: the lease of a host, and how a host refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import lock
+from .channel import Answer
+from .host_action import HostAction
+
+# A lease is renewed while its step goes on, and outlives it by the time that probing again and
+# deciding may take.
+_LEASE_SECONDS = 300
+_REFUSAL = "refused: "
+# How a step says that it may not be done, by its exit status (EX_NOPERM, and what lock.sh says).
+_REFUSALS = {77: _REFUSAL, lock.NONE: lock.NO_LEASE}
+
+
+class Changer(HostAction):
+    """An action that changes a host, or who holds it."""
+
+    def leased(
+        self,
+        command: str,
+        run_id: str,
+        shell: Mapping[str, Any],
+        *,
+        leave: bool = False,
+        **step: Any,
+    ) -> Answer:
+        """Run ``command``, which sets ``status``, under the lease of the run ``run_id``.
+
+        A lease of a run that is dead on this control host is broken. With ``leave`` the host is
+        given back. ``step`` is what the channel takes besides: timeout, shell, whole.
+        """
+
+        def attempt(broken: str) -> Answer:
+            stack = str(self.evaluate("stack_dir", {}))
+            lease = lock.shell(stack, run_id, _LEASE_SECONDS, broken)
+            # Whoever gives the host back changes nothing more.
+            lease += "\nlock_despite_hold=yes" if leave else ""
+            release = "release_lock\n" if leave else ""
+            return self.step(
+                f"{lease}\ntake_lock || exit\nkeeper=$(keep_lock)\n"
+                f'{command}\nkill "$keeper"\n{release}exit "$status"',
+                shell,
+                **step,
+            )
+
+        answer = attempt("")
+        holder = lock.Lease.read(_last_line(answer))
+        if answer.rc == lock.HELD and lock.is_dead(holder.owner):
+            answer = attempt(holder.owner)
+        return answer
+
+    def step(
+        self, command: str, shell: Mapping[str, Any], *, whole: bool = True, **step: Any
+    ) -> Answer:
+        """Run ``command`` on the host, to its end or deadline where it is ``whole``."""
+        asked = self.question({"id": "step", "run": command, **step})
+        return self.ask([asked], shell, whole=whole)["step"]
+
+
+def refusal(answer: Answer) -> dict[str, Any]:
+    """Return the failure of a host that is held by others, or refuses; empty where it does not."""
+    said = _last_line(answer)
+    if answer.rc == lock.HELD:
+        reason = str(lock.Lease.read(said))
+        return {"failed": True, "verdict": "locked", "reason": reason, "msg": reason}
+    if said.startswith(_REFUSALS.get(answer.rc or 0, "\n")):
+        reason = said.removeprefix(_REFUSAL)
+        return {"failed": True, "verdict": "refused", "reason": reason, "msg": reason}
+    return {}
+
+
+def _last_line(answer: Answer) -> str:
+    return answer.stderr.strip().rpartition("\n")[2]
