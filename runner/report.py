@@ -30,6 +30,10 @@ _STYLES = {
 }
 
 
+# How a finding's reason begins that was not told what it asks for (lack of the collection).
+_NOTHING_SAID = ("the answer does not say", "cannot be judged: there is no value")
+
+
 def console(file: IO[str] | None = None) -> Console:
     """Return a console that wraps and colours on a terminal only."""
     file = file or sys.stdout
@@ -107,7 +111,8 @@ def _causes(state: Mapping[str, Any]) -> Iterator[Text]:
             branch = "└─" if name == explained[-1] else "├─"
             yield Text.assemble(f"    {branch} explains ", _incident(name, known[name]))
     for name, incident in judged.items():
-        if incident.get("confirmed") is None:
+        # What cannot be judged for a trouble that is known is no news.
+        if incident.get("confirmed") is None and not incident.get("may_come_of"):
             yield Text.assemble("  ", word("unknown"), " whether ", _incident(name, incident))
 
 
@@ -132,13 +137,22 @@ def _findings(findings: Mapping[str, Any]) -> Iterator[Text]:
 
 
 def _repeats(finding: Mapping[str, Any], findings: Mapping[str, Any]) -> bool:
-    """Tell whether a finding only says that the answer it is read from is missing."""
-    source = findings.get(str(finding.get("of")), {})
-    unknown = finding.get("status") == "unknown" and source.get("status") in (
-        "unhealthy",
-        "unknown",
-    )
-    return unknown and finding.get("reason") == source.get("reason")
+    """Tell whether a finding only says that what it is read from does not tell it.
+
+    Then that, or another that is read from it, says why.
+    """
+    source = str(finding.get("of"))
+    if finding.get("status") != "unknown" or source not in findings:
+        return False
+    reason = str(finding.get("reason"))
+    others = [
+        other
+        for id, other in findings.items()
+        if source in (id, other.get("of")) and other is not finding
+    ]
+    ill = [other for other in others if other.get("status") == "unhealthy"]
+    told = [other.get("reason") for other in (*ill, findings[source])]
+    return reason in told or bool(ill and reason.startswith(_NOTHING_SAID))
 
 
 def _finding(name: str, finding: Mapping[str, Any]) -> str:

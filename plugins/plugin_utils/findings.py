@@ -19,6 +19,7 @@ Evaluate = Callable[[str, Mapping[str, Any]], Any]
 UNAVAILABLE = 69
 # What a shell says of a command that cannot be run, or is not there.
 _NO_COMMAND = (126, 127)
+_NOT_TOLD = "cannot be judged: there is no value"
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "text": str.strip,
@@ -87,7 +88,8 @@ def derived(probe: Mapping[str, Any], source: Finding, evaluate: Evaluate) -> Fi
 
     Its ``value`` expression may use all of the source (value, ms, output, ...), and so may
     ``reason``, which says why it is not healthy. An unknown source, or one that does not have the
-    value, leaves it unknown; so does one that gave no answer, unless the probe says what is then
+    value, leaves it unknown; so does a value of none, which says nothing, unless ``healthy`` tells
+    what none means; and so does a source that gave no answer, unless the probe says what is then
     read of it (``unanswered``).
     """
     unanswered = source["value"] is None
@@ -103,7 +105,7 @@ def derived(probe: Mapping[str, Any], source: Finding, evaluate: Evaluate) -> Fi
         except Exception:
             result["reason"] = source["reason"] or lack(str(probe["value"]), source["value"])
         else:
-            result |= {"reason": "", **_judge_healthy(probe, result, evaluate)}
+            result |= {"reason": "", **_judge_told(probe, result, evaluate)}
             if result["status"] != "healthy":
                 result["reason"] = result["reason"] or _why(probe, source, evaluate)
     result["healthy"] = result["status"] == "healthy"
@@ -147,6 +149,13 @@ def _why(probe: Mapping[str, Any], source: Finding, evaluate: Evaluate) -> str:
         return str(evaluate(str(probe["reason"]), source) or "")
     except Exception:
         return lack(str(probe["reason"]), source["value"])
+
+
+def _judge_told(probe: Mapping[str, Any], seen: Finding, evaluate: Evaluate) -> Finding:
+    """Judge a value that is read from another answer; none is nothing that was told."""
+    if seen["value"] is None and "none" not in str(probe.get("healthy", "")):
+        return {} if "reason" in probe else {"reason": _NOT_TOLD}
+    return _judge_healthy(probe, seen, evaluate)
 
 
 def _judge_healthy(probe: Mapping[str, Any], seen: Finding, evaluate: Evaluate) -> Finding:

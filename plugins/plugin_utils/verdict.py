@@ -97,7 +97,8 @@ def judge(
 ) -> dict[str, Incident]:
     """Return every incident of ``cards``: confirmed (true, false, null), and what explains it.
 
-    ``because`` holds the ids of the findings that confirm it, or that keep it from being judged.
+    Of one that cannot be judged, ``may_come_of`` holds what would explain it. ``because`` holds the
+    ids of the findings that confirm it, or that keep it from being judged.
     """
     incidents: dict[str, Incident] = {}
     for name, card in cards.items():
@@ -113,13 +114,16 @@ def judge(
             "reason": _unknown(told, findings) if told.truth is None else "",
         }
     for name, incident in incidents.items():
+        causes = [
+            other
+            for other, card in cards.items()
+            if incidents[other]["confirmed"] and _explains(card, name, findings, variable)
+        ]
         own_cause = cards[name].get("independent_when", "false")
-        if incident["confirmed"] and not answer(own_cause, findings, variable).truth:
-            incident["explained_by"] = [
-                other
-                for other, card in cards.items()
-                if incidents[other]["confirmed"] and _explains(card, name, findings, variable)
-            ]
+        if incident["confirmed"] is None:
+            incident["may_come_of"] = causes
+        elif incident["confirmed"] and not answer(own_cause, findings, variable).truth:
+            incident["explained_by"] = causes
     return incidents
 
 

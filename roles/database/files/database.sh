@@ -93,7 +93,7 @@ database_refuses() {
     reason=$(reason_in "$complaint")
     case $complaint in
     *"esource temporarily unavailable"*)
-        accepts=2 ready="no response" answer='{"blockers": []}'
+        accepts=2 ready="no response" answer='{"asked": false}'
         echo "no further process can be started in its container: $reason" >&2
         return
         ;;
@@ -104,7 +104,7 @@ database_refuses() {
     case $accepts$complaint in
     0*"too many c"* | 0*"remaining connection slots"*)
         echo "$reason" >&2
-        answer='{"sessions_percent": 100, "crowded" : true, "blocked": null, "blockers": []}'
+        answer='{"sessions_percent": 100, "crowded" : true, "blocked": null}'
         ;;
     0*FATAL*database*"does not exist"*)
         echo "$reason" >&2
@@ -114,7 +114,7 @@ database_refuses() {
     # A moment's state, over since.
     0*"administrator command"* | 0*"the database system is"* | 0*"crash of another"*) unknown "$reason" ;;
     0*FATAL*) echo "$reason" >&2; answer="{\"error\": \"$(json_text "$reason")\"}" ;;
-    [123]*) echo "$reason" >&2; answer='{"blockers": []}' ;;
+    [123]*) echo "$reason" >&2; answer='{"asked": false}' ;;
     *) unknown "$reason" ;;
     esac
 }
@@ -132,7 +132,8 @@ activity_details() {
         ;;
     esac
     case $DATABASE_READ_ALL$answer in
-    0*'"checksum_failures" : 0'* | *'"error": '* | 0*'"blocked": null'*) ;;
+    *'"error": '* | *'"blocked": null'*) ;;
+    0*'"checksum_failures" : 0'*) answer="${answer%\}}, \"damage\": \"\"}" ;;
     *) answer="${answer%\}}, \"damage\": \"$(json_text "$(unreadable)")\"}" ;;
     esac
 }

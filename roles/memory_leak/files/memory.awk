@@ -60,7 +60,7 @@ $1 == "host" {
     if (trouble == "") next
     printf "%s: %s: %s MiB%s%s%s\n", name, trouble, mib(held),
         limit ? " of " mib(limit) : "", growth == "-" ? "" : ", " mib(growth) " more a minute",
-        recent ? ", " recent " recent kills" : "" > "/dev/stderr"
+        recent ? ", " recent " recent kill" (recent == 1 ? "" : "s") : "" > "/dev/stderr"
     affected = add(affected, name)
     # What its policy restarted after the kill, or a database that ended all sessions
     # after one was killed, began anew already.

@@ -406,3 +406,19 @@ def test_what_the_card_of_a_confirmed_incident_asks_is_covered_by_it():
     findings = seen(locks="unhealthy", view="unhealthy")
     incidents = verdict.judge(cards, findings, INPUTS.__getitem__)
     assert verdict.uncovered(cards, [{"id": "locks"}, {"id": "view"}], incidents, findings) == []
+
+
+def test_what_cannot_be_judged_says_what_it_may_come_of():
+    base = {"title": "", "severity": "SEV1", "explains": []}
+    known = {
+        "database": {**base, "explains": ["slow"], "confirmed": "a.status == 'unhealthy'"},
+        "slow": {**base, "confirmed": "b.status == 'unhealthy'"},
+    }
+    answers = {
+        id: {"status": status, "healthy": False, "value": None, "title": id, "reason": "why"}
+        for id, status in (("a", "unhealthy"), ("b", "unknown"))
+    }
+    judged = verdict.judge(known, answers, {}.__getitem__)
+    assert judged["slow"]["confirmed"] is None
+    assert judged["slow"]["may_come_of"] == ["database"]
+    assert "may_come_of" not in judged["database"]

@@ -39,3 +39,34 @@ def test_an_answer_that_is_no_text_is_not_shown_raw():
     shown = "\n".join(line.plain for line in report.lines({"hosts": {"here": host}}))
     assert "Answers" in shown
     assert "requests" not in shown
+
+
+def test_what_was_not_told_is_no_line_where_another_says_why(capsys):
+    findings = {
+        "activity": {"status": "unhealthy", "title": "Sessions", "reason": "timeout expired"},
+        "lock_wait": {
+            "of": "activity",
+            "status": "unknown",
+            "title": "Waits",
+            "reason": "the answer does not say blocked_seconds",
+        },
+        "inodes": {
+            "of": "activity",
+            "status": "unknown",
+            "title": "Inodes",
+            "reason": "not a number",
+        },
+    }
+    incidents = {
+        "database": {"confirmed": True, "severity": "SEV1", "title": "Database"},
+        "slow": {"confirmed": None, "title": "Slow", "may_come_of": ["database"]},
+        "disk": {"confirmed": None, "title": "Disk", "may_come_of": []},
+    }
+    host = {"verdict": "incident", "root_causes": ["database"], "incidents": incidents}
+    report.show({"hosts": {"web1": {**host, "findings": findings}}, "run": "r", "exit_code": 3})
+    said = capsys.readouterr().out
+    assert "Sessions" in said
+    assert "Waits" not in said
+    assert "Inodes" in said
+    assert "whether Slow" not in said
+    assert "whether Disk" in said
