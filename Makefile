@@ -4,7 +4,8 @@
 # make bench     how fast, against the commands typed by hand
 # make lint      the checks alone
 # make lock      requirements.lock anew, which make setup installs
-# make docs      docs/incidents/ from the cards; make matrix: docs/triage-matrix.md from the drills
+# make docs      pages, READMEs and specs from the cards and the stubs of the actions
+# make matrix    docs/triage-matrix.md from the drills
 
 PYTHON ?= python3
 HOSTS ?= 1
@@ -91,6 +92,7 @@ docs: setup
 		incident=$$(basename $$(dirname $$card)); \
 		runbook show $$incident --format markdown > docs/incidents/$$incident.md; \
 	done
+	python tools/write_docs.py
 
 matrix: setup
 	$(LAB) up $(WORKERS)

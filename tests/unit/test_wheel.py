@@ -108,7 +108,8 @@ def below(shipped, *parts):
 def collection(shipped):
     """The files that the collection works with, by their names in the checkout."""
     code = below(shipped, "meta", "playbooks", "plugins", "roles")
-    assert {Path(name).suffix for name in code} == {".yml", ".py", ".sh", ".js", ".awk"}
+    kinds = {".yml", ".py", ".sh", ".js", ".awk", ".json", ".md"}
+    assert {Path(name).suffix for name in code} == kinds
     examples = {n for n in below(shipped, "inventory") if n.startswith("inventory/example/")}
     return {*code, *examples, "inventory/local.yml"}
 
