@@ -48,7 +48,7 @@ class ActionModule(Asker):
             [{"probes": [probe, *operation.get("also", []), *cards.own()["stack_always"]]}],
             {**self._shell_of_operation, **cards.own()["stack_look"]},
         )
-        first, _, rest = str(found[name]["value"] or "").partition("\n")
+        first, _end, rest = str(found[name]["value"] or "").partition("\n")
         if first.startswith("#next "):
             _next[host] = first.removeprefix("#next ")
             found[name] |= {"value": rest, "output": ""}

@@ -28,7 +28,7 @@ class ActionModule(ActionBase):
     ) -> dict[str, Any]:
         """Return ``msg``, a line each; fails with it, if it is to, unless all is well."""
         result: dict[str, Any] = super().run(tmp, task_vars)
-        _, arguments = self.validate_argument_spec(_ARGUMENTS)
+        _result, arguments = self.validate_argument_spec(_ARGUMENTS)
         state, host = arguments["state"], str((task_vars or {}).get("inventory_hostname"))
         failed = arguments["fails"] and state["verdict"] not in _WELL
         lines = list(said({**state, "acted": arguments["acted"]}, host))

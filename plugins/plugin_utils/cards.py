@@ -246,7 +246,7 @@ def _ordered(cards: Mapping[str, Any]) -> Mapping[str, Card]:
     while order.is_active():
         for name in order.get_ready():
             heapq.heappush(ready, (cards[name]["severity"], name))
-        _, name = heapq.heappop(ready)
+        _severity, name = heapq.heappop(ready)
         order.done(name)
         found[name] = _trusted(cards[name])
     return MappingProxyType(found)

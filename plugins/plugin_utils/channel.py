@@ -118,8 +118,8 @@ def answers(stdout: str, questions: Sequence[Question], token: str) -> dict[str,
     """Read what the script printed; a question without a complete answer gets an empty one."""
     pieces = {q.id: _Pieces() for q in questions}
     for line in stdout.splitlines():
-        mark, _, rest = line.partition(" ")
-        name, _, rest = rest.partition(" ")
+        mark, _blank, rest = line.partition(" ")
+        name, _blank, rest = rest.partition(" ")
         if mark == token and name in pieces:
             _keep(pieces[name], *rest.partition(" ")[::2])
     return {q.id: _answer(q, pieces[q.id]) for q in questions}

@@ -140,7 +140,7 @@ class HostAction(ActionBase):
         whole = {name: value for name, value in given.items() if isinstance(value, Mapping)}
         self._task.args = {**given, **{name: {} for name in whole}}
         try:
-            _, checked = self.validate_argument_spec(dict(spec), **rules)
+            _result, checked = self.validate_argument_spec(dict(spec), **rules)
         finally:
             self._task.args = given
         return {**checked, **whole}

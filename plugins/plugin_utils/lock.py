@@ -37,7 +37,7 @@ def owner() -> str:
 
 def is_dead(mark: str) -> bool:
     """Tell whether ``mark`` is of this machine and its process is gone; when unsure, it lives."""
-    space, _, pid = mark.rpartition(":")
+    space, _colon, pid = mark.rpartition(":")
     if space != owner().rpartition(":")[0] or not _is_number(pid):
         return False
     try:

@@ -224,7 +224,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _SECRET_NAME = re.compile(_WORDS, re.I)
 # Most texts have none of these, and no secret.
 _WALLET_BLANKS = 11
-_SIGNS = (*_STEMS, *(word for words, _ in _ANYWHERE for word in words))
+_SIGNS = (*_STEMS, *(word for words, _sign in _ANYWHERE for word in words))
 # Shorter values are words ("true", "none") that would blank out half a log.
 _SHORTEST = 6
 

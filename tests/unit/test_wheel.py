@@ -127,8 +127,9 @@ def test_the_wheel_carries_the_command_and_the_collection_and_nothing_else(
 def test_the_archive_carries_what_the_playbooks_need_and_nothing_else(archive, shipped, collection):
     assert archive.name == f"oncall-runbook-{VERSION}.tar.gz"
     made = {"MANIFEST.json", "FILES.json"}
-    texts = {"README.md", "LICENSE", "CHANGELOG.md", *below(shipped, "docs")}
-    assert packed(archive) == made | texts | collection
+    texts = {"README.md", "LICENSE", "CHANGELOG.rst", *below(shipped, "docs", "changelogs")}
+    sanity = {name for name in below(shipped, "tests") if name.startswith("tests/sanity/")}
+    assert packed(archive) == made | texts | collection | sanity | {"tests/config.yml"}
 
 
 def test_wheel_and_archive_are_of_one_version(wheel, archive):
