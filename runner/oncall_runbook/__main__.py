@@ -1,5 +1,5 @@
-"""`python -m runner` is the command `runbook`."""
+"""`python -m oncall_runbook` is the command `runbook`."""
 
-from runner.cli import main
+from oncall_runbook.cli import main
 
 main()

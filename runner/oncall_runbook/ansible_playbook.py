@@ -49,7 +49,7 @@ def remembering(parse: Callable[..., Any], directory: Path) -> Callable[..., Any
         with contextlib.suppress(OSError, TypeError):
             if json.loads(json.dumps(found)) == found:
                 directory.mkdir(parents=True, mode=0o700, exist_ok=True)
-                import_module("runner.store").write_atomically(path, found)
+                import_module("oncall_runbook.store").write_atomically(path, found)
         return found
 
     return remembered

@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
-from runner import store
-from runner.hosts import HostState
-from runner.options import Options
+from oncall_runbook import store
+from oncall_runbook.hosts import HostState
+from oncall_runbook.options import Options
 
 _PAGING_SECONDS = 60
 _NEXT = "next: runbook incident escalate --due"
@@ -53,15 +53,15 @@ class Attendance:
         self._pager: subprocess.Popen[str] | None = None
         _directory().mkdir(mode=0o700, parents=True, exist_ok=True)
         store.write_atomically(_directory() / run, {"incident": wanted})
-        ready = threading.Thread(target=import_module, args=("runner.incidents.attach",))
+        ready = threading.Thread(target=import_module, args=("oncall_runbook.incidents.attach",))
         ready.daemon = True
         ready.start()
 
     @staticmethod
     def check(wanted: str, options: Options) -> None:
         """Raise NothingMatchedError unless there is the incident that a run shall stand in."""
-        from runner.incidents import records
-        from runner.incidents.store import Store
+        from oncall_runbook.incidents import records
+        from oncall_runbook.incidents.store import Store
 
         if wanted != "new":
             with Store(options.store).read() as conn:
@@ -72,8 +72,8 @@ class Attendance:
         if not self._opens or not state.root_causes:
             return None
         self._opens = False
-        from runner.incidents import attach
-        from runner.incidents.store import Store
+        from oncall_runbook.incidents import attach
+        from oncall_runbook.incidents.store import Store
 
         record = Store(self._options.store)
         number = attach.open_for(record, self._run, host, state.root_causes, state.incidents)
@@ -88,7 +88,7 @@ class Attendance:
         where += ["--vault-password-file", str(vault)] if vault else []
         self._pager = subprocess.Popen(
             # -P: what lies in the user's directory is never run in place of our own modules.
-            [sys.executable, "-P", "-m", "runner", "incident", "escalate", "--due", *where],
+            [sys.executable, "-P", "-m", "oncall_runbook", "incident", "escalate", "--due", *where],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -110,7 +110,7 @@ class Attendance:
                 complaints = f"paging took longer than {_PAGING_SECONDS} s; {_NEXT}"
             if self._pager.returncode and not complaints.strip():
                 complaints = f"nobody was told: exit status {self._pager.returncode}; {_NEXT}"
-        from runner.incidents import attach
-        from runner.incidents.store import Store
+        from oncall_runbook.incidents import attach
+        from oncall_runbook.incidents.store import Store
 
         return attach.catch_up(Store(self._options.store)), complaints.strip()

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from runner.errors import BadInputError, RunbookError
-from runner.options import Options
-from runner.order import known_to
-from runner.output import say, tell_json
+from oncall_runbook.errors import BadInputError, RunbookError
+from oncall_runbook.options import Options
+from oncall_runbook.order import known_to
+from oncall_runbook.output import say, tell_json
 
 _WRONG = 2
 

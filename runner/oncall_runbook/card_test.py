@@ -12,12 +12,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from runner import catalog
-from runner.card_lint import complaints
-from runner.errors import BadInputError, RunbookError
-from runner.options import Options
-from runner.order import inventory_of, known_to
-from runner.output import say, tell_json
+from oncall_runbook import catalog
+from oncall_runbook.card_lint import complaints
+from oncall_runbook.errors import BadInputError, RunbookError
+from oncall_runbook.options import Options
+from oncall_runbook.order import inventory_of, known_to
+from oncall_runbook.output import say, tell_json
 
 _WRONG = 2
 _STATUSES = ("healthy", "unhealthy", "unknown")
@@ -146,7 +146,7 @@ class _Host:
         cards = [word for place in self.options.cards for word in ("--cards", place)]
         where = ["-i", self.inventory, "-l", self.name, *cards, "--format", "json"]
         done = subprocess.run(
-            [sys.executable, "-m", "runner", *arguments, *where],
+            [sys.executable, "-m", "oncall_runbook", *arguments, *where],
             capture_output=True,
             text=True,
             check=False,

@@ -9,9 +9,9 @@ from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from runner import templates
-from runner.output import say
-from runner.report import console, word
+from oncall_runbook import templates
+from oncall_runbook.output import say
+from oncall_runbook.report import console, word
 
 
 def show_list(cards: list[dict[str, Any]]) -> None:

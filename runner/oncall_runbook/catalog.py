@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from runner.errors import BadInputError, RunbookError
+from oncall_runbook.errors import BadInputError, RunbookError
 
 COLLECTION = Path("ansible_collections/oncall/runbook")
 
@@ -25,7 +25,7 @@ def installed() -> Path | None:
 
 def unlinked() -> Path | None:
     """Find a checkout around this package that is not on sys.path: ansible must be told."""
-    checkout = Path(__file__).resolve().parent.parent
+    checkout = Path(__file__).resolve().parents[2]
     return checkout if installed() is None and (checkout / "galaxy.yml").is_file() else None
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import click
 
-from runner import __version__
-from runner.doctor import doctor
-from runner.errors import BadInputError, NothingMatchedError, RefusedError, RunbookError
-from runner.incidents.commands import contacts, incident
-from runner.ops import hold, ops
-from runner.options import (
+from oncall_runbook import __version__
+from oncall_runbook.doctor import doctor
+from oncall_runbook.errors import BadInputError, NothingMatchedError, RefusedError, RunbookError
+from oncall_runbook.incidents.commands import contacts, incident
+from oncall_runbook.ops import hold, ops
+from oncall_runbook.options import (
     Options,
     allow_option,
     card_format_option,
@@ -27,9 +27,9 @@ from runner.options import (
     take_over_option,
     yes_option,
 )
-from runner.output import say, tell
-from runner.runs import runs
-from runner.verdict import CANCELLED
+from oncall_runbook.output import say, tell
+from oncall_runbook.runs import runs
+from oncall_runbook.verdict import CANCELLED
 
 _ALLOCATIONS = 100_000  # between two collections; the default is 700
 
@@ -78,7 +78,7 @@ def cli() -> None:
 @shared_options("inventory", "cards", "format")
 def list_(options: Options) -> int:
     """List the incidents."""
-    from runner.order import known_to
+    from oncall_runbook.order import known_to
 
     facts = ("title", "severity")
     known = known_to(options)
@@ -95,7 +95,7 @@ def list_(options: Options) -> int:
 @card_format_option
 def show(incident: str, format: str, options: Options) -> int:
     """Show an incident's card: symptoms, probes, when it is confirmed, its ladder, its inputs."""
-    from runner.order import known_to
+    from oncall_runbook.order import known_to
 
     known = known_to(options)
     card = known.full_card(known.resolve(incident))
@@ -110,7 +110,7 @@ def lint(paths: tuple[Path, ...], options: Options) -> int:
 
     Without PATH, with all that are known: those beside the inventory, and the shipped ones.
     """
-    from runner.card_lint import check
+    from oncall_runbook.card_lint import check
 
     return check(paths, options)
 
@@ -128,7 +128,7 @@ def lint(paths: tuple[Path, ...], options: Options) -> int:
 @shared_options("inventory", "cards")
 def new(name: str, folder: Path, options: Options) -> None:
     """Write the card of an incident of your own, with a fault and a near miss to try it with."""
-    from runner.new_card import write
+    from oncall_runbook.new_card import write
 
     files = write(name, folder, options)
     for path in files:
@@ -146,7 +146,7 @@ def new(name: str, folder: Path, options: Options) -> None:
 @shared_options("inventory", "cards", "format")
 def test(card: str, practice: str | None, options: Options) -> int:
     """Try what a card promises: its text, its conditions, and on a practice host its cure."""
-    from runner.card_test import try_card
+    from oncall_runbook.card_test import try_card
 
     return try_card(card, practice, options)
 
@@ -213,8 +213,8 @@ for group in (ops, hold, runs, incident, contacts, doctor):
 
 
 def _carry_out(command: str, incident: str | None, options: Options, **how: Any) -> int:
-    from runner.flow import carry_out
-    from runner.order import Order, known_to
+    from oncall_runbook.flow import carry_out
+    from oncall_runbook.order import Order, known_to
 
     name = known_to(options).resolve(incident) if incident is not None else None
     return carry_out(Order(command, name, options, acts=command == "remediate", **how))

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.options import Options, example, run_options
-from runner.output import tell_json
+from oncall_runbook.options import Options, example, run_options
+from oncall_runbook.output import tell_json
 
 if TYPE_CHECKING:
-    from runner.checkup import Check
-    from runner.checkup.hosts import Asked
+    from oncall_runbook.checkup import Check
+    from oncall_runbook.checkup.hosts import Asked
 
 
 @click.command(
@@ -32,7 +32,7 @@ def doctor(options: Options) -> int:
     2 wrong usage; 4 a host could not be reached or judged; 8 no host matched; 124 timed out;
     130 cancelled. The gravest wins: 1, 130, 124, 4, 0.
     """
-    from runner.checkup import exit_code
+    from oncall_runbook.checkup import exit_code
 
     checks, run = _examine(options)
     code = exit_code(checks, run)
@@ -40,7 +40,7 @@ def doctor(options: Options) -> int:
         found = {"schema": 1, "checks": [asdict(check) for check in checks], "exit_code": code}
         tell_json(found)
     else:
-        from runner.checkup.show import show
+        from oncall_runbook.checkup.show import show
 
         show(checks, code)
     return code
@@ -48,7 +48,7 @@ def doctor(options: Options) -> int:
 
 def _examine(options: Options) -> tuple[list[Check], int]:
     """Return all checks, and the exit code of the run that asked the hosts."""
-    from runner.checkup import here, hosts, people
+    from oncall_runbook.checkup import here, hosts, people
 
     of_store = here.check_store(options.store)
     document, times = _ask(options)
@@ -66,12 +66,12 @@ def _examine(options: Options) -> tuple[list[Check], int]:
 
 def _ask(options: Options) -> tuple[dict[str, Any], Mapping[str, Asked]]:
     """Ask all hosts at once; return the run's document, and when each host was asked."""
-    from runner import store
-    from runner.checkup.hosts import Asked
-    from runner.events import Event
-    from runner.flow import Session, prepare
-    from runner.order import Order
-    from runner.run import Job
+    from oncall_runbook import store
+    from oncall_runbook.checkup.hosts import Asked
+    from oncall_runbook.events import Event
+    from oncall_runbook.flow import Session, prepare
+    from oncall_runbook.order import Order
+    from oncall_runbook.run import Job
 
     began = time.time()
     times: dict[str, Asked] = {}

@@ -17,10 +17,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-from runner import processes, store
-from runner.errors import RunbookError
-from runner.events import Event, Translator
-from runner.variables import ExtraVars, as_data
+from oncall_runbook import processes, store
+from oncall_runbook.errors import RunbookError
+from oncall_runbook.events import Event, Translator
+from oncall_runbook.variables import ExtraVars, as_data
 
 PRIVATE_PREFIX = "runbook-"
 _PLAYBOOK = Path(__file__).with_name("ansible_playbook.py")

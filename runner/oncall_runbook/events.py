@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from runner.variables import redact
+from oncall_runbook.variables import redact
 
 Kind = Literal["start", "item", "ok", "failed", "unreachable"]
 Action = Literal["probe", "act", ""]

@@ -13,17 +13,17 @@ from typing import Any
 
 import click
 
-from runner import catalog, engine, inventory, progress, store, variables
-from runner.attendance import Attendance
-from runner.engine import Outcome, Request
-from runner.errors import BadInputError, NothingMatchedError, RunbookError
-from runner.events import Event
-from runner.hosts import HostState, advance
-from runner.narration import entry, worth_keeping
-from runner.options import Options
-from runner.order import Order, inventory_of, known_to
-from runner.output import say, tell_json
-from runner.run import Job, actionable, conclude, document, opening, refuse
+from oncall_runbook import catalog, engine, inventory, progress, store, variables
+from oncall_runbook.attendance import Attendance
+from oncall_runbook.engine import Outcome, Request
+from oncall_runbook.errors import BadInputError, NothingMatchedError, RunbookError
+from oncall_runbook.events import Event
+from oncall_runbook.hosts import HostState, advance
+from oncall_runbook.narration import entry, worth_keeping
+from oncall_runbook.options import Options
+from oncall_runbook.order import Order, inventory_of, known_to
+from oncall_runbook.output import say, tell_json
+from oncall_runbook.run import Job, actionable, conclude, document, opening, refuse
 
 NOT_CONFIRMED = "not confirmed; add --yes to remediate without a question"
 DECLINED = "declined: the question was not answered with yes"
@@ -115,7 +115,7 @@ def _ask_then_act(session: Session) -> Outcome:
         return _refused(session, outcome, NOT_CONFIRMED)
     if not actionable(session.job, session.states):
         return _refused(session, outcome, "")
-    from runner import report
+    from oncall_runbook import report
 
     report.show(session.document(outcome), sys.stderr, final=False)
     try:
@@ -268,7 +268,7 @@ def _preload() -> None:
     """Import what will be shown with, while ansible starts."""
     if sys.stderr.isatty():
         import_module("rich.live")
-    import_module("runner.report")
+    import_module("oncall_runbook.report")
 
 
 def _print(
@@ -280,7 +280,7 @@ def _print(
     if final["error"] and not final["hosts"]:
         say(f"runbook: {final['error']}", err=True)
         return
-    from runner import report
+    from oncall_runbook import report
 
     (show or report.show)(final)
 

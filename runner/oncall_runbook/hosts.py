@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from runner.events import Event
-from runner.verdict import Verdict
+from oncall_runbook.events import Event
+from oncall_runbook.verdict import Verdict
 
 _UNREACHABLE = {
     "disk full": re.compile(r"no space left|quota exceeded", re.I),

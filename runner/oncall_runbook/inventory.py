@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.errors import BadInputError
+from oncall_runbook.errors import BadInputError
 
 SYSTEM_CONFIG = Path("/etc/ansible/ansible.cfg")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from runner.events import Event
-from runner.hosts import HostState, as_mapping
-from runner.run import timestamp
+from oncall_runbook.events import Event
+from oncall_runbook.hosts import HostState, as_mapping
+from oncall_runbook.run import timestamp
 
 
 def decided(event: Event, state: HostState) -> str:

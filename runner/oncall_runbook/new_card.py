@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from runner import templates
-from runner.errors import BadInputError
-from runner.options import Options
-from runner.order import known_to
+from oncall_runbook import templates
+from oncall_runbook.errors import BadInputError
+from oncall_runbook.options import Options
+from oncall_runbook.order import known_to
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _FILES = {

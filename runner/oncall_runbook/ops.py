@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from runner.errors import BadInputError
-from runner.options import (
+from oncall_runbook.errors import BadInputError
+from oncall_runbook.options import (
     Command,
     Options,
     allow_option,
@@ -192,8 +192,8 @@ def hold(host: str, until: str, reason: str, lift: bool, options: Options) -> in
 
     It is kept on the host; HOST may be a pattern, as for --limit.
     """
-    from runner import store
-    from runner.incidents import clock
+    from oncall_runbook import store
+    from oncall_runbook.incidents import clock
 
     here = replace(options, limit=host)
     if lift:
@@ -219,9 +219,9 @@ def _look(
     operation: str, options: Options, table: str, *, live: str | None = None, **inputs: Any
 ) -> int:
     """Carry out an operation that only looks; `table` and `live` name functions of `tables`."""
-    from runner import tables
-    from runner.flow import carry_out
-    from runner.order import Order
+    from oncall_runbook import tables
+    from oncall_runbook.flow import carry_out
+    from oncall_runbook.order import Order
 
     command = f"ops {operation.replace('_', ' ')}"
     order = Order(command, None, options, operation=operation, inputs=inputs)
@@ -250,8 +250,8 @@ def _act(
 
     It is recorded as `command`, else as that of `ops` with its name.
     """
-    from runner.flow import carry_out
-    from runner.order import Order
+    from oncall_runbook.flow import carry_out
+    from oncall_runbook.order import Order
 
     command = command or f"ops {operation.replace('_', ' ')}"
     order = Order(command, None, options, allow, yes, operation, inputs, not check, asks=asks)

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from runner import catalog, inventory
-from runner.errors import BadInputError, NothingMatchedError
-from runner.inventory import Inventory
-from runner.options import Options
-from runner.run import finished
-from runner.verdict import CANCELLED, TIMEOUT
+from oncall_runbook import catalog, inventory
+from oncall_runbook.errors import BadInputError, NothingMatchedError
+from oncall_runbook.inventory import Inventory
+from oncall_runbook.options import Options
+from oncall_runbook.run import finished
+from oncall_runbook.verdict import CANCELLED, TIMEOUT
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ def tell(facts: object, form: str, module: str, function: str) -> int:
     if form == "json":
         tell_json(facts)
     else:
-        getattr(import_module(f"runner.{module}"), function)(facts)
+        getattr(import_module(f"oncall_runbook.{module}"), function)(facts)
     return 0
 
 

@@ -6,10 +6,10 @@ import sys
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from runner.events import Event
-from runner.hosts import HostState
-from runner.narration import decided
-from runner.output import harmless, say
+from oncall_runbook.events import Event
+from oncall_runbook.hosts import HostState
+from oncall_runbook.narration import decided
+from oncall_runbook.output import harmless, say
 
 if TYPE_CHECKING:
     from rich.live import Live

@@ -9,8 +9,8 @@ from typing import IO, Any
 from rich.console import Console
 from rich.text import Text
 
-from runner.narration import did
-from runner.output import harmless
+from oncall_runbook.narration import did
+from oncall_runbook.output import harmless
 
 _ENDLESS = 100_000  # without a terminal nothing is wrapped
 _LINES_SHOWN = 8  # of what a rung said it did

@@ -7,9 +7,16 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from runner.engine import Outcome
-from runner.hosts import HostState, as_list, as_mapping
-from runner.verdict import BROKEN, CANCELLED, GRAVEST_FIRST, NOTHING_MATCHED, TIMEOUT, Verdict
+from oncall_runbook.engine import Outcome
+from oncall_runbook.hosts import HostState, as_list, as_mapping
+from oncall_runbook.verdict import (
+    BROKEN,
+    CANCELLED,
+    GRAVEST_FIRST,
+    NOTHING_MATCHED,
+    TIMEOUT,
+    Verdict,
+)
 
 _RCS_OF_HOSTS = (0, 2, 4, 6, 8)  # ansible's own: nothing, failed or unreachable hosts
 _NOT_JUDGED = ("unknown", "unreachable", "locked", "error")

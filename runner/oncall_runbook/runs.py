@@ -11,9 +11,9 @@ from typing import Any
 
 import click
 
-from runner import processes
-from runner.errors import RunbookError
-from runner.options import (
+from oncall_runbook import processes
+from oncall_runbook.errors import RunbookError
+from oncall_runbook.options import (
     Options,
     allow_option,
     example,
@@ -25,8 +25,8 @@ from runner.options import (
     take_over_option,
     yes_option,
 )
-from runner.output import say, tell, tell_json
-from runner.verdict import CANCELLED
+from oncall_runbook.output import say, tell, tell_json
+from oncall_runbook.verdict import CANCELLED
 
 _PATIENCE_SECONDS = 20.0  # for a run to end itself: what it had under way, its document, the record
 
@@ -40,7 +40,7 @@ def runs() -> None:
 @format_option
 def list_(format: str) -> int:
     """List the runs, newest first."""
-    from runner import store
+    from oncall_runbook import store
 
     return tell(store.all_runs(), format, "report", "runs")
 
@@ -54,12 +54,12 @@ def list_(format: str) -> int:
 @format_option
 def show(run: str, html: Path | None, format: str) -> int:
     """Show a run by its id, the beginning of its id, or `last`."""
-    from runner import store
+    from oncall_runbook import store
 
     found = store.find(run)
     if html is None:
         return tell(found, format, "report", "show")
-    from runner import pages
+    from oncall_runbook import pages
 
     html.write_text(pages.run_html(found), encoding="utf-8")
     say(str(html))
@@ -75,7 +75,7 @@ def cancel(run: str, format: str) -> int:
     Of a run that was killed, whatever it left running here is ended. One that has ended is left
     as it is.
     """
-    from runner import store
+    from oncall_runbook import store
 
     found = store.find(run)
     before, left = found["state"], 0
@@ -110,9 +110,9 @@ def resume(
     Command, inventory, limit and inputs are the run's. What it was allowed, and its variables, are
     not kept: give them again. Of a run that was killed no host is known to be finished.
     """
-    from runner import store
-    from runner.flow import carry_out
-    from runner.order import again
+    from oncall_runbook import store
+    from oncall_runbook.flow import carry_out
+    from oncall_runbook.order import again
 
     order = again(store.find(run), options)
     return carry_out(replace(order, yes=yes, allow=allow, take_over=take_over, record=record))
@@ -144,11 +144,11 @@ def prune(days: int, keep: int, yes: bool, options: Options) -> int:
     What stays, however old: a run at work, one that is not in the record of incidents yet, and
     one of an incident that is not resolved.
     """
-    from runner import attendance, store
+    from oncall_runbook import attendance, store
 
     in_use = {path.name for path, _ in attendance.pending()}
     if store.incidents_kept(options.store):
-        from runner.incidents import desk
+        from oncall_runbook.incidents import desk
 
         in_use |= desk.Desk(options).runs_in_use()
     found = store.old_runs(days, keep, in_use)
@@ -170,7 +170,7 @@ def _pruned(names: list[str], days: int, *, yes: bool) -> str:
 
 def _interrupt(run: Mapping[str, Any]) -> dict[str, Any]:
     """Ask a run to end, and return its document when it has; RunbookError when it does not."""
-    from runner import store
+    from oncall_runbook import store
 
     directory = store.runs_directory() / run["run"]
     processes.interrupt(run["pid"])

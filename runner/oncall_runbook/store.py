@@ -15,8 +15,8 @@ from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from runner import processes
-from runner.errors import BadInputError, NothingMatchedError
+from oncall_runbook import processes
+from oncall_runbook.errors import BadInputError, NothingMatchedError
 
 _RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
 

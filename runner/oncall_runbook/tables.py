@@ -11,10 +11,10 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from runner import report
-from runner.events import Event
-from runner.hosts import as_list, as_mapping
-from runner.output import harmless
+from oncall_runbook import report
+from oncall_runbook.events import Event
+from oncall_runbook.hosts import as_list, as_mapping
+from oncall_runbook.output import harmless
 
 # On a terminal colours stay, and nothing else that a log could do to it.
 _NO_COLOUR = re.compile(r"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runner.errors import BadInputError
+from oncall_runbook.errors import BadInputError
 
 _SECRET_NAME = re.compile(r"pass|secret|token|credential|private|api_?key|pwd", re.I)
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=", re.ASCII)
@@ -124,7 +124,7 @@ def _assignments(value: str) -> dict[str, str]:
 
 
 def _mapping(text: str) -> dict[str, Any] | None:
-    from runner.catalog import load_yaml
+    from oncall_runbook.catalog import load_yaml
 
     loaded = load_yaml(text)
     return loaded if isinstance(loaded, dict) else None

@@ -13,8 +13,8 @@ import yaml
 from click.testing import CliRunner
 from practice import HOST, INVENTORY
 
-from runner import store as runs
-from runner.cli import cli
+from oncall_runbook import store as runs
+from oncall_runbook.cli import cli
 
 
 @pytest.fixture

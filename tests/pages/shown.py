@@ -2,7 +2,7 @@
 
 import sample
 
-from runner import pages
+from oncall_runbook import pages
 
 HOSTILE = "<script>window.broken = 1</script><img src=x onerror=broken=1>\"'&|\u202e\x1b[31m"
 

@@ -17,11 +17,11 @@ import pytest
 import yaml
 from sqlalchemy.dialects import postgresql, sqlite  # noqa: F401
 
-from runner import store as runs_store
-from runner.incidents import attach, clock, escalation, outbox, policy, records
-from runner.incidents.policies import Policies
-from runner.incidents.store import Store
-from runner.options import Options
+from oncall_runbook import store as runs_store
+from oncall_runbook.incidents import attach, clock, escalation, outbox, policy, records
+from oncall_runbook.incidents.policies import Policies
+from oncall_runbook.incidents.store import Store
+from oncall_runbook.options import Options
 
 DEFAULTS = Path(__file__).parents[2] / "roles/response/defaults/main.yml"
 context = multiprocessing.get_context("forkserver")

@@ -11,9 +11,9 @@ import pytest
 import servers
 import yaml
 
-from runner.incidents import clock, documents, escalation, outbox, records
-from runner.incidents.policy import parse
-from runner.incidents.store import Store
+from oncall_runbook.incidents import clock, documents, escalation, outbox, records
+from oncall_runbook.incidents.policy import parse
+from oncall_runbook.incidents.store import Store
 
 ROOT = Path(__file__).parents[2]
 ROLES = ["on_call_engineer", "team_lead", "engineering_manager", "cto", "ceo"]
@@ -90,7 +90,7 @@ def command(tmp_path, url, inventory):
             **(env or {}),
         }
         process = subprocess.Popen(
-            [sys.executable, "-m", "runner", *map(str, arguments)],
+            [sys.executable, "-m", "oncall_runbook", *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -5,11 +5,11 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from runner import attendance
-from runner import store as runs
-from runner.cli import cli
-from runner.incidents import attach, clock, documents, records
-from runner.options import Options
+from oncall_runbook import attendance
+from oncall_runbook import store as runs
+from oncall_runbook.cli import cli
+from oncall_runbook.incidents import attach, clock, documents, records
+from oncall_runbook.options import Options
 
 CARD = "database_connection_failures"
 CAUSE = {"title": "Database connection failures", "severity": "SEV1", "evidence": "it is exited"}

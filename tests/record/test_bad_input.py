@@ -12,14 +12,14 @@ import sqlalchemy
 from click.testing import CliRunner
 from test_attach import keep, run
 
-from runner import attendance
-from runner.cli import cli
-from runner.errors import BadInputError
-from runner.incidents import attach, clock, documents, escalation, outbox, records
-from runner.incidents import store as stores
-from runner.incidents.store import StoreError
-from runner.incidents.tables import incidents
-from runner.options import Options
+from oncall_runbook import attendance
+from oncall_runbook.cli import cli
+from oncall_runbook.errors import BadInputError
+from oncall_runbook.incidents import attach, clock, documents, escalation, outbox, records
+from oncall_runbook.incidents import store as stores
+from oncall_runbook.incidents.store import StoreError
+from oncall_runbook.incidents.tables import incidents
+from oncall_runbook.options import Options
 
 CANARY = "canarybird"
 

@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 from practice import ROOT
 
-from runner.cli import cli
+from oncall_runbook.cli import cli
 
-SCHEMA = json.loads((ROOT / "runner/schema/incident.schema.json").read_text())
+SCHEMA = json.loads((ROOT / "runner/oncall_runbook/schema/incident.schema.json").read_text())
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from runner.errors import BadInputError, RefusedError
-from runner.incidents import clock, escalation, records, updates
-from runner.incidents.tables import hosts, incidents
+from oncall_runbook.errors import BadInputError, RefusedError
+from oncall_runbook.incidents import clock, escalation, records, updates
+from oncall_runbook.incidents.tables import hosts, incidents
 
 LADDER = ["on_call_engineer", "team_lead", "engineering_manager", "cto", "ceo"]
 MINUTES = [0, 5, 10, 15, 30]

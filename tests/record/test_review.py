@@ -2,8 +2,8 @@
 
 import pytest
 
-from runner.errors import NothingMatchedError, RefusedError
-from runner.incidents import clock, documents, records, review
+from oncall_runbook.errors import NothingMatchedError, RefusedError
+from oncall_runbook.incidents import clock, documents, records, review
 
 TEXTS = {
     "root_cause": "no restart policy",

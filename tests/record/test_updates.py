@@ -2,8 +2,8 @@
 
 import pytest
 
-from runner.errors import BadInputError
-from runner.incidents import clock, messages, records, updates
+from oncall_runbook.errors import BadInputError
+from oncall_runbook.incidents import clock, messages, records, updates
 
 
 def update(record):

@@ -7,9 +7,9 @@ import children
 from sqlalchemy import func, select
 from test_attach import CARD, run
 
-from runner.incidents import clock, documents, outbox, records
-from runner.incidents.store import Store
-from runner.incidents.tables import entries, hosts, incidents, messages, runs
+from oncall_runbook.incidents import clock, documents, outbox, records
+from oncall_runbook.incidents.store import Store
+from oncall_runbook.incidents.tables import entries, hosts, incidents, messages, runs
 
 NAMES = [f"p{number}" for number in range(8)]
 COUNT = 8

@@ -14,8 +14,8 @@ import pytest
 import sample
 from markdown_it import MarkdownIt
 
-from runner import pages
-from runner.pages import charts, review, wording
+from oncall_runbook import pages
+from oncall_runbook.pages import charts, review, wording
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = "<script>alert(1)</script><b>|`*_x_*`\n# no heading\n- [x](y) \u202e\x1b[31m\ud800 & co"
@@ -325,7 +325,7 @@ def test_the_run_page_shows_what_is_unhealthy_first_and_what_was_done():
 
 
 def test_the_sample_is_a_run_as_its_schema_says():
-    schema = json.loads((ROOT / "runner/schema/run.schema.json").read_text())
+    schema = json.loads((ROOT / "runner/oncall_runbook/schema/run.schema.json").read_text())
     jsonschema.validate(sample.run(), schema)
 
 
@@ -427,6 +427,6 @@ def test_a_duration_has_two_units_at_most(seconds, written):
 
 
 def test_jinja_is_not_imported_before_a_page_is_made():
-    asked = "import sys, runner.pages; print('jinja2' in sys.modules)"
+    asked = "import sys, oncall_runbook.pages; print('jinja2' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from runner.verdict import BROKEN, GRAVEST_FIRST, NOTHING_MATCHED
+from oncall_runbook.verdict import BROKEN, GRAVEST_FIRST, NOTHING_MATCHED
 
 Status = Literal["ok", "warning", "bad", "unknown"]
 

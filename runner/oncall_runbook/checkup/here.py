@@ -11,10 +11,10 @@ from importlib import metadata
 from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus
 
-from runner import store as runs
-from runner.checkup import Check
-from runner.incidents import clock
-from runner.verdict import NOTHING_MATCHED, Verdict
+from oncall_runbook import store as runs
+from oncall_runbook.checkup import Check
+from oncall_runbook.incidents import clock
+from oncall_runbook.verdict import NOTHING_MATCHED, Verdict
 
 DISTRIBUTION = "oncall-runbook"
 _TOLD = ("ansible-core", "ansible-runner")  # by their version, when all is well
@@ -112,7 +112,7 @@ def incident_store(url: str | None) -> Iterator[Check]:
         yield Check(None, "store", "ok", text)
         return
     try:
-        from runner.incidents import store
+        from oncall_runbook.incidents import store
     except ImportError as error:
         text = f"incidents cannot be kept: {error.name} is not installed"
         yield Check(None, "store", "bad", text, f"pip install {error.name}")
@@ -134,7 +134,7 @@ def _states(opened: Any) -> dict[str, int]:
     """Count messages by state, overdue ones apart; fails where the store cannot be written."""
     from sqlalchemy import false, func, select
 
-    from runner.incidents.tables import messages
+    from oncall_runbook.incidents.tables import messages
 
     columns = messages.c
     counted = select(columns.state, func.count()).group_by(columns.state)
@@ -170,7 +170,7 @@ def _outbox(states: Mapping[str, int]) -> Check:
 
 def check_store(url: str | None) -> list[Check]:
     """Return the checks of the store, without what is secret in its URL."""
-    from runner.variables import redact
+    from oncall_runbook.variables import redact
 
     hidden = _secrets(url)
     return [replace(c, text=redact(c.text, hidden)) for c in incident_store(url)]

@@ -9,8 +9,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from runner import report
-from runner.checkup import Check
+from oncall_runbook import report
+from oncall_runbook.checkup import Check
 
 _STYLES = {"ok": "green", "warning": "yellow", "bad": "bold red", "unknown": "bold magenta"}
 _WIDTHS = (len("warning"), len("run directory"))

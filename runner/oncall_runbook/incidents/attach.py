@@ -12,14 +12,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from runner import attendance
-from runner import store as runs_store
-from runner.errors import NothingMatchedError
-from runner.incidents import clock, records
-from runner.incidents.policy import SEVERITIES
-from runner.incidents.store import Store
-from runner.incidents.tables import hosts, incidents, runs
-from runner.incidents.timeline import entries_of, milliseconds
+from oncall_runbook import attendance
+from oncall_runbook import store as runs_store
+from oncall_runbook.errors import NothingMatchedError
+from oncall_runbook.incidents import clock, records
+from oncall_runbook.incidents.policy import SEVERITIES
+from oncall_runbook.incidents.store import Store
+from oncall_runbook.incidents.tables import hosts, incidents, runs
+from oncall_runbook.incidents.timeline import entries_of, milliseconds
 
 _GOOD = ("fixed", "healthy")
 _BAD = ("incident", "not_fixed", "refused")

@@ -6,8 +6,8 @@ import re
 import time
 from datetime import datetime, timedelta
 
-from runner.errors import BadInputError
-from runner.run import timestamp
+from oncall_runbook.errors import BadInputError
+from oncall_runbook.run import timestamp
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE

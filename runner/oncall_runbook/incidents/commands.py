@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from runner.errors import BadInputError, RunbookError
-from runner.options import Command, Options, example, html_option, option, shared_options
-from runner.output import say, tell, tell_json
+from oncall_runbook.errors import BadInputError, RunbookError
+from oncall_runbook.options import Command, Options, example, html_option, option, shared_options
+from oncall_runbook.output import say, tell, tell_json
 
 _SEVERITY = click.Choice(["SEV1", "SEV2", "SEV3", "SEV4"], case_sensitive=False)
 _STATES = ["draft", "in_review", "reviewed", "closed"]
@@ -60,7 +60,7 @@ def open_(
     **facts: str | None,
 ) -> int:
     """Open an incident, and tell whom its severity says."""
-    from runner.incidents import desk
+    from oncall_runbook.incidents import desk
 
     told = desk.Told(title, severity, card, host, run, facts)
     return _show(desk.Desk(options).open(told), options)
@@ -89,7 +89,7 @@ def update(
     **facts: str | None,
 ) -> int:
     """Say what is new; print the status update, or send it to all whom it concerns."""
-    from runner.incidents import desk
+    from oncall_runbook.incidents import desk
 
     if facts["severity"] and not reason:
         raise BadInputError("a new severity needs its --reason")
@@ -127,7 +127,7 @@ def _say_recipients(to: list[str], *, sends: bool, dry_run: bool) -> None:
 @record_options
 def ack(incident: str, options: Options) -> int:
     """Acknowledge an incident: somebody is at it, and the escalation stops."""
-    from runner.incidents import desk
+    from oncall_runbook.incidents import desk
 
     at = desk.Desk(options)
     return _show(at.acknowledge(at.find(incident)), options)
@@ -147,7 +147,7 @@ def escalate(
 
     Exit code 4: somebody could not be told; the phone numbers are printed.
     """
-    from runner.incidents import desk
+    from oncall_runbook.incidents import desk
 
     if (incident is None) != (due or watch) or (to and incident is None):
         raise BadInputError("name an incident (and --to), or give --due or --watch")
@@ -223,7 +223,7 @@ def _deliver(at: Any, facts: Mapping[str, Any] | None = None) -> int:
 @people_options
 def resolve(incident: str, resolution: str, at: str | None, send: bool, options: Options) -> int:
     """End an incident; of a SEV1 or SEV2 the review is due from then on."""
-    from runner.incidents import desk
+    from oncall_runbook.incidents import desk
 
     here = desk.Desk(options)
     number = here.find(incident)
@@ -272,7 +272,7 @@ def review(
     **texts: str | None,
 ) -> int:
     """Write the review: Markdown, and a page that can be mailed; or say what stands in it."""
-    from runner.incidents import desk
+    from oncall_runbook.incidents import desk
 
     if (add is None and item is None) and (owner or deadline or done):
         raise BadInputError("--owner, --deadline and --done belong to --add or --item")
@@ -293,7 +293,7 @@ def review(
 @record_options
 def list_(all: bool, html: Path | None, options: Options) -> int:
     """List incidents, newest first, with what is overdue."""
-    from runner.incidents import desk
+    from oncall_runbook.incidents import desk
 
     at = desk.Desk(options)
     found = at.summaries(everything=all or html is not None)
@@ -307,7 +307,7 @@ def list_(all: bool, html: Path | None, options: Options) -> int:
 @record_options
 def show(incident: str, options: Options) -> int:
     """Show an incident: facts, escalation, messages, timeline."""
-    from runner.incidents import desk
+    from oncall_runbook.incidents import desk
 
     at = desk.Desk(options)
     return _show(at.document(at.find(incident)), options)
@@ -323,13 +323,13 @@ def _show(document: dict[str, Any], options: Options) -> int:
 )
 def contacts(options: Options) -> int:
     """Show who is who: names, phone numbers, addresses; and what is missing."""
-    from runner.incidents import policy
+    from oncall_runbook.incidents import policy
 
     known = policy.by_hosts(policy.load(options))
     if options.format == "json":
         tell_json([policy.as_facts(*each) for each in known])
         return 0
-    from runner.incidents import shown
+    from oncall_runbook.incidents import shown
 
     shown.contacts(known)
     return 0

@@ -13,9 +13,9 @@ from typing import Any
 import click
 from sqlalchemy import Connection
 
-from runner import store as runs
-from runner.errors import BadInputError, RunbookError
-from runner.incidents import (
+from oncall_runbook import store as runs
+from oncall_runbook.errors import BadInputError, RunbookError
+from oncall_runbook.incidents import (
     attach,
     clock,
     documents,
@@ -25,13 +25,13 @@ from runner.incidents import (
     records,
     updates,
 )
-from runner.incidents import review as reviews
-from runner.incidents.policies import Policies
-from runner.incidents.policy import Policy
-from runner.incidents.store import Store
-from runner.options import Options
-from runner.order import known_here
-from runner.output import say
+from oncall_runbook.incidents import review as reviews
+from oncall_runbook.incidents.policies import Policies
+from oncall_runbook.incidents.policy import Policy
+from oncall_runbook.incidents.store import Store
+from oncall_runbook.options import Options
+from oncall_runbook.order import known_here
+from oncall_runbook.output import say
 
 _WATCH_SECONDS = 15
 
@@ -262,7 +262,7 @@ class Desk:
 
     def write_review(self, number: int, output: Path | None) -> list[Path]:
         """Write the review as Markdown and as a page; return the paths."""
-        from runner import pages
+        from oncall_runbook import pages
 
         known = self.document(number)
         directory = output or runs.state_directory() / "reviews" / str(number)
@@ -277,7 +277,7 @@ class Desk:
 
     def write_overview(self, found: list[dict[str, Any]], path: Path) -> int:
         """Write the overview of incidents as a page."""
-        from runner import pages
+        from oncall_runbook import pages
 
         path.write_text(pages.overview_html(found, datetime.now(UTC)), encoding="utf-8")
         say(str(path))

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from runner.errors import RunbookError
-from runner.incidents import clock, records
-from runner.incidents.tables import entries, hosts, incidents, items, messages, steps
-from runner.order import known_here
+from oncall_runbook.errors import RunbookError
+from oncall_runbook.incidents import clock, records
+from oncall_runbook.incidents.tables import entries, hosts, incidents, items, messages, steps
+from oncall_runbook.order import known_here
 
 _TIMES = ("began", "detected", "opened", "acknowledged", "mitigated", "resolved")
 

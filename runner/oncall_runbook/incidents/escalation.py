@@ -7,14 +7,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, select
 
-from runner.errors import BadInputError, RefusedError
-from runner.incidents import clock, messages, outbox, records
-from runner.incidents.documents import document
-from runner.incidents.policies import Policies
-from runner.incidents.policy import Policy
-from runner.incidents.store import Store
-from runner.incidents.tables import entries, incidents, steps
-from runner.incidents.tables import messages as queue
+from oncall_runbook.errors import BadInputError, RefusedError
+from oncall_runbook.incidents import clock, messages, outbox, records
+from oncall_runbook.incidents.documents import document
+from oncall_runbook.incidents.policies import Policies
+from oncall_runbook.incidents.policy import Policy
+from oncall_runbook.incidents.store import Store
+from oncall_runbook.incidents.tables import entries, incidents, steps
+from oncall_runbook.incidents.tables import messages as queue
 
 _REVIEW_REMINDERS = 7  # one a day, then people have decided
 

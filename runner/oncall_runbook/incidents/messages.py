@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from runner import templates
-from runner.errors import BadInputError
-from runner.incidents import clock
+from oncall_runbook import templates
+from oncall_runbook.errors import BadInputError
+from oncall_runbook.incidents import clock
 
 FORMS = {"text": "update.txt.j2", "markdown": "update.md.j2", "chat": "update.chat.j2"}
 _DONE = 5  # of the actions, the newest

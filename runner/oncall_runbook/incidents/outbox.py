@@ -19,12 +19,12 @@ from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import Connection, Row, exists, select
 
-from runner import processes
-from runner.incidents import clock, records
-from runner.incidents.policies import Policies
-from runner.incidents.policy import Policy
-from runner.incidents.store import Store
-from runner.incidents.tables import incidents, messages
+from oncall_runbook import processes
+from oncall_runbook.incidents import clock, records
+from oncall_runbook.incidents.policies import Policies
+from oncall_runbook.incidents.policy import Policy
+from oncall_runbook.incidents.store import Store
+from oncall_runbook.incidents.tables import incidents, messages
 
 ATTEMPTS = 6  # after a minute, then two, four, eight, sixteen
 _OTHERS_HAVE = 5 * clock.MINUTE  # to send what only their inventory has the address of

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from runner.incidents import policy
-from runner.incidents.policy import Policy, PolicyError
-from runner.options import Options
+from oncall_runbook.incidents import policy
+from oncall_runbook.incidents.policy import Policy, PolicyError
+from oncall_runbook.options import Options
 
 
 class Policies:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from runner import store
-from runner.errors import BadInputError, NothingMatchedError, RunbookError
-from runner.events import Event
-from runner.hosts import as_list, as_mapping, unreachable
-from runner.options import Options
+from oncall_runbook import store
+from oncall_runbook.errors import BadInputError, NothingMatchedError, RunbookError
+from oncall_runbook.events import Event
+from oncall_runbook.hosts import as_list, as_mapping, unreachable
+from oncall_runbook.options import Options
 
 SEVERITIES = ("SEV1", "SEV2", "SEV3", "SEV4")
 _PLACEHOLDERS = ("@company.com", "@example.com", "example.invalid")
@@ -100,8 +100,8 @@ def load(options: Options, hosts: Iterable[str] = ()) -> dict[str, Policy]:
 
     Returns it by host; raises PolicyError, NothingMatchedError, RunbookError.
     """
-    from runner import engine  # late: most that is asked of the record needs no inventory
-    from runner.flow import prepare
+    from oncall_runbook import engine  # late: most that is asked of the record needs no inventory
+    from oncall_runbook.flow import prepare
 
     wanted = [host for host in hosts if not set(host) & set(",:!&*[]~")]
     limit = ",".join((*wanted, "all[0]")) if wanted or hosts != () else options.limit
@@ -170,7 +170,7 @@ def by_hosts(known: Mapping[str, Policy]) -> list[tuple[list[str], Policy]]:
 
 def as_facts(hosts: list[str], policy: Policy) -> dict[str, Any]:
     """Return who is who as facts for JSON, without the addresses, which are secrets."""
-    from runner.incidents.outbox import channel
+    from oncall_runbook.incidents.outbox import channel
 
     shown = ("role", "title", "name", "phone", "email")
     return {

@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 from sqlalchemy.exc import IntegrityError
 
-from runner.errors import NothingMatchedError, RefusedError
-from runner.incidents import clock
-from runner.incidents.tables import entries, hosts, incidents, messages, runs, steps
+from oncall_runbook.errors import NothingMatchedError, RefusedError
+from oncall_runbook.incidents import clock
+from oncall_runbook.incidents.tables import entries, hosts, incidents, messages, runs, steps
 
 _REVIEW_HOURS = 48  # where the inventory could not be asked; the source runbook's
 _OPENING = 0x72756E6F  # any number that nobody else locks

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from runner.errors import NothingMatchedError, RefusedError
-from runner.incidents import clock, records
-from runner.incidents.tables import incidents, items
+from oncall_runbook.errors import NothingMatchedError, RefusedError
+from oncall_runbook.incidents import clock, records
+from oncall_runbook.incidents.tables import incidents, items
 
 STATES = ("draft", "in_review", "reviewed", "closed")
 

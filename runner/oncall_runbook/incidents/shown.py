@@ -9,10 +9,10 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from runner import tables
-from runner.incidents import clock, policy
-from runner.incidents.policy import Policy
-from runner.report import clean, console, word
+from oncall_runbook import tables
+from oncall_runbook.incidents import clock, policy
+from oncall_runbook.incidents.policy import Policy
+from oncall_runbook.report import clean, console, word
 
 _ZONE = "UTC"
 _HEADS = ("id", "severity", "status", "opened", "owner", "hosts", "title", "")

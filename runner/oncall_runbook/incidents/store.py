@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, inspect, make_url, text
 
-from runner.errors import BadInputError, RunbookError
-from runner.store import incidents_path
+from oncall_runbook.errors import BadInputError, RunbookError
+from oncall_runbook.store import incidents_path
 
 HEAD = "0001"  # the newest revision in migrations/versions
 _BUSY_SECONDS = 15

@@ -9,9 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from runner.hosts import as_list, as_mapping
-from runner.narration import did
-from runner.run import is_operation
+from oncall_runbook.hosts import as_list, as_mapping
+from oncall_runbook.narration import did
+from oncall_runbook.run import is_operation
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from runner.incidents import clock, messages, outbox, records
-from runner.incidents.documents import document
-from runner.incidents.policy import Policy
-from runner.incidents.tables import incidents
-from runner.incidents.tables import messages as sent_messages
+from oncall_runbook.incidents import clock, messages, outbox, records
+from oncall_runbook.incidents.documents import document
+from oncall_runbook.incidents.policy import Policy
+from oncall_runbook.incidents.tables import incidents
+from oncall_runbook.incidents.tables import messages as sent_messages
 
 
 def queue(conn: Connection, incident: int, policy: Policy, author: str) -> list[str]:

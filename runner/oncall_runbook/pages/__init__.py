@@ -11,9 +11,9 @@ from datetime import datetime
 from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 
-from runner import templates
-from runner.pages import charts, review, wording
-from runner.pages.wording import filled
+from oncall_runbook import templates
+from oncall_runbook.pages import charts, review, wording
+from oncall_runbook.pages.wording import filled
 
 if TYPE_CHECKING:
     from jinja2 import Environment

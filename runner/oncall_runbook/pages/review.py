@@ -8,10 +8,10 @@ from datetime import datetime
 from math import isfinite
 from typing import Any
 
-from runner.hosts import as_mapping
-from runner.pages import charts, wording
-from runner.pages.charts import Axis, Mark, Reading
-from runner.pages.wording import filled, when
+from oncall_runbook.hosts import as_mapping
+from oncall_runbook.pages import charts, wording
+from oncall_runbook.pages.charts import Axis, Mark, Reading
+from oncall_runbook.pages.wording import filled, when
 
 MILESTONES = ("began", "detected", "opened", "acknowledged", "mitigated", "resolved")
 SUMMARY: dict[str, Any] = {

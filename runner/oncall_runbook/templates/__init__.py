@@ -22,7 +22,7 @@ def environment(own: Path | None = None, **how: Any) -> Environment:
         StrictUndefined,
     )
 
-    loaders = [*([FileSystemLoader(own)] if own else []), PackageLoader("runner")]
+    loaders = [*([FileSystemLoader(own)] if own else []), PackageLoader("oncall_runbook")]
     return Environment(
         **{
             "loader": ChoiceLoader(loaders),

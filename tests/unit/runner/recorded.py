@@ -11,10 +11,10 @@ from typing import Any
 import jsonschema
 from click.testing import CliRunner, Result
 
-from runner import engine
-from runner.cli import cli
-from runner.engine import Outcome, Request
-from runner.events import Event
+from oncall_runbook import engine
+from oncall_runbook.cli import cli
+from oncall_runbook.engine import Outcome, Request
+from oncall_runbook.events import Event
 
 SCHEMA = json.loads((Path(engine.__file__).parent / "schema/run.schema.json").read_text())
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from recorded import FakeEngine, document, run
 
-from runner import attendance
-from runner.attendance import Attendance
-from runner.incidents import attach, documents
-from runner.incidents.store import Store
-from runner.options import Options
+from oncall_runbook import attendance
+from oncall_runbook.attendance import Attendance
+from oncall_runbook.incidents import attach, documents
+from oncall_runbook.incidents.store import Store
+from oncall_runbook.options import Options
 
 CARD = "database_connection_failures"
 FOUND = {

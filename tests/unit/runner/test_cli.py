@@ -9,8 +9,8 @@ import jsonschema
 import pytest
 from recorded import SCHEMA, FakeEngine, document, run, steady
 
-from runner import flow
-from runner.engine import Outcome
+from oncall_runbook import flow
+from oncall_runbook.engine import Outcome
 
 DATABASE = {"title": "Database connection failures", "severity": "SEV1", "explained_by": []}
 ERRORS = {

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.events import Action, Event, Kind, translate
-from runner.hosts import Action as Rung
-from runner.hosts import HostState, advance, unreachable
-from runner.verdict import Verdict
+from oncall_runbook.events import Action, Event, Kind, translate
+from oncall_runbook.hosts import Action as Rung
+from oncall_runbook.hosts import HostState, advance, unreachable
+from oncall_runbook.verdict import Verdict
 
 INCIDENT = {"database": {"confirmed": True, "severity": "SEV1", "explained_by": []}}
 

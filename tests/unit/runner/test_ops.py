@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from recorded import FakeEngine, document, run, steady
 
-from runner import flow
-from runner.engine import Outcome
+from oncall_runbook import flow
+from oncall_runbook.engine import Outcome
 
 STEP = {"rung": "redis", "title": "Restart redis", "risk": "restart", "allowed": True}
 

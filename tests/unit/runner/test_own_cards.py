@@ -25,7 +25,7 @@ def runbook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runbook:
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "runner", *arguments],
+            [sys.executable, "-m", "oncall_runbook", *arguments],
             capture_output=True,
             text=True,
             check=False,

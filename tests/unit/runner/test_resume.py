@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from recorded import FakeEngine, document, run
 
-from runner import store
-from runner.engine import Outcome
+from oncall_runbook import store
+from oncall_runbook.engine import Outcome
 
 CANCELLED = Outcome("cancelled")
 STEP = {"rung": "restart", "title": "Restart", "risk": "restart", "allowed": True}

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from runner import processes, store
-from runner.cli import cli
-from runner.errors import BadInputError, NothingMatchedError
-from runner.run import Job, opening
+from oncall_runbook import processes, store
+from oncall_runbook.cli import cli
+from oncall_runbook.errors import BadInputError, NothingMatchedError
+from oncall_runbook.run import Job, opening
 
 
 @pytest.fixture(autouse=True)

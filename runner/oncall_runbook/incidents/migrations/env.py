@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from runner.incidents.tables import metadata
+from oncall_runbook.incidents.tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)
 with context.begin_transaction():
