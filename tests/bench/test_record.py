@@ -13,9 +13,9 @@ import time
 import pytest
 import servers
 
-from oncall_runbook.incidents import clock
-from oncall_runbook.incidents.store import Store
-from oncall_runbook.incidents.tables import entries, hosts, incidents, items, messages, steps
+from oncall_runbook import clock
+from oncall_runbook.record.store import Store
+from oncall_runbook.record.tables import entries, hosts, incidents, items, messages, steps
 
 INCIDENTS, OPEN = 10_000, 300
 ROUNDS = 7

@@ -15,7 +15,7 @@ import yaml
 from ansible_collections.oncall.runbook.plugins.plugin_utils import lock
 from practice import BOTH, FIRST, HOST, INVENTORY, ROOT
 
-from oncall_runbook import catalog
+from oncall_runbook.cards import catalog
 
 STOP_DATABASE = "docker stop school_mgmt_db"
 

@@ -11,9 +11,10 @@ import pytest
 import servers
 import yaml
 
-from oncall_runbook.incidents import clock, documents, escalation, outbox, records
-from oncall_runbook.incidents.policy import parse
-from oncall_runbook.incidents.store import Store
+from oncall_runbook import clock
+from oncall_runbook.record import escalation, incident_document, outbox, records
+from oncall_runbook.record.policy import parse
+from oncall_runbook.record.store import Store
 
 ROOT = Path(__file__).parents[2]
 ROLES = ["on_call_engineer", "team_lead", "engineering_manager", "cto", "ceo"]
@@ -166,7 +167,7 @@ class Record:
 
     @property
     def document(self):
-        return self.do(documents.document)
+        return self.do(incident_document.document)
 
     def states(self):
         return [message["state"] for message in self.document["messages"]]

@@ -12,14 +12,21 @@ import sqlalchemy
 from click.testing import CliRunner
 from test_attach import keep, run
 
-from oncall_runbook import attendance
-from oncall_runbook.cli import cli
+from oncall_runbook import clock
+from oncall_runbook.commands.cli import cli
+from oncall_runbook.commands.shared_options import Options
 from oncall_runbook.errors import BadInputError
-from oncall_runbook.incidents import attach, clock, documents, escalation, outbox, records
-from oncall_runbook.incidents import store as stores
-from oncall_runbook.incidents.store import StoreError
-from oncall_runbook.incidents.tables import incidents
-from oncall_runbook.options import Options
+from oncall_runbook.record import (
+    attach,
+    escalation,
+    incident_document,
+    outbox,
+    records,
+    run_recorder,
+)
+from oncall_runbook.record import store as stores
+from oncall_runbook.record.store import StoreError
+from oncall_runbook.record.tables import incidents
 
 CANARY = "canarybird"
 
@@ -56,7 +63,7 @@ def count(store):
 
 def document(store, number=1):
     with store.read() as conn:
-        return documents.document(conn, number)
+        return incident_document.document(conn, number)
 
 
 def one_line(done, code, *words):
@@ -295,14 +302,14 @@ def test_a_run_while_the_store_is_down_is_recorded_later(store, tmp_path, monkey
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     facts, events = run(1, "not_fixed")
     down = Options(store=f"postgresql://127.0.0.1:{servers.free_port()}/x")
-    attended = attendance.Attendance(facts["run"], "new", down)
+    attended = run_recorder.Attendance(facts["run"], "new", down)
     keep(facts, events)
     with pytest.raises(StoreError, match="cannot be used"):
         attended.finished()
     assert count(store) == 0
     assert attach.catch_up(store) == [1]
     assert document(store)["runs"] == [facts["run"]]
-    assert list(attendance.pending()) == []
+    assert list(run_recorder.pending()) == []
 
 
 AT = "2026-11-24T03:00:00.000Z"

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from practice import ROOT
 
-from oncall_runbook.cli import cli
+from oncall_runbook.commands.cli import cli
 
 SCHEMA = json.loads((ROOT / "runner/oncall_runbook/schema/incident.schema.json").read_text())
 

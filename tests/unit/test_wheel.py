@@ -22,7 +22,7 @@ LITTER = [
     ".venv/lib/python3/site-packages/other.py",
     ".lab/id_ed25519",
     "dist/old.whl",
-    "runner/oncall_runbook/__pycache__/cli.cpython-311.pyc",
+    "runner/oncall_runbook/commands/__pycache__/cli.cpython-311.pyc",
     "plugins/action/__pycache__/act.cpython-311.pyc",
 ]
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from oncall_runbook.checkup import Check, Status
-from oncall_runbook.hosts import as_mapping
-from oncall_runbook.incidents import clock
-from oncall_runbook.verdict import Verdict
+from oncall_runbook import clock
+from oncall_runbook.checkup.check import Check, Status
+from oncall_runbook.run.host_state import as_mapping
+from oncall_runbook.run.verdict import Verdict
 
 _SKEW_SECONDS = 2
 _NEAR_PERCENT = 10  # below the limit of disk_space_full

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from oncall_runbook.checkup import Check, Status
+from oncall_runbook.checkup.check import Check, Status
+from oncall_runbook.commands.shared_options import Options
 from oncall_runbook.errors import RunbookError
-from oncall_runbook.options import Options
 
 if TYPE_CHECKING:
-    from oncall_runbook.incidents.policy import Policy
+    from oncall_runbook.record.policy import Policy
 
 _NAMED = 3  # hosts that a line names, of those it is about
 _SCHEME = re.compile(r"[a-z][a-z0-9.+-]{0,19}(?=://)", re.I)
@@ -21,7 +21,7 @@ _Line = tuple[str, Status, str, str]
 
 def contacts(options: Options) -> Iterator[Check]:
     """Tell what would keep somebody from being told, and the same for several hosts once."""
-    from oncall_runbook.incidents import policy
+    from oncall_runbook.record import policy
 
     try:
         policies = policy.load(options)
@@ -40,7 +40,7 @@ def contacts(options: Options) -> Iterator[Check]:
 
 def _problems(found: Policy) -> Iterator[_Line]:
     """Tell what is wrong: with a single contact it is a warning, with a ladder nobody is told."""
-    from oncall_runbook.incidents import policy
+    from oncall_runbook.record import policy
 
     for text in policy.problems(found):
         variable = text.split()[0].rstrip(":")

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from oncall_runbook.output import harmless
 from oncall_runbook.pages.charts import number
-from oncall_runbook.report import clean
+from oncall_runbook.text.output import harmless
+from oncall_runbook.text.report import clean
 
 _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")  # would turn what follows around
 _MARKUP = re.compile(r"[\\`*\[\]|~]|(?<![^\W_])_|_(?![^\W_])")

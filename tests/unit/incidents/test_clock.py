@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oncall_runbook import clock
 from oncall_runbook.errors import BadInputError
-from oncall_runbook.incidents import clock
 
 NOW = round(datetime(2026, 11, 24, 0, 10, tzinfo=UTC).timestamp() * 1000)
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from oncall_runbook.incidents import policy
-from oncall_runbook.incidents.outbox import channel, without_secrets
-from oncall_runbook.incidents.policy import PolicyError
+from oncall_runbook.record import policy
+from oncall_runbook.record.outbox import channel, without_secrets
+from oncall_runbook.record.policy import PolicyError
 
 DEFAULTS = yaml.safe_load(
     (Path(__file__).parents[3] / "roles/response/defaults/main.yml").read_text()

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from recorded import FakeEngine
 
-from oncall_runbook import catalog, engine
+from oncall_runbook.cards import catalog
+from oncall_runbook.run import engine
 
 CHECKOUT = Path(__file__).parents[3]
 CARD = """

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 from recorded import FakeEngine, document, run
 
-from oncall_runbook import attendance
-from oncall_runbook.attendance import Attendance
-from oncall_runbook.incidents import attach, documents
-from oncall_runbook.incidents.store import Store
-from oncall_runbook.options import Options
+from oncall_runbook.commands.shared_options import Options
+from oncall_runbook.record import attach, incident_document, run_recorder
+from oncall_runbook.record.run_recorder import Attendance
+from oncall_runbook.record.store import Store
 
 CARD = "database_connection_failures"
 FOUND = {
@@ -37,7 +36,7 @@ def pages(fake: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> list[Options]:
 
 def record(number: int = 1) -> dict[str, Any]:
     with Store(None).read() as conn:
-        return documents.document(conn, number)
+        return incident_document.document(conn, number)
 
 
 def test_a_run_opens_an_incident_pages_and_stands_in_it(pages: list[Options]) -> None:
@@ -65,7 +64,7 @@ def test_without_a_record_nothing_of_it_is_read(fake: FakeEngine, tmp_path: Path
     assert run("triage").exit_code == 3
     assert not [name for name in set(sys.modules) - before if name.startswith("alembic")]
     assert not (tmp_path / "state/runbook/incidents.db").exists()
-    assert list(attendance.pending()) == []
+    assert list(run_recorder.pending()) == []
 
 
 @pytest.mark.parametrize("name", ["99", "x", "last"])
@@ -75,7 +74,7 @@ def test_an_incident_that_is_not_there_ends_the_run_before_it_begins(
     result = run("triage", "--incident", name)
     assert (result.exit_code, fake.requests) == (8, [])
     assert result.stderr.startswith("runbook: there is no incident")
-    assert list(attendance.pending()) == []
+    assert list(run_recorder.pending()) == []
 
 
 @pytest.mark.parametrize("name", ["new", "7"])
@@ -86,12 +85,12 @@ def test_a_run_goes_on_without_its_store_and_is_recorded_later(
     assert result.exit_code == 3
     assert "the run is recorded later" in result.stderr
     assert "canary" not in result.output + result.stderr
-    ((path, wanted),) = attendance.pending()
+    ((path, wanted),) = run_recorder.pending()
     assert wanted == name
     assert attach.catch_up(Store(None)) == ([1] if name == "new" else [])
     if name == "new":
         assert record()["runs"] == [path.name]
-    assert list(attendance.pending()) == []
+    assert list(run_recorder.pending()) == []
 
 
 def test_a_store_that_is_no_url_is_wrong_usage(fake: FakeEngine) -> None:
@@ -111,9 +110,11 @@ def test_a_store_that_is_no_url_is_wrong_usage(fake: FakeEngine) -> None:
 def test_whoever_was_not_told_is_named(
     fake: FakeEngine, monkeypatch: pytest.MonkeyPatch, pager: str, told: str
 ) -> None:
-    started = attendance.subprocess.Popen
+    started = run_recorder.subprocess.Popen
     with_code = [sys.executable, "-c", pager]
-    monkeypatch.setattr(attendance.subprocess, "Popen", lambda _, **how: started(with_code, **how))
+    monkeypatch.setattr(
+        run_recorder.subprocess, "Popen", lambda _, **how: started(with_code, **how)
+    )
     one = Attendance("20260101T000000Z-0000", "new", Options())
     one._page()
     assert one.finished()[1].startswith(told) if told else one.finished()[1] == ""

@@ -6,15 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from oncall_runbook import catalog, engine
+from oncall_runbook.cards import catalog
 from oncall_runbook.errors import BadInputError, RunbookError
+from oncall_runbook.run import engine
 
 
 def test_a_checkout_without_an_installation_is_linked_for_ansible(
     collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catalog, "installed", lambda: None)
-    monkeypatch.setattr(catalog, "__file__", str(collection / "runner/oncall_runbook/catalog.py"))
+    monkeypatch.setattr(
+        catalog, "__file__", str(collection / "runner/oncall_runbook/cards/catalog.py")
+    )
     assert catalog.collection() == catalog.unlinked() == collection
     paths = engine._linked(collection, tmp_path / "private").split(":")
     assert (Path(paths[0]) / catalog.COLLECTION).resolve() == collection
@@ -25,7 +28,7 @@ def test_no_collection_at_all_is_one_clear_line(
     collection: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catalog, "installed", lambda: None)
-    monkeypatch.setattr(catalog, "__file__", "/nowhere/runner/oncall_runbook/catalog.py")
+    monkeypatch.setattr(catalog, "__file__", "/nowhere/runner/oncall_runbook/cards/catalog.py")
     with pytest.raises(RunbookError, match=r"oncall\.runbook is not installed"):
         catalog.collection()
 

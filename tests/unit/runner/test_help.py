@@ -10,7 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from oncall_runbook.cli import cli
+from oncall_runbook.commands.cli import cli
 
 HEAVY = {
     "ansible",
@@ -24,7 +24,7 @@ HEAVY = {
 }
 CHILD = """
 import sys
-from oncall_runbook.cli import cli
+from oncall_runbook.commands.cli import cli
 try:
     cli(sys.argv[1:])
 except SystemExit as end:

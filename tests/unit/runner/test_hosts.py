@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oncall_runbook.events import Action, Event, Kind, translate
-from oncall_runbook.hosts import Action as Rung
-from oncall_runbook.hosts import HostState, advance, unreachable
-from oncall_runbook.verdict import Verdict
+from oncall_runbook.run.events import Action, Event, Kind, translate
+from oncall_runbook.run.host_state import Action as Rung
+from oncall_runbook.run.host_state import HostState, advance, unreachable
+from oncall_runbook.run.verdict import Verdict
 
 INCIDENT = {"database": {"confirmed": True, "severity": "SEV1", "explained_by": []}}
 

@@ -9,7 +9,7 @@ import yaml
 from ansible.parsing.yaml.loader import AnsibleLoader
 from ansible.template import is_trusted_as_template, trust_as_template
 
-from oncall_runbook.ansible_playbook import remembering, remembering_documentation
+from oncall_runbook.run.ansible_playbook import remembering, remembering_documentation
 
 TEXT = b"plugin_routing: {}\n"
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from oncall_runbook import engine, processes
+from oncall_runbook.run import engine, processes
 
 Runbook = Callable[..., subprocess.CompletedProcess[str]]
 HERE = ("-i", "here,", "-e", "ansible_connection=local")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from recorded import FakeEngine, run
 
-from oncall_runbook.engine import Outcome
+from oncall_runbook.run.engine import Outcome
 
 PACKAGE = Path(__file__).parents[3] / "runner" / "oncall_runbook"
 TITLE = "\x1b]0;owned\x07"
@@ -69,5 +69,5 @@ def test_text_is_shown_by_what_makes_it_harmless(path: Path) -> None:
     raw = re.findall(
         r"(?<![.\w])print\(|click\.echo\(|sys\.std(?:out|err)\.write", path.read_text()
     )
-    known = {"output.py": ["click.echo("] * 2, "tables.py": ["print("]}
+    known = {"text/output.py": ["click.echo("] * 2, "text/operation_tables.py": ["print("]}
     assert raw == known.get(str(path.relative_to(PACKAGE)), [])

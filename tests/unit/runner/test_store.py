@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from oncall_runbook import processes, store
-from oncall_runbook.cli import cli
+from oncall_runbook.commands.cli import cli
 from oncall_runbook.errors import BadInputError, NothingMatchedError
-from oncall_runbook.run import Job, opening
+from oncall_runbook.run import processes, run_files
+from oncall_runbook.run.conclusion import Job, opening
 
 
 @pytest.fixture(autouse=True)
@@ -25,8 +25,8 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def begin(run: str) -> store.Record:
-    record = store.Record(run)
+def begin(run: str) -> run_files.Record:
+    record = run_files.Record(run)
     record.save(opening(Job(run, "triage", None, 0.0, "x")))
     return record
 
@@ -45,42 +45,46 @@ def test_a_directory_for_its_owner_alone() -> None:
 
 def test_a_run_without_an_end_is_running_while_its_process_lives() -> None:
     begin("20260101T000000Z-0001")
-    assert store.find("last")["state"] == "running"
+    assert run_files.find("last")["state"] == "running"
 
 
 def test_a_killed_run_is_interrupted_also_when_its_pid_was_given_anew() -> None:
     record = begin("20260101T000000Z-0001")
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    document = store.load(record.directory)
-    store.write_atomically(record.directory / "run.json", {**document, "pid": gone.pid})
-    assert store.find("last")["state"] == "interrupted"
+    document = run_files.load(record.directory)
+    run_files.write_atomically(record.directory / "run.json", {**document, "pid": gone.pid})
+    assert run_files.find("last")["state"] == "interrupted"
     anew = {**document, "pid": os.getpid(), "pid_started": 1}
-    store.write_atomically(record.directory / "run.json", anew)
-    assert store.find("last")["state"] == "interrupted"
+    run_files.write_atomically(record.directory / "run.json", anew)
+    assert run_files.find("last")["state"] == "interrupted"
 
 
 def test_a_half_written_document_breaks_nothing() -> None:
     record = begin("20260101T000000Z-0001")
     (record.directory / "run.json").write_text("{")
-    assert store.all_runs() == [{"run": record.directory.name, "state": "broken", "hosts": {}}]
+    assert run_files.all_runs() == [{"run": record.directory.name, "state": "broken", "hosts": {}}]
 
 
 def test_runs_are_found_by_the_beginning_of_their_id() -> None:
     for run in ("20260101T000000Z-0001", "20260102T000000Z-0002", "20260102T000000Z-0003"):
         begin(run)
-    assert store.find("20260101")["run"] == "20260101T000000Z-0001"
-    assert store.find("last")["run"] == "20260102T000000Z-0003"
-    assert [document["run"][-4:] for document in store.all_runs()] == ["0003", "0002", "0001"]
+    assert run_files.find("20260101")["run"] == "20260101T000000Z-0001"
+    assert run_files.find("last")["run"] == "20260102T000000Z-0003"
+    assert [document["run"][-4:] for document in run_files.all_runs()] == [
+        "0003",
+        "0002",
+        "0001",
+    ]
     with pytest.raises(BadInputError, match="2 runs begin with '20260102'"):
-        store.find("20260102")
+        run_files.find("20260102")
     with pytest.raises(NothingMatchedError, match="there is no run '2027'"):
-        store.find("2027")
+        run_files.find("2027")
 
 
-def ended(run: str) -> store.Record:
+def ended(run: str) -> run_files.Record:
     record = begin(run)
-    record.save({**store.load(record.directory), "finished": "2020-01-01T00:00:01.000Z"})
+    record.save({**run_files.load(record.directory), "finished": "2020-01-01T00:00:01.000Z"})
     return record
 
 
@@ -93,7 +97,7 @@ def pruned(*arguments: str) -> dict[str, Any]:
 
 def test_old_runs_are_listed_and_go_when_asked(state: Path) -> None:
     old = [ended(f"2020010{n}T000000Z-0001").directory for n in (1, 2, 3)]
-    new = ended(store.new_id(time.time() - 86400)).directory
+    new = ended(run_files.new_id(time.time() - 86400)).directory
     would = {"schema": 1, "runs": [path.name for path in old[:2]], "removed": False}
     assert pruned("--keep", "2") == would
     assert all(path.exists() for path in old)
@@ -124,18 +128,18 @@ def test_what_is_not_in_the_record_yet_stays(state: Path) -> None:
 
 
 def test_there_may_be_no_run_at_all() -> None:
-    assert store.all_runs() == []
+    assert run_files.all_runs() == []
     with pytest.raises(NothingMatchedError):
-        store.find("last")
+        run_files.find("last")
 
 
 def test_an_id_sorts_by_time() -> None:
-    assert store.new_id(0.0).startswith("19700101T000000Z-")
+    assert run_files.new_id(0.0).startswith("19700101T000000Z-")
 
 
 def test_cancelling_a_run_that_has_ended_ends_nothing() -> None:
     record = begin("20260101T000000Z-0001")
-    record.save({**store.load(record.directory), "finished": "2026-01-01T00:00:01.000Z"})
+    record.save({**run_files.load(record.directory), "finished": "2026-01-01T00:00:01.000Z"})
     environ = {**os.environ, processes.MARKER: "20260101T000000Z-0001"}
     shared = subprocess.Popen(["sleep", "60"], env=environ)  # as a connection that others use
     try:
@@ -162,9 +166,9 @@ def finished() -> dict[str, Any]:
     record = begin("20260101T000000Z-0001")
     host = {"verdict": "healthy", "reason": "", "root_causes": []}
     host |= {"findings": {}, "incidents": {}}
-    record.save({**store.load(record.directory), "finished": "2026-01-01T00:00:01Z",
+    record.save({**run_files.load(record.directory), "finished": "2026-01-01T00:00:01Z",
                  "seconds": 1, "exit_code": 0, "hosts": {"db1": host}})  # fmt: skip
-    return store.load(record.directory)
+    return run_files.load(record.directory)
 
 
 WRONG: list[Any] = [None, 3, "text", [], [[]], {}, {"a": None}, [{"a": 1}], True, 1e308]
@@ -173,7 +177,7 @@ WRONG: list[Any] = [None, 3, "text", [], [[]], {}, {"a": None}, [{"a": 1}], True
 def test_what_is_no_run_is_broken_and_breaks_no_command() -> None:
     """Whatever lies there, in each place of the document: no traceback."""
     whole = finished()
-    path = store.runs_directory() / whole["run"] / "run.json"
+    path = run_files.runs_directory() / whole["run"] / "run.json"
     texts = ["", "[]", "3", "null", '"x"', "{}", "[" * 100_000, "{" * 9, "\x00", '{"hosts": 3}']
     texts += [json.dumps({**whole, key: wrong}) for key in whole for wrong in WRONG]
     host = whole["hosts"]["db1"]
@@ -190,16 +194,16 @@ def test_what_is_no_run_is_broken_and_breaks_no_command() -> None:
 def test_a_document_of_another_run_is_none() -> None:
     """Whoever cancels a run ends what bears its name."""
     whole = finished()
-    path = store.runs_directory() / whole["run"] / "run.json"
+    path = run_files.runs_directory() / whole["run"] / "run.json"
     path.write_text(json.dumps({**whole, "run": "20260101T000000Z-0002"}))
-    assert store.find("last")["state"] == "broken"
+    assert run_files.find("last")["state"] == "broken"
 
 
 def test_words_of_another_version_are_shown() -> None:
     whole = finished()
-    path = store.runs_directory() / whole["run"] / "run.json"
+    path = run_files.runs_directory() / whole["run"] / "run.json"
     path.write_text(json.dumps({**whole, "command": "foresee", "exit_code": 42}))
-    assert store.find("last")["state"] == "finished"
+    assert run_files.find("last")["state"] == "finished"
 
 
 def test_lines_that_are_no_events_are_left_out() -> None:
@@ -208,4 +212,4 @@ def test_lines_that_are_no_events_are_left_out() -> None:
     record.close()
     with (record.directory / "events.jsonl").open("a") as file:
         file.write("[]\n3\nnull\n" + "[" * 100_000 + '\n{"host": "i"}\n{"ho')
-    assert [event["host"] for event in store.events(record.directory)] == ["h", "i"]
+    assert [event["host"] for event in run_files.events(record.directory)] == ["h", "i"]

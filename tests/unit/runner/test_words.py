@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
-from oncall_runbook.cli import cli
+from oncall_runbook.commands.cli import cli
 
 CHECKOUT = Path(__file__).parents[3]
 # One that reaches no host's stack, and nothing that could be changed.
@@ -143,8 +143,8 @@ def test_what_lies_in_the_directory_is_not_run_in_place_of_the_pager(tmp_path: P
     (tmp_path / "oncall_runbook/__init__.py").write_text("")
     (tmp_path / "oncall_runbook/__main__.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
     page = (
-        "from oncall_runbook.attendance import Attendance\n"
-        "from oncall_runbook.options import Options\n"
+        "from oncall_runbook.record.run_recorder import Attendance\n"
+        "from oncall_runbook.commands.shared_options import Options\n"
         "one = Attendance('r', 'new', Options()); one._page(); print(one.finished()[1])"
     )
     done = subprocess.run(
