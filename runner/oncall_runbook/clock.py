@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from oncall_runbook.errors import BadInputError
-from oncall_runbook.run.conclusion import timestamp
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
@@ -21,6 +20,12 @@ _TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(:\d\d)?")
 def now() -> int:
     """Return the time, in milliseconds since the epoch."""
     return time.time_ns() // 1_000_000
+
+
+def timestamp(seconds: float) -> str:
+    """Return a time as ISO 8601 in UTC, to the millisecond."""
+    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
 
 
 def text(moment: int | None) -> str | None:

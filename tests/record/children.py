@@ -18,11 +18,11 @@ import yaml
 from sqlalchemy.dialects import postgresql, sqlite  # noqa: F401
 
 from oncall_runbook import clock
-from oncall_runbook.commands.shared_options import Options
 from oncall_runbook.record import attach, escalation, outbox, policy, records
 from oncall_runbook.record.policy_reader import Policies
 from oncall_runbook.record.store import Store
 from oncall_runbook.run import run_files
+from oncall_runbook.run.options import Options
 
 DEFAULTS = Path(__file__).parents[2] / "roles/response/defaults/main.yml"
 context = multiprocessing.get_context("forkserver")

@@ -7,9 +7,9 @@ from click.testing import CliRunner
 
 from oncall_runbook import clock
 from oncall_runbook.commands.cli import cli
-from oncall_runbook.commands.shared_options import Options
-from oncall_runbook.record import attach, incident_document, records, run_recorder
+from oncall_runbook.record import attach, incident_document, pending, records, run_recorder
 from oncall_runbook.run import run_files
+from oncall_runbook.run.options import Options
 
 CARD = "database_connection_failures"
 CAUSE = {"title": "Database connection failures", "severity": "SEV1", "evidence": "it is exited"}
@@ -203,11 +203,11 @@ def test_a_run_that_could_not_be_recorded_is_recorded_later(
 ):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     document, events = run(1, "fixed", begin=1)
-    run_recorder.Attendance(document["run"], None, Options(store=url))
+    run_recorder.RunRecorder(document["run"], None, Options(store=url))
     keep(document, events)
     assert attach.catch_up(store) == [1]
     assert kinds(record)[-1] == "mitigated"
-    assert list(run_recorder.pending()) == []
+    assert list(pending.notes()) == []
     assert attach.catch_up(store) == []
 
 
@@ -216,7 +216,7 @@ def test_a_killed_run_stands_in_the_record_as_interrupted(
 ):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     document, events = run(1, "fixed", begin=1)
-    run_recorder.Attendance(document["run"], None, Options(store=url))
+    run_recorder.RunRecorder(document["run"], None, Options(store=url))
     keep({**document, "finished": None, "hosts": {}, "pid": 2**22 + 1}, events[:2])
     assert attach.catch_up(store) == [1]
     assert kinds(record) == ["opened", "run", "finding", "rung", "verdict"]
@@ -229,7 +229,7 @@ def test_an_incident_wanted_by_a_run_that_was_killed_is_opened_later(
 ):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     document, events = run(1, "fixed", begin=-5)
-    run_recorder.Attendance(document["run"], "new", Options(store=url))
+    run_recorder.RunRecorder(document["run"], "new", Options(store=url))
     keep({**document, "finished": None, "hosts": {}, "pid": 2**22 + 1}, events[:1])
     assert attach.catch_up(store) == [1]
     with store.read() as conn:
@@ -266,7 +266,7 @@ def test_files_that_cannot_be_read_keep_no_other_run_from_the_record(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     for number, broken in ((1, True), (2, False)):
         document, events = run(number, "fixed", begin=number)
-        run_recorder.Attendance(document["run"], None, Options(store=url))
+        run_recorder.RunRecorder(document["run"], None, Options(store=url))
         keep(document, [{**event, "time": "then"} for event in events] if broken else events)
     assert attach.catch_up(store) == [1]
     assert record.document["runs"] == [document["run"]]

@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from oncall_runbook.commands.shared_options import Options
 from oncall_runbook.errors import BadInputError, RunbookError
-from oncall_runbook.run.order import known_to
-from oncall_runbook.text.output import say, tell_json
-
-_WRONG = 2
-
-
-def check(paths: Iterable[Path], options: Options) -> int:
-    """Print what is wrong with the cards at `paths`, else with all; return the exit code."""
-    chosen = [path.absolute() for path in paths] or [*known_to(options).directories]
-    said = complaints(chosen)
-    if options.format == "json":
-        tell_json(said)
-    else:
-        for line in said:
-            say(line)
-        say(f"runbook: {len(said)} to mend" if said else "runbook: cards are in order", err=True)
-    return _WRONG if said else 0
 
 
 def complaints(paths: Sequence[Path]) -> list[str]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from oncall_runbook.commands.shared_options import Options
+from oncall_runbook.cards.catalog import Catalog
 from oncall_runbook.errors import BadInputError
-from oncall_runbook.run.order import known_to
 from oncall_runbook.templates.environment import template_environment
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -18,7 +17,7 @@ _FILES = {
 }
 
 
-def write(name: str, folder: Path, options: Options) -> list[Path]:
+def write(name: str, folder: Path, known: Catalog) -> list[Path]:
     """Write the card of `name` into `folder`, and what tries it; return the files.
 
     Raises BadInputError for a name that is taken or none, and for files that are there already.
@@ -26,7 +25,7 @@ def write(name: str, folder: Path, options: Options) -> list[Path]:
     name = name.strip().lower().replace("-", "_")
     if not _NAME.fullmatch(name):
         raise BadInputError(f"{name!r} is no name of a card; write lower-case words, as disk-slow")
-    if name in known_to(options).files:
+    if name in known.files:
         raise BadInputError(f"there is an incident {name} already; give yours another name")
     environment = template_environment()
     values = {"name": name, "title": name.replace("_", " ").capitalize()}

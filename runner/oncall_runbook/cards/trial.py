@@ -14,12 +14,8 @@ from typing import Any
 
 from oncall_runbook.cards import catalog
 from oncall_runbook.cards.linting import complaints
-from oncall_runbook.commands.shared_options import Options
 from oncall_runbook.errors import BadInputError, RunbookError
-from oncall_runbook.run.order import inventory_of, known_to
-from oncall_runbook.text.output import say, tell_json
 
-_WRONG = 2
 _STATUSES = ("healthy", "unhealthy", "unknown")
 # So many findings are tried in every combination; of more, a condition is too long to be read.
 _FINDINGS = 8
@@ -40,35 +36,17 @@ class Check:
     wrong: str = ""
 
 
-def try_card(name: str, practice: str | None, options: Options) -> int:
-    """Try the contract of a card, on the host `practice` too if one is named; return exit code."""
-    known = known_to(options)
-    name = known.resolve(name)
-    checks: list[Check] = []
-    for check in _checks(name, known, practice, options):
-        checks.append(check)
-        if options.format == "text":
-            say(f"{'wrong' if check.wrong else 'right'}  {check.what}")
-            for line in check.wrong.splitlines():
-                say(f"       {line}")
-    if options.format == "json":
-        tell_json([vars(check) for check in checks])
-    return _WRONG if any(check.wrong for check in checks) else 0
-
-
-def _checks(
-    name: str, known: catalog.Catalog, practice: str | None, options: Options
-) -> Iterator[Check]:
+def checks(name: str, known: catalog.Catalog, host: PracticeHost | None) -> Iterator[Check]:
+    """Try the contract of the card `name`, on a practice host too if there is one."""
     text = "\n".join(complaints([known.files[name]]) if known.is_own(name) else complaints([]))
     yield Check("its text is a card", text)
     if text:
         return
     card = known.card(name)
     yield from _conditions(card)
-    if practice is None:
+    if host is None:
         yield Check("not tried on a host: name a practice host with --practice HOST")
         return
-    host = _Host(practice, str(inventory_of(options).sources[0]), options)
     yield from _on_host(name, known.files[name].parent, host)
 
 
@@ -117,10 +95,12 @@ def _no_input(name: str) -> Any:
 
 
 @dataclass(frozen=True)
-class _Host:
+class PracticeHost:
+    """A host that may be broken: its name, its inventory, and where cards are besides there."""
+
     name: str
     inventory: str
-    options: Options
+    cards: tuple[str, ...]
 
     def run(self, script: str) -> str:
         """Run shell on the host, as whom ansible reaches it; raises RunbookError if that fails."""
@@ -143,7 +123,7 @@ class _Host:
 
     def runbook(self, *arguments: str) -> dict[str, Any]:
         """Run the command on the host; return its part of the document, with the exit code."""
-        cards = [word for place in self.options.cards for word in ("--cards", place)]
+        cards = [word for place in self.cards for word in ("--cards", place)]
         where = ["-i", self.inventory, "-l", self.name, *cards, "--format", "json"]
         done = subprocess.run(
             [sys.executable, "-m", "oncall_runbook", *arguments, *where],
@@ -158,7 +138,7 @@ class _Host:
         return {**document["hosts"][self.name], "exit_code": done.returncode}
 
 
-def _on_host(name: str, folder: Path, host: _Host) -> Iterator[Check]:
+def _on_host(name: str, folder: Path, host: PracticeHost) -> Iterator[Check]:
     before = host.run(_RECORD)
     looks = [host.runbook("diagnose", name) for _ in range(2)]
     yield Check("it is not there on a host that is well", _confirmed(looks[0], name))
@@ -184,7 +164,7 @@ def _case(path: Path) -> dict[str, Any]:
     return case
 
 
-def _fault(fault: Mapping[str, Any], host: _Host) -> Iterator[Check]:
+def _fault(fault: Mapping[str, Any], host: PracticeHost) -> Iterator[Check]:
     host.run(str(fault["inject"]))
     try:
         found = host.runbook("triage")
@@ -205,7 +185,7 @@ def _fault(fault: Mapping[str, Any], host: _Host) -> Iterator[Check]:
         host.run(str(fault.get("revert", "true")))
 
 
-def _near_miss(case: Mapping[str, Any], host: _Host) -> Iterator[Check]:
+def _near_miss(case: Mapping[str, Any], host: PracticeHost) -> Iterator[Check]:
     host.run(str(case["inject"]))
     try:
         found = host.runbook("remediate", "--yes")

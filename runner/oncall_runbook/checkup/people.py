@@ -8,8 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from oncall_runbook.checkup.check import Check, Status
-from oncall_runbook.commands.shared_options import Options
 from oncall_runbook.errors import RunbookError
+from oncall_runbook.run.options import Options
 
 if TYPE_CHECKING:
     from oncall_runbook.record.policy import Policy
@@ -21,10 +21,10 @@ _Line = tuple[str, Status, str, str]
 
 def contacts(options: Options) -> Iterator[Check]:
     """Tell what would keep somebody from being told, and the same for several hosts once."""
-    from oncall_runbook.record import policy
+    from oncall_runbook.record import policy_reader
 
     try:
-        policies = policy.load(options)
+        policies = policy_reader.load(options)
     except RunbookError as error:
         yield Check(None, "contacts", "bad", str(error), "mend response_* in the inventory")
         return
@@ -40,9 +40,9 @@ def contacts(options: Options) -> Iterator[Check]:
 
 def _problems(found: Policy) -> Iterator[_Line]:
     """Tell what is wrong: with a single contact it is a warning, with a ladder nobody is told."""
-    from oncall_runbook.record import policy
+    from oncall_runbook.record import policy_check
 
-    for text in policy.problems(found):
+    for text in policy_check.problems(found):
         variable = text.split()[0].rstrip(":")
         if variable == "response_contacts":
             said, _, todo = text.rpartition(": ")

@@ -5,31 +5,28 @@ from __future__ import annotations
 import atexit
 import gc
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
 from oncall_runbook import __version__
+from oncall_runbook.commands.card_commands import lint, list_, new, show, test
 from oncall_runbook.commands.doctor_command import doctor
 from oncall_runbook.commands.incident_commands import contacts, incident
 from oncall_runbook.commands.operation_commands import hold, ops
 from oncall_runbook.commands.run_commands import runs
 from oncall_runbook.commands.shared_options import (
-    Options,
     allow_option,
-    card_format_option,
     example,
-    option,
     record_option,
     run_options,
-    shared_options,
     take_over_option,
     yes_option,
 )
 from oncall_runbook.errors import BadInputError, NothingMatchedError, RefusedError, RunbookError
+from oncall_runbook.run.options import Options
 from oncall_runbook.run.verdict import CANCELLED
-from oncall_runbook.text.output import say, tell
+from oncall_runbook.text.output import say
 
 _ALLOCATIONS = 100_000  # between two collections; the default is 700
 
@@ -72,83 +69,6 @@ def cli() -> None:
     4 a host could not be reached or judged, 5 still not fixed, 6 refused, 7 another run holds
     the host, 8 nothing matched, 124 timed out, 130 cancelled.
     """
-
-
-@cli.command("list", epilog=example("runbook list", "runbook list --format json"))
-@shared_options("inventory", "cards", "format")
-def list_(options: Options) -> int:
-    """List the incidents."""
-    from oncall_runbook.run.order import known_to
-
-    facts = ("title", "severity")
-    known = known_to(options)
-    cards = [(name, known.card(name)) for name in known.files]
-    found = [{"incident": name, **{k: card.get(k) for k in facts}} for name, card in cards]
-    return tell(found, options.format, "card_text", "show_list")
-
-
-@cli.command(
-    epilog=example("runbook show disk-space-full", "runbook show memory-leak --format markdown")
-)
-@click.argument("incident")
-@shared_options("inventory", "cards")
-@card_format_option
-def show(incident: str, format: str, options: Options) -> int:
-    """Show an incident's card: symptoms, probes, when it is confirmed, its ladder, its inputs."""
-    from oncall_runbook.run.order import known_to
-
-    known = known_to(options)
-    card = known.full_card(known.resolve(incident))
-    return tell(card, format, "card_text", "show_page" if format == "markdown" else "show_card")
-
-
-@cli.command(epilog=example("runbook lint", "runbook lint incidents/clock_off.yml"))
-@click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path(path_type=Path))
-@shared_options("inventory", "cards", "format")
-def lint(paths: tuple[Path, ...], options: Options) -> int:
-    """Say what is wrong with cards, with file, line and what to write instead.
-
-    Without PATH, with all that are known: those beside the inventory, and the shipped ones.
-    """
-    from oncall_runbook.cards.linting import check
-
-    return check(paths, options)
-
-
-@cli.command(epilog=example("runbook new disk-slow", "runbook new disk-slow --in incidents"))
-@click.argument("name")
-@option(
-    "--in",
-    "folder",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("incidents"),
-    show_default=True,
-    help="The directory of cards to write it to.",
-)
-@shared_options("inventory", "cards")
-def new(name: str, folder: Path, options: Options) -> None:
-    """Write the card of an incident of your own, with a fault and a near miss to try it with."""
-    from oncall_runbook.cards.scaffold import write
-
-    files = write(name, folder, options)
-    for path in files:
-        say(str(path))
-    say(f"next: edit them, then: runbook lint {files[0]}", err=True)
-
-
-@cli.command(epilog=example("runbook test disk-slow", "runbook test disk-slow --practice web-test"))
-@click.argument("card")
-@option(
-    "--practice",
-    metavar="HOST",
-    help="A practice host, which its fault breaks and its ladder cures.",
-)
-@shared_options("inventory", "cards", "format")
-def test(card: str, practice: str | None, options: Options) -> int:
-    """Try what a card promises: its text, its conditions, and on a practice host its cure."""
-    from oncall_runbook.cards.trial import try_card
-
-    return try_card(card, practice, options)
 
 
 @cli.command(
@@ -208,15 +128,19 @@ def remediate(
     return _carry_out("remediate", incident, options, **chosen)
 
 
-for group in (ops, hold, runs, incident, contacts, doctor):
-    cli.add_command(group)
+for command in (
+    *(list_, show, lint, new, test),
+    *(ops, hold, runs, incident, contacts, doctor),
+):
+    cli.add_command(command)
 
 
 def _carry_out(command: str, incident: str | None, options: Options, **how: Any) -> int:
     from oncall_runbook.commands.carry_out import carry_out
-    from oncall_runbook.run.order import Order, known_to
+    from oncall_runbook.run.order import Order
+    from oncall_runbook.run.sources import catalog_for
 
-    name = known_to(options).resolve(incident) if incident is not None else None
+    name = catalog_for(options).resolve(incident) if incident is not None else None
     return carry_out(Order(command, name, options, acts=command == "remediate", **how))
 
 

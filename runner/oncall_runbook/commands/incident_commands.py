@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from oncall_runbook.commands.shared_options import (
     Command,
-    Options,
     example,
     html_option,
     option,
     shared_options,
 )
 from oncall_runbook.errors import BadInputError, RunbookError
+from oncall_runbook.run.options import Options
 from oncall_runbook.text.output import say, tell, tell_json
+
+if TYPE_CHECKING:
+    from oncall_runbook.record.incident_record import IncidentRecord
 
 _SEVERITY = click.Choice(["SEV1", "SEV2", "SEV3", "SEV4"], case_sensitive=False)
 _STATES = ["draft", "in_review", "reviewed", "closed"]
@@ -67,10 +71,10 @@ def open_(
     **facts: str | None,
 ) -> int:
     """Open an incident, and tell whom its severity says."""
-    from oncall_runbook.record import incident_record
+    from oncall_runbook.record.incident_record import NewIncident
 
-    told = incident_record.Told(title, severity, card, host, run, facts)
-    return _show(incident_record.Desk(options).open(told), options)
+    new = NewIncident(title, severity, card, host, run, facts)
+    return _show(_record(options).open(new), options)
 
 
 @incident.command(epilog=example("runbook incident update 7 --impact 'all users' --send"))
@@ -96,27 +100,43 @@ def update(
     **facts: str | None,
 ) -> int:
     """Say what is new; print the status update, or send it to all whom it concerns."""
-    from oncall_runbook.record import incident_record
-
     if facts["severity"] and not reason:
         raise BadInputError("a new severity needs its --reason")
-    at = incident_record.Desk(options)
-    number = at.find(incident)
+    record = _record(options)
+    number = record.find(incident)
     if send and not dry_run:
-        facts = {**facts, **at.ask(number, facts)}
-    at.update(number, note, reason, facts)
-    return _tell_update(at, number, form, send=send, dry_run=dry_run)
+        facts = {**facts, **_ask(record, number, facts)}
+    record.update(number, note, reason, facts)
+    return _tell_update(record, number, form, send=send, dry_run=dry_run)
 
 
-def _tell_update(at: Any, number: int, form: str, *, send: bool, dry_run: bool) -> int:
+def _record(options: Options) -> IncidentRecord:
+    """Open the record of incidents, which says on stderr what went wrong."""
+    from oncall_runbook.record.incident_record import IncidentRecord
+
+    return IncidentRecord(options, lambda text: say(f"runbook: {text}", err=True))
+
+
+def _ask(record: IncidentRecord, number: int, facts: Mapping[str, str | None]) -> dict[str, str]:
+    """Ask at a terminal for what only a person can say; an empty answer leaves it missing."""
+    if not sys.stdin.isatty() or record.options.format == "json":
+        return {}
+    lacks = [name for name in record.missing(number) if not facts.get(name)]
+    answers = {n: click.prompt(n, default="", show_default=False, err=True) for n in lacks}
+    return {name: text for name, text in answers.items() if text}
+
+
+def _tell_update(
+    record: IncidentRecord, number: int, form: str, *, send: bool, dry_run: bool
+) -> int:
     sends = send and not dry_run
-    told = at.status_update(number, form, send=sends)
-    if at.options.format == "text":
+    told = record.status_update(number, form, send=sends)
+    if record.options.format == "text":
         say(told["text"])
         _say_recipients(told["to"], sends=sends, dry_run=dry_run)
     if sends:
-        return _deliver(at, told)
-    if at.options.format == "json":
+        return _deliver(record, told)
+    if record.options.format == "json":
         tell_json(told)
     return 0
 
@@ -134,10 +154,8 @@ def _say_recipients(to: list[str], *, sends: bool, dry_run: bool) -> None:
 @record_options
 def ack(incident: str, options: Options) -> int:
     """Acknowledge an incident: somebody is at it, and the escalation stops."""
-    from oncall_runbook.record import incident_record
-
-    at = incident_record.Desk(options)
-    return _show(at.acknowledge(at.find(incident)), options)
+    record = _record(options)
+    return _show(record.acknowledge(record.find(incident)), options)
 
 
 @incident.command(epilog=example("runbook incident escalate 7", "runbook incident escalate --due"))
@@ -154,39 +172,37 @@ def escalate(
 
     Exit code 4: somebody could not be told; the phone numbers are printed.
     """
-    from oncall_runbook.record import incident_record
-
     if (incident is None) != (due or watch) or (to and incident is None):
         raise BadInputError("name an incident (and --to), or give --due or --watch")
-    at = incident_record.Desk(options)
-    number = None if incident is None else at.find(incident)
+    record = _record(options)
+    number = None if incident is None else record.find(incident)
     if dry_run:
-        return _show_messages(at.preview(number, to), options)
+        return _show_messages(record.preview(number, to), options)
     if number is not None:
-        at.escalate(number, to)
-        return _deliver(at)
-    return _watch(at) if watch else _tell_all_due(at)
+        record.escalate(number, to)
+        return _deliver(record)
+    return _watch(record) if watch else _tell_all_due(record)
 
 
-def _tell_all_due(at: Any) -> int:
+def _tell_all_due(record: IncidentRecord) -> int:
     """Queue what is due and send it; what cannot be queued keeps nothing else from going out."""
     try:
-        at.due()
+        record.due()
     except BadInputError:
-        _deliver(at)
+        _deliver(record)
         raise
-    return _deliver(at)
+    return _deliver(record)
 
 
-def _watch(at: Any) -> int:
+def _watch(record: IncidentRecord) -> int:
     """Tell whom it is time to tell, again and again; what fails now may work at the next look."""
     try:
         while True:
             try:
-                _tell_all_due(at)
+                _tell_all_due(record)
             except RunbookError as error:
                 say(f"runbook: {error}", err=True)
-            at.wait()
+            record.wait()
     except KeyboardInterrupt:
         return 0  # Ctrl-C is how it ends
 
@@ -207,15 +223,15 @@ def _indented(text: str) -> str:
     return "".join(f"    {line}\n" for line in text.splitlines())
 
 
-def _deliver(at: Any, facts: Mapping[str, Any] | None = None) -> int:
+def _deliver(record: IncidentRecord, facts: Mapping[str, Any] | None = None) -> int:
     """Send what is queued; say who could not be told, and what to call instead.
 
     `facts` stand in the JSON document as well.
     """
-    report = at.deliver()
+    report = record.deliver()
     for line in dict.fromkeys(report.not_told):
         say(f"runbook: {line}", err=True)
-    if at.options.format == "json":
+    if record.options.format == "json":
         sent = {"sent": report.sent, "waiting": report.waiting, "failed": report.failed}
         document = {**(facts or {}), **sent, "not_told": report.not_told}
         tell_json(document)
@@ -230,14 +246,12 @@ def _deliver(at: Any, facts: Mapping[str, Any] | None = None) -> int:
 @people_options
 def resolve(incident: str, resolution: str, at: str | None, send: bool, options: Options) -> int:
     """End an incident; of a SEV1 or SEV2 the review is due from then on."""
-    from oncall_runbook.record import incident_record
-
-    here = incident_record.Desk(options)
-    number = here.find(incident)
-    here.resolve(number, resolution, at)
+    record = _record(options)
+    number = record.find(incident)
+    record.resolve(number, resolution, at)
     if send:
-        return _tell_update(here, number, "text", send=True, dry_run=False)
-    return _show(here.document(number), options)
+        return _tell_update(record, number, "text", send=True, dry_run=False)
+    return _show(record.document(number), options)
 
 
 def _date(_context: click.Context, _option: click.Parameter, given: str | None) -> str | None:
@@ -279,19 +293,33 @@ def review(
     **texts: str | None,
 ) -> int:
     """Write the review: Markdown, and a page that can be mailed; or say what stands in it."""
-    from oncall_runbook.record import incident_record
-
     if (add is None and item is None) and (owner or deadline or done):
         raise BadInputError("--owner, --deadline and --done belong to --add or --item")
-    at = incident_record.Desk(options)
-    number = at.find(incident)
-    at.review(number, texts, add, item, {"owner": owner, "deadline": deadline}, done, state)
-    written = [str(path) for path in at.write_review(number, output)]
+    record = _record(options)
+    number = record.find(incident)
+    record.review(number, texts, add, item, {"owner": owner, "deadline": deadline}, done, state)
+    written = [str(path) for path in _write_review(record.document(number), output)]
     if options.format == "json":
-        tell_json({"files": written, "review": at.document(number)["review"]})
+        tell_json({"files": written, "review": record.document(number)["review"]})
     else:
         say("\n".join(written))
     return 0
+
+
+def _write_review(document: Mapping[str, Any], output: Path | None) -> list[Path]:
+    """Write the review of an incident as Markdown and as a page; return the paths."""
+    from oncall_runbook.pages import rendering
+    from oncall_runbook.run import run_files
+
+    directory = output or run_files.state_directory() / "reviews" / str(document["id"])
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    texts = {
+        "review.md": rendering.review_markdown(document),
+        "review.html": rendering.review_html(document),
+    }
+    for name, text in texts.items():
+        (directory / name).write_text(text, encoding="utf-8")
+    return [directory / name for name in texts]
 
 
 @incident.command("list", epilog=example("runbook incident list", "runbook incident list --all"))
@@ -300,13 +328,20 @@ def review(
 @record_options
 def list_(all: bool, html: Path | None, options: Options) -> int:
     """List incidents, newest first, with what is overdue."""
-    from oncall_runbook.record import incident_record
-
-    at = incident_record.Desk(options)
-    found = at.summaries(everything=all or html is not None)
+    record = _record(options)
+    found = record.summaries(everything=all or html is not None)
     if html is not None:
-        return at.write_overview(found, html)
+        return _write_overview(found, html)
     return tell(found, options.format, "incident_text", "summaries")
+
+
+def _write_overview(found: list[dict[str, Any]], path: Path) -> int:
+    """Write the overview of incidents as a page."""
+    from oncall_runbook.pages import rendering
+
+    path.write_text(rendering.overview_html(found, datetime.now(UTC)), encoding="utf-8")
+    say(str(path))
+    return 0
 
 
 @incident.command(epilog=example("runbook incident show last", "runbook incident show 7"))
@@ -314,10 +349,8 @@ def list_(all: bool, html: Path | None, options: Options) -> int:
 @record_options
 def show(incident: str, options: Options) -> int:
     """Show an incident: facts, escalation, messages, timeline."""
-    from oncall_runbook.record import incident_record
-
-    at = incident_record.Desk(options)
-    return _show(at.document(at.find(incident)), options)
+    record = _record(options)
+    return _show(record.document(record.find(incident)), options)
 
 
 def _show(document: dict[str, Any], options: Options) -> int:
@@ -330,11 +363,11 @@ def _show(document: dict[str, Any], options: Options) -> int:
 )
 def contacts(options: Options) -> int:
     """Show who is who: names, phone numbers, addresses; and what is missing."""
-    from oncall_runbook.record import policy
+    from oncall_runbook.record import policy_check, policy_reader
 
-    known = policy.by_hosts(policy.load(options))
+    known = policy_check.by_hosts(policy_reader.load(options))
     if options.format == "json":
-        tell_json([policy.as_facts(*each) for each in known])
+        tell_json([policy_check.as_facts(*each) for each in known])
         return 0
     from oncall_runbook.text import incident_text
 

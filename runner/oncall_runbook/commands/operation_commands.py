@@ -12,7 +12,6 @@ import click
 
 from oncall_runbook.commands.shared_options import (
     Command,
-    Options,
     allow_option,
     example,
     option,
@@ -20,6 +19,7 @@ from oncall_runbook.commands.shared_options import (
     yes_option,
 )
 from oncall_runbook.errors import BadInputError
+from oncall_runbook.run.options import Options
 
 # What docker takes: a span, a time with or without zone, or seconds since the epoch.
 _SINCE = re.compile(

@@ -12,7 +12,6 @@ from typing import Any
 import click
 
 from oncall_runbook.commands.shared_options import (
-    Options,
     allow_option,
     example,
     format_option,
@@ -25,6 +24,7 @@ from oncall_runbook.commands.shared_options import (
 )
 from oncall_runbook.errors import RunbookError
 from oncall_runbook.run import processes
+from oncall_runbook.run.options import Options
 from oncall_runbook.run.verdict import CANCELLED
 from oncall_runbook.text.output import say, tell, tell_json
 
@@ -144,14 +144,14 @@ def prune(days: int, keep: int, yes: bool, options: Options) -> int:
     What stays, however old: a run at work, one that is not in the record of incidents yet, and
     one of an incident that is not resolved.
     """
-    from oncall_runbook.record import run_recorder
+    from oncall_runbook.record import pending
     from oncall_runbook.run import run_files
 
-    in_use = {path.name for path, _ in run_recorder.pending()}
+    in_use = {path.name for path, _ in pending.notes()}
     if run_files.incidents_kept(options.store):
         from oncall_runbook.record import incident_record
 
-        in_use |= incident_record.Desk(options).runs_in_use()
+        in_use |= incident_record.IncidentRecord(options).runs_in_use()
     found = run_files.old_runs(days, keep, in_use)
     for path in found if yes else []:
         shutil.rmtree(path)

@@ -1,34 +1,18 @@
-"""The options every run shares, and the frozen class that carries them inward."""
+"""The options that commands share, with their help and their environment variables."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
+from oncall_runbook.run.options import Options
+
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-@dataclass(frozen=True)
-class Options:
-    """The shared options as the user gave them."""
-
-    inventory: str | None = None
-    inventory_from: str = "option -i"
-    limit: str | None = None
-    extra_vars: tuple[str, ...] = ()
-    forks: int | None = None
-    timeout: int | None = None
-    format: str = "text"
-    vault_password_file: Path | None = None
-    verbose: int = 0
-    store: str | None = None
-    cards: tuple[str, ...] = ()
 
 
 class ExtraVarsType(click.ParamType[str]):

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, select
 
 from oncall_runbook import clock
 from oncall_runbook.errors import NothingMatchedError
-from oncall_runbook.record import records, run_recorder
+from oncall_runbook.record import pending, records
 from oncall_runbook.record.policy import SEVERITIES
 from oncall_runbook.record.store import Store
 from oncall_runbook.record.tables import hosts, incidents, runs
@@ -68,7 +68,7 @@ class Run:
 def catch_up(store: Store) -> list[int]:
     """Attach every noted run that has ended; return the incidents that it touched."""
     touched: list[int] = []
-    for path, wanted in run_recorder.pending():
+    for path, wanted in pending.notes():
         directory = run_files.runs_directory() / path.name
         document = run_files.load(directory)
         if document["state"] == "running":
@@ -79,7 +79,7 @@ def catch_up(store: Store) -> list[int]:
             touched += _attach_somewhere(store, document, run_files.events(directory), wanted)
         except (KeyError, TypeError, ValueError):
             # Files that somebody has written to are kept, and keep no other run from the record.
-            run_recorder.set_aside(path)
+            pending.set_aside(path)
             continue
         path.unlink(missing_ok=True)
     return touched

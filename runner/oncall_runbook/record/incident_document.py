@@ -12,7 +12,7 @@ from oncall_runbook import clock
 from oncall_runbook.errors import RunbookError
 from oncall_runbook.record import records
 from oncall_runbook.record.tables import entries, hosts, incidents, items, messages, steps
-from oncall_runbook.run.order import known_here
+from oncall_runbook.run.sources import default_catalog
 
 _TIMES = ("began", "detected", "opened", "acknowledged", "mitigated", "resolved")
 
@@ -200,7 +200,7 @@ def _items(conn: Connection, incident: int, now: int) -> list[dict[str, Any]]:
 def checklist(card: str | None) -> list[str]:
     """Return what a card asks people to look into afterwards; nothing when it is not known here."""
     try:
-        found: Iterable[Any] = known_here().card(card).get("checklist", []) if card else []
+        found: Iterable[Any] = default_catalog().card(card).get("checklist", []) if card else []
     except (RunbookError, OSError):
         found = []
     return [str(line) for line in found]

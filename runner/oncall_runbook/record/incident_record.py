@@ -1,20 +1,15 @@
-"""Where the commands about incidents are carried out: the store, the inventory, and who asks."""
+"""All that can be done to incidents: what a command asks for, in one or several transactions."""
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import click
 from sqlalchemy import Connection
 
 from oncall_runbook import clock
-from oncall_runbook.commands.shared_options import Options
 from oncall_runbook.errors import BadInputError, RunbookError
 from oncall_runbook.record import (
     attach,
@@ -30,14 +25,14 @@ from oncall_runbook.record.policy import Policy
 from oncall_runbook.record.policy_reader import Policies
 from oncall_runbook.record.store import Store
 from oncall_runbook.run import run_files
-from oncall_runbook.run.order import known_here
-from oncall_runbook.text.output import say
+from oncall_runbook.run.options import Options
+from oncall_runbook.run.sources import default_catalog
 
 _WATCH_SECONDS = 15
 
 
 @dataclass(frozen=True)
-class Told:
+class NewIncident:
     """What a person says of an incident that is to be opened."""
 
     title: str | None
@@ -48,11 +43,12 @@ class Told:
     facts: Mapping[str, str | None]
 
 
-class Desk:
+class IncidentRecord:
     """One command's view of the record: opens the store, and attaches runs that still wait."""
 
-    def __init__(self, options: Options) -> None:
-        """Open the store; raises StoreError."""
+    def __init__(self, options: Options, warn: Callable[[str], None] = lambda _: None) -> None:
+        """Open the store; raises StoreError. `warn` gets what went wrong and ends nothing."""
+        self._warn = warn
         self.options = options
         self.author = run_files.me()
         self._store = Store(options.store)
@@ -79,16 +75,16 @@ class Desk:
         with self._store.read() as conn:
             return records.runs_of_open(conn)
 
-    def open(self, told: Told) -> dict[str, Any]:
+    def open(self, new: NewIncident) -> dict[str, Any]:
         """Open an incident, set its ladder up, and tell the first of it."""
-        number = self._open_from_run(told) if told.run else self._open_as_told(told)
+        number = self._open_from_run(new) if new.run else self._open_as_given(new)
         wrong: RunbookError | None = None
         try:
             try:
                 self.due()
             finally:
                 for line in self.deliver().not_told:
-                    say(f"runbook: {line}", err=True)
+                    self._warn(line)
         except RunbookError as error:  # of another incident, perhaps
             wrong = error
         found = self.document(number)
@@ -97,15 +93,15 @@ class Desk:
         if found["escalation"]["state"] == "not armed":
             hosts = ", ".join(found["hosts"])
             lacks = f"nobody was told of incident {number}: not in this inventory: {hosts}"
-            say(f"runbook: warning: {lacks}; next: escalate --due -i …", err=True)
+            self._warn(f"warning: {lacks}; next: escalate --due -i …")
         return found
 
-    def _open_as_told(self, told: Told) -> int:
-        known = known_here()
-        name = known.resolve(told.card) if told.card else None
+    def _open_as_given(self, new: NewIncident) -> int:
+        known = default_catalog()
+        name = known.resolve(new.card) if new.card else None
         card = known.card(name) if name else {}
-        title = told.title or card.get("title")
-        severity = told.severity or card.get("severity")
+        title = new.title or card.get("title")
+        severity = new.severity or card.get("severity")
         if not title or not title.strip():
             raise BadInputError("an incident needs a title, a --card or a --run")
         if not severity:
@@ -116,24 +112,24 @@ class Desk:
                 conn,
                 title=title.strip(),
                 severity=severity,
-                reason=f"{self.author} says so" if told.severity else f"the card of {name} says so",
+                reason=f"{self.author} says so" if new.severity else f"the card of {name} says so",
                 author=self.author,
                 at=now,
                 card=name,
-                of_hosts=told.hosts,
-                by_person=bool(told.severity),
-                **_values(told.facts, now),
+                of_hosts=new.hosts,
+                by_person=bool(new.severity),
+                **_values(new.facts, now),
             )
 
-    def _open_from_run(self, told: Told) -> int:
-        document = run_files.find(str(told.run))
+    def _open_from_run(self, new: NewIncident) -> int:
+        document = run_files.find(str(new.run))
         events = run_files.events(run_files.runs_directory() / document["run"])
         if document["state"] == "running":
             raise BadInputError(f"run {document['run']} is still at work; --incident new opens one")
         found = attach.attach(self._store, document, events, "new")
         if not found:
             raise BadInputError(f"run {document['run']} found no incident; give a title")
-        facts = {**told.facts, "title": told.title, "severity": told.severity}
+        facts = {**new.facts, "title": new.title, "severity": new.severity}
         self.update(found[0], None, f"{self.author} says so", facts)
         return found[0]
 
@@ -149,13 +145,9 @@ class Desk:
             if note:
                 records.write(conn, number, now, "note", self.author, note)
 
-    def ask(self, number: int, facts: Mapping[str, str | None]) -> dict[str, str]:
-        """Ask at a terminal for what only a person can say; an empty answer leaves it missing."""
-        if not sys.stdin.isatty() or self.options.format == "json":
-            return {}
-        lacks = [n for n in messages.missing(self.document(number)) if not facts.get(n)]
-        answers = {n: click.prompt(n, default="", show_default=False, err=True) for n in lacks}
-        return {name: text for name, text in answers.items() if text}
+    def missing(self, number: int) -> list[str]:
+        """Name what only a person can say of an incident and nobody has."""
+        return messages.missing(self.document(number))
 
     def status_update(self, number: int, form: str, *, send: bool) -> dict[str, Any]:
         """Return the status update and whom it goes to; queue it when it is to be sent."""
@@ -191,7 +183,7 @@ class Desk:
         try:
             policy = self._policy(number)
         except RunbookError as error:
-            say(f"runbook: warning: {error}; its review is due as by default", err=True)
+            self._warn(f"warning: {error}; its review is due as by default")
             return
         with self._store.write() as conn:
             escalation.arm(conn, records.get(conn, number), policy)
@@ -228,8 +220,8 @@ class Desk:
                 before = len(escalation.queued(conn, number))
                 self._ask_for(conn, number, policy, role)
                 rows = escalation.queued(conn, number)[before:]
-        shown = ("incident", "kind", "role", "channel", "subject", "body")
-        return [{name: getattr(row, name) for name in shown} for row in rows]
+        names = ("incident", "kind", "role", "channel", "subject", "body")
+        return [{name: getattr(row, name) for name in names} for row in rows]
 
     def deliver(self) -> outbox.Report:
         """Send what is queued."""
@@ -259,29 +251,6 @@ class Desk:
                 reviews.change_item(conn, number, self.author, item, done=done, **facts)
             if state:
                 reviews.move(conn, number, self.author, state)
-
-    def write_review(self, number: int, output: Path | None) -> list[Path]:
-        """Write the review as Markdown and as a page; return the paths."""
-        from oncall_runbook.pages import rendering
-
-        known = self.document(number)
-        directory = output or run_files.state_directory() / "reviews" / str(number)
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        texts = {
-            "review.md": rendering.review_markdown(known),
-            "review.html": rendering.review_html(known),
-        }
-        for name, text in texts.items():
-            (directory / name).write_text(text, encoding="utf-8")
-        return [directory / name for name in texts]
-
-    def write_overview(self, found: list[dict[str, Any]], path: Path) -> int:
-        """Write the overview of incidents as a page."""
-        from oncall_runbook.pages import rendering
-
-        path.write_text(rendering.overview_html(found, datetime.now(UTC)), encoding="utf-8")
-        say(str(path))
-        return 0
 
 
 def _values(facts: Mapping[str, str | None], now: int) -> dict[str, Any]:

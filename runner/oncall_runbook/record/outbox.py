@@ -7,20 +7,18 @@ it may have been sent, and is never sent again by itself.
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import Connection, Row, exists, select
 
 from oncall_runbook import clock
 from oncall_runbook.record import records
+from oncall_runbook.record.addresses import channel, fingerprint, is_chat, without_secrets
 from oncall_runbook.record.policy import Policy
 from oncall_runbook.record.policy_reader import Policies
 from oncall_runbook.record.store import Store
@@ -31,7 +29,6 @@ ATTEMPTS = 6  # after a minute, then two, four, eight, sixteen
 _OTHERS_HAVE = 5 * clock.MINUTE  # to send what only their inventory has the address of
 _NO_ADDRESS = "-"
 _CLAIM_LASTS = 10 * clock.MINUTE  # of a process on another machine, of which nothing is known
-_WITH_HOST = ("mailto", "mailtos", "json", "jsons", "xml", "xmls", "form", "forms", "http", "https")
 
 
 @dataclass
@@ -74,7 +71,7 @@ def queue(
         }
         for address in addresses:
             here = fingerprint(address)
-            form = body if chat is None or _kind(address) in _WITH_HOST else chat
+            form = chat if chat is not None and is_chat(address) else body
             facts = {**base, "body": form}
             _insert(conn, facts, f"{key}:{role}:{here}", channel(address), here)
         if not addresses:
@@ -86,30 +83,6 @@ def _insert(conn: Connection, facts: dict[str, Any], key: str, where: str, addre
         return
     more = {"key": key, "channel": where, "fingerprint": address, "state": "queued", "error": ""}
     conn.execute(messages.insert().values(**facts, **more))
-
-
-def fingerprint(address: str) -> str:
-    """Return what an address is known by in the store, where it must not stand itself."""
-    return hashlib.sha256(address.encode()).hexdigest()[:16]
-
-
-def channel(address: str) -> str:
-    """Return the part of an address that is no secret: its kind, and a server's name if it has one.
-
-    In `slack://token/…` and its kin what looks like a host name is a token; so may all of it be.
-    """
-    try:
-        server = urlsplit(address).hostname
-    except ValueError:
-        server = None
-    kind = _kind(address)
-    if not kind:
-        return "unreadable"
-    return f"{kind}://{server}" if kind in _WITH_HOST and server else kind
-
-
-def _kind(address: str) -> str:
-    return address.partition("://")[0].lower() if "://" in address else ""
 
 
 def deliver(store: Store, policies: Policies) -> Report:
@@ -267,16 +240,3 @@ def send(address: str, subject: str, body: str) -> str:
     if told:
         return ""
     return without_secrets(lines[-1] if lines else f"{channel(address)} did not take it", address)
-
-
-def without_secrets(text: str, address: str) -> str:
-    """Return what was said of an address with every part of it masked that could be secret."""
-    told, _, query = (address.partition("://")[2] or address).partition("?")
-    server = told.partition("/")[0].rpartition("@")[2] if _kind(address) in _WITH_HOST else ""
-    values = [each.partition("=")[2] or each for each in query.split("&")]
-    pieces = {*re.split("[/:@]", told), *values} - set(server.split(":"))
-    words = pieces | {unquote(piece) for piece in pieces}
-    for word in sorted(words, key=len, reverse=True):
-        if len(word) >= 4:
-            text = re.sub(re.escape(word), "********", text, flags=re.I)
-    return re.sub(r"^[\d\-: ,]+(- )?\w+ - ", "", text)

@@ -1,4 +1,4 @@
-"""A run's part in the incident record, while it is at work: it opens an incident, and pages.
+"""Writes a run into the record of incidents while it is at work: opens an incident, and pages.
 
 What a run has done stands in its own files first. It is noted as pending before it begins, and
 written into the record from those files when it has ended: by itself or, where the store could not
@@ -7,43 +7,32 @@ be reached or the run was killed, by whoever comes next.
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from importlib import import_module
-from pathlib import Path
 
-from oncall_runbook.commands.shared_options import Options
-from oncall_runbook.run import run_files
+from oncall_runbook.record import pending
 from oncall_runbook.run.host_state import HostState
+from oncall_runbook.run.options import Options
 
 _PAGING_SECONDS = 60
 _NEXT = "next: runbook incident escalate --due"
 
 
-def pending() -> Iterator[tuple[Path, str | None]]:
-    """Yield the notes of runs that are not in the record yet, and the incident each wants."""
-    directory = _directory()
-    for path in sorted(directory.glob("*Z-????")) if directory.is_dir() else []:
-        with contextlib.suppress(OSError, ValueError):
-            yield path, json.loads(path.read_text(encoding="utf-8")).get("incident")
+def check_incident(wanted: str, options: Options) -> None:
+    """Raise NothingMatchedError unless there is the incident that a run shall stand in."""
+    from oncall_runbook.record import records
+    from oncall_runbook.record.store import Store
+
+    if wanted != "new":
+        with Store(options.store).read() as conn:
+            records.find(conn, wanted)
 
 
-def set_aside(path: Path) -> None:
-    """Keep the note of a run whose files cannot be read, and look at it no more."""
-    path.rename(path.with_suffix(".unreadable"))
-
-
-def _directory() -> Path:
-    return run_files.state_directory() / "pending"
-
-
-class Attendance:
-    """One run; `wanted` is the incident it shall stand in: its number, `new`, or any open one."""
+class RunRecorder:
+    """Writes one run into the record: into the incident `wanted`, `new` or any that is open."""
 
     def __init__(self, run: str, wanted: str | None, options: Options) -> None:
         """Note the run, and get ready for the store while ansible starts."""
@@ -51,23 +40,12 @@ class Attendance:
         self._options = options
         self._opens = wanted == "new"
         self._pager: subprocess.Popen[str] | None = None
-        _directory().mkdir(mode=0o700, parents=True, exist_ok=True)
-        run_files.write_atomically(_directory() / run, {"incident": wanted})
+        pending.add(run, wanted)
         ready = threading.Thread(target=import_module, args=("oncall_runbook.record.attach",))
         ready.daemon = True
         ready.start()
 
-    @staticmethod
-    def check(wanted: str, options: Options) -> None:
-        """Raise NothingMatchedError unless there is the incident that a run shall stand in."""
-        from oncall_runbook.record import records
-        from oncall_runbook.record.store import Store
-
-        if wanted != "new":
-            with Store(options.store).read() as conn:
-                records.find(conn, wanted)
-
-    def judged(self, host: str, state: HostState) -> int | None:
+    def open_incident(self, host: str, state: HostState) -> int | None:
         """Open an incident for what was just found, if one is wanted and none is open there."""
         if not self._opens or not state.root_causes:
             return None
@@ -96,7 +74,7 @@ class Attendance:
             env={**os.environ, **({"RUNBOOK_STORE": url} if url else {})},
         )
 
-    def finished(self) -> tuple[list[int], str]:
+    def finish(self) -> tuple[list[int], str]:
         """Write the run, and any before it that waits, into the record.
 
         Returns the incidents it stands in, and what those say who could not be told.

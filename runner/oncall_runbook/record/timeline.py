@@ -11,7 +11,7 @@ from typing import Any
 
 from oncall_runbook.run.conclusion import is_operation
 from oncall_runbook.run.host_state import as_list, as_mapping
-from oncall_runbook.text.narration import did
+from oncall_runbook.run.journal import result_of_step
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,9 @@ def _rung(
         None,
     )
     outcome = "" if held is None else "held" if held else "did not hold"
-    told = ", ".join(filter(None, (did(event), f"{event.get('seconds') or 0:g} s", outcome)))
+    told = ", ".join(
+        filter(None, (result_of_step(event), f"{event.get('seconds') or 0:g} s", outcome))
+    )
     text = f"{event.get('title') or event['rung']}: {told}"
     text = f"{text}: {event['reason']}" if event.get("reason") else text
     facts = {name: event.get(name) for name in ("rung", "risk", "changed", "seconds", "incident")}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any
 
+from oncall_runbook.clock import timestamp
 from oncall_runbook.run.engine import Outcome
 from oncall_runbook.run.host_state import HostState, as_list, as_mapping
 from oncall_runbook.run.verdict import (
@@ -170,12 +170,6 @@ def _finished(order: Mapping[str, Any], state: Mapping[str, Any]) -> bool:
         return not state["plan"]  # it was looked at, and something was to be done
     wants_file = bool(order["inputs"].get("operation_fetch_to"))
     return state["verdict"] not in _NOT_DONE and not (wants_file and not state["fetched"])
-
-
-def timestamp(seconds: float) -> str:
-    """Return a time as ISO 8601 in UTC, to the millisecond."""
-    text = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
 
 
 def _error(job: Job, states: Mapping[str, HostState], outcome: Outcome) -> str | None:

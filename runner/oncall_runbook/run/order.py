@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from oncall_runbook.cards import catalog
-from oncall_runbook.commands.shared_options import Options
 from oncall_runbook.errors import BadInputError, NothingMatchedError
-from oncall_runbook.run import inventory
 from oncall_runbook.run.conclusion import finished
 from oncall_runbook.run.inventory import Inventory
+from oncall_runbook.run.options import Options
+from oncall_runbook.run.sources import catalog_for, inventory_of
 from oncall_runbook.run.verdict import CANCELLED, TIMEOUT
 
 
@@ -42,7 +40,7 @@ class Order:
     @property
     def own_card(self) -> bool:
         """Whether it is about an incident of the site's own, which has no playbook."""
-        return bool(self.incident) and known_to(self.options).is_own(str(self.incident))
+        return bool(self.incident) and catalog_for(self.options).is_own(str(self.incident))
 
     def kept(self, where: Inventory) -> dict[str, Any]:
         """Return what it takes to give it again.
@@ -58,24 +56,6 @@ class Order:
             "asks": self.asks,
             "extra_vars": bool(self.options.extra_vars),
         }
-
-
-def known_to(options: Options) -> catalog.Catalog:
-    """Return the incidents that are known with these options."""
-    sources = inventory_of(options).sources
-    return catalog.Catalog(catalog.directories(sources, options.cards))
-
-
-def known_here() -> catalog.Catalog:
-    """Return the incidents that are known to commands which are given no inventory."""
-    named = tuple(os.environ.get("RUNBOOK_CARDS", "").split())
-    return known_to(Options(inventory=os.environ.get("RUNBOOK_INVENTORY"), cards=named))
-
-
-def inventory_of(options: Options) -> Inventory:
-    """Return the inventory that is in use with these options."""
-    local = catalog.collection() / "inventory/local.yml"
-    return inventory.resolve(options.inventory, options.inventory_from, os.environ, local)
 
 
 def again(run: Mapping[str, Any], options: Options) -> Order:

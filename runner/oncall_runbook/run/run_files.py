@@ -70,7 +70,7 @@ def unwritable(path: Path) -> str:
     return ""
 
 
-class Record:
+class RunDirectory:
     """One run's directory, open for writing."""
 
     def __init__(self, run: str) -> None:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from oncall_runbook import clock
-from oncall_runbook.record import policy
+from oncall_runbook.record import policy_check
 from oncall_runbook.record.policy import Policy
 from oncall_runbook.text import operation_tables
 from oncall_runbook.text.report import clean, console, word
@@ -137,11 +137,11 @@ def contacts(known: list[tuple[list[str], Policy]]) -> None:
     for hosts, found in known:
         if len(known) > 1:
             screen.print(Text(f"For {', '.join(hosts)}", "bold"))
-        facts = policy.as_facts(hosts, found)
+        facts = policy_check.as_facts(hosts, found)
         screen.print(_people(facts))
         screen.print()
         screen.print(_severities(facts))
-        for line in policy.problems(found):
+        for line in policy_check.problems(found):
             screen.print(Text(f"! {line}", "yellow"))
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from oncall_runbook.run.events import Event
 from oncall_runbook.run.host_state import HostState
+from oncall_runbook.run.session import Progress
 from oncall_runbook.text.narration import decided
 from oncall_runbook.text.output import harmless, say
 
@@ -16,24 +18,18 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-class Progress(Protocol):
-    """Something that is told every event, with the host's state after it."""
+def progress_for(*, verbose: bool) -> Callable[[bool], Progress]:
+    """Return what makes the display of a play, given whether it acts.
 
-    def tell(self, event: Event, state: HostState) -> None:
-        """Take one event."""
+    That is the live display on a terminal, else lines (if it acts, or `verbose`), else nothing.
+    """
 
-    def output(self, text: str) -> None:
-        """Take a piece of ansible's own output."""
+    def choose(acting: bool) -> Progress:
+        if sys.stderr.isatty() and not verbose:
+            return LiveProgress()
+        return Lines(verbose=verbose) if acting or verbose else Silence()
 
-    def close(self) -> None:
-        """Stop; nothing of it stays on the screen but the decisions."""
-
-
-def choose(*, acting: bool, verbose: bool) -> Progress:
-    """Return the live display on a terminal, else lines (`acting` or `verbose`), else nothing."""
-    if sys.stderr.isatty() and not verbose:
-        return LiveProgress()
-    return Lines(verbose=verbose) if acting or verbose else Silence()
+    return choose
 
 
 class Silence:

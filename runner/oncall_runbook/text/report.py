@@ -9,7 +9,7 @@ from typing import IO, Any
 from rich.console import Console
 from rich.text import Text
 
-from oncall_runbook.text.narration import did
+from oncall_runbook.run.journal import result_of_step
 from oncall_runbook.text.output import harmless
 
 _ENDLESS = 100_000  # without a terminal nothing is wrapped
@@ -178,7 +178,9 @@ def _actions(state: Mapping[str, Any]) -> Iterator[Text]:
     for action in state["actions"]:
         held = action.get("held")
         outcome = {True: "held", False: "did not hold"}.get(held, "")
-        told = ", ".join(filter(None, (did(action), f"{action['seconds']:g} s", outcome)))
+        told = ", ".join(
+            filter(None, (result_of_step(action), f"{action['seconds']:g} s", outcome))
+        )
         cost = f", at the cost of {clean(action['costs'])}" if _cost(action) else ""
         why = f" — {clean(action['reason'])}" if action.get("reason") else cost
         yield Text(f"  did  {clean(action.get('title')) or action['rung']}: {told}{why}")

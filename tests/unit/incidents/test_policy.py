@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from oncall_runbook.record import policy
-from oncall_runbook.record.outbox import channel, without_secrets
+from oncall_runbook.record import policy, policy_check
+from oncall_runbook.record.addresses import channel, without_secrets
 from oncall_runbook.record.policy import PolicyError
 
 DEFAULTS = yaml.safe_load(
@@ -44,11 +44,11 @@ def test_the_ladder_of_the_source_runbook():
 
 
 def test_people_who_can_all_be_told_are_no_problem():
-    assert list(policy.problems(policy.parse(reachable()))) == []
+    assert list(policy_check.problems(policy.parse(reachable()))) == []
 
 
 def test_placeholders_are_reported():
-    lines = list(policy.problems(policy.parse(told())))
+    lines = list(policy_check.problems(policy.parse(told())))
     assert "response_contacts: cto is a placeholder (cto@company.com): say who it is" in lines
     assert any("ceo cannot be told anything (no address)" in line for line in lines)
 
@@ -95,7 +95,7 @@ def test_what_would_keep_somebody_from_being_told_is_complained_of(name):
     break_it, expected = PROBLEMS[name]
     facts = reachable()
     break_it(facts)
-    assert any(expected in line for line in policy.problems(policy.parse(facts)))
+    assert any(expected in line for line in policy_check.problems(policy.parse(facts)))
 
 
 @pytest.mark.parametrize(

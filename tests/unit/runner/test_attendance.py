@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from recorded import FakeEngine, document, run
 
-from oncall_runbook.commands.shared_options import Options
-from oncall_runbook.record import attach, incident_document, run_recorder
-from oncall_runbook.record.run_recorder import Attendance
+from oncall_runbook.record import attach, incident_document, pending, run_recorder
+from oncall_runbook.record.run_recorder import RunRecorder
 from oncall_runbook.record.store import Store
+from oncall_runbook.run.options import Options
 
 CARD = "database_connection_failures"
 FOUND = {
@@ -30,7 +30,7 @@ def pages(fake: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> list[Options]:
     """What would have been paged, while the engine finds an incident."""
     fake.diagnosis = [("db1", "probe", "ok", FOUND)]
     told: list[Options] = []
-    monkeypatch.setattr(Attendance, "_page", lambda self: told.append(self._options))
+    monkeypatch.setattr(RunRecorder, "_page", lambda self: told.append(self._options))
     return told
 
 
@@ -64,7 +64,7 @@ def test_without_a_record_nothing_of_it_is_read(fake: FakeEngine, tmp_path: Path
     assert run("triage").exit_code == 3
     assert not [name for name in set(sys.modules) - before if name.startswith("alembic")]
     assert not (tmp_path / "state/runbook/incidents.db").exists()
-    assert list(run_recorder.pending()) == []
+    assert list(pending.notes()) == []
 
 
 @pytest.mark.parametrize("name", ["99", "x", "last"])
@@ -74,7 +74,7 @@ def test_an_incident_that_is_not_there_ends_the_run_before_it_begins(
     result = run("triage", "--incident", name)
     assert (result.exit_code, fake.requests) == (8, [])
     assert result.stderr.startswith("runbook: there is no incident")
-    assert list(run_recorder.pending()) == []
+    assert list(pending.notes()) == []
 
 
 @pytest.mark.parametrize("name", ["new", "7"])
@@ -85,12 +85,12 @@ def test_a_run_goes_on_without_its_store_and_is_recorded_later(
     assert result.exit_code == 3
     assert "the run is recorded later" in result.stderr
     assert "canary" not in result.output + result.stderr
-    ((path, wanted),) = run_recorder.pending()
+    ((path, wanted),) = pending.notes()
     assert wanted == name
     assert attach.catch_up(Store(None)) == ([1] if name == "new" else [])
     if name == "new":
         assert record()["runs"] == [path.name]
-    assert list(run_recorder.pending()) == []
+    assert list(pending.notes()) == []
 
 
 def test_a_store_that_is_no_url_is_wrong_usage(fake: FakeEngine) -> None:
@@ -115,6 +115,6 @@ def test_whoever_was_not_told_is_named(
     monkeypatch.setattr(
         run_recorder.subprocess, "Popen", lambda _, **how: started(with_code, **how)
     )
-    one = Attendance("20260101T000000Z-0000", "new", Options())
+    one = RunRecorder("20260101T000000Z-0000", "new", Options())
     one._page()
-    assert one.finished()[1].startswith(told) if told else one.finished()[1] == ""
+    assert one.finish()[1].startswith(told) if told else one.finish()[1] == ""

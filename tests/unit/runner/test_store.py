@@ -25,8 +25,8 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def begin(run: str) -> run_files.Record:
-    record = run_files.Record(run)
+def begin(run: str) -> run_files.RunDirectory:
+    record = run_files.RunDirectory(run)
     record.save(opening(Job(run, "triage", None, 0.0, "x")))
     return record
 
@@ -82,7 +82,7 @@ def test_runs_are_found_by_the_beginning_of_their_id() -> None:
         run_files.find("2027")
 
 
-def ended(run: str) -> run_files.Record:
+def ended(run: str) -> run_files.RunDirectory:
     record = begin(run)
     record.save({**run_files.load(record.directory), "finished": "2020-01-01T00:00:01.000Z"})
     return record

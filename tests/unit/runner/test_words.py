@@ -143,9 +143,9 @@ def test_what_lies_in_the_directory_is_not_run_in_place_of_the_pager(tmp_path: P
     (tmp_path / "oncall_runbook/__init__.py").write_text("")
     (tmp_path / "oncall_runbook/__main__.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
     page = (
-        "from oncall_runbook.record.run_recorder import Attendance\n"
-        "from oncall_runbook.commands.shared_options import Options\n"
-        "one = Attendance('r', 'new', Options()); one._page(); print(one.finished()[1])"
+        "from oncall_runbook.record.run_recorder import RunRecorder\n"
+        "from oncall_runbook.run.options import Options\n"
+        "one = RunRecorder('r', 'new', Options()); one._page(); print(one.finish()[1])"
     )
     done = subprocess.run(
         [sys.executable, "-P", "-c", page],
