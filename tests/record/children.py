@@ -137,7 +137,7 @@ def catch_up(url, state):
 
 
 def open_for_run(url, run, causes):
-    attach.open_for(Store(url), run, "web1", causes, {})
+    attach.open_incident_for(Store(url), run, "web1", causes, {})
 
 
 def attach_run(url, state, run):

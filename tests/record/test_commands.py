@@ -57,7 +57,7 @@ def test_a_card_gives_title_severity_and_checklist(run):
         ([], "needs a title, a --card or a --run"),
         (["   "], "needs a title, a --card or a --run"),
         (["x"], "needs a --severity; in doubt the graver one"),
-        (["x", "--card", "disk_ful"], "there is no incident 'disk_ful'"),
+        (["x", "--card", "disk_ful"], "there is no card 'disk_ful'"),
         (["x", "--severity", "SEV1", "--began", "yesterday"], "is no time"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The incidents that are known, read from their cards, with shared probes and inputs."""
+"""The catalog of cards: where they lie, and what they say, with shared probes and inputs."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import functools
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from oncall_runbook.errors import BadInputError, RunbookError
+
+if TYPE_CHECKING:
+    from oncall_runbook.documents import CardDocument, CardInput, CardProbe, Facts
 
 COLLECTION = Path("ansible_collections/oncall/runbook")
 
@@ -23,7 +26,7 @@ def installed() -> Path | None:
     return next((path for path in candidates if (path / "roles").is_dir()), None)
 
 
-def unlinked() -> Path | None:
+def unlinked_checkout() -> Path | None:
     """Find a checkout around this package that is not on sys.path: ansible must be told."""
     checkout = Path(__file__).resolve().parents[3]
     return checkout if installed() is None and (checkout / "galaxy.yml").is_file() else None
@@ -32,30 +35,30 @@ def unlinked() -> Path | None:
 @functools.cache
 def collection() -> Path:
     """Find the collection on sys.path, else around this package (a checkout)."""
-    if found := installed() or unlinked():
+    if found := installed() or unlinked_checkout():
         return found
     raise RunbookError(f"the collection oncall.runbook is not installed (no {COLLECTION})")
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """The incidents that are known: those of the collection, and a site's own in directories."""
+    """The cards that are known: those of the collection, and a site's own in directories."""
 
     directories: tuple[Path, ...] = ()
 
     @cached_property
     def files(self) -> dict[str, Path]:
-        """The card of each incident, by its name."""
+        """The file of each card, by the card's name."""
         shipped = {path.parent.name: path for path in collection().glob("roles/*/card.yml")}
         own = {path.stem: path for place in self.directories for path in place.glob("*.yml")}
         return dict(sorted({**own, **shipped}.items()))
 
     def is_own(self, name: str) -> bool:
-        """Tell whether an incident is the site's own: it has no playbook of its name."""
+        """Tell whether a card is the site's own: then there is no playbook of its name."""
         return collection() not in self.files[name].parents
 
     def resolve(self, name: str) -> str:
-        """Turn what the user typed into an incident's name, or raise with the nearest ones."""
+        """Turn what the user typed into a card's name, or raise with the nearest ones."""
         import difflib
 
         wanted = name.strip().lower().replace("-", "_")
@@ -65,16 +68,16 @@ class Catalog:
         near = difflib.get_close_matches(wanted, known, n=3, cutoff=0.4)
         near = near or [other for other in known if wanted and (wanted in other or other in wanted)]
         hint = f"did you mean {' or '.join(near)}?" if near else "see: runbook list"
-        raise BadInputError(f"there is no incident {name!r}; {hint}")
+        raise BadInputError(f"there is no card {name!r}; {hint}")
 
-    def card(self, name: str) -> dict[str, Any]:
-        """Load the card of an incident; shared probes stay ids."""
+    def card(self, name: str) -> Facts:
+        """Load a card; shared probes stay ids."""
         found = _load(self.files[name]) if name in self.files else {}
         if not found:
             raise RunbookError(f"the card of {name} cannot be read: runbook lint says why")
         return found
 
-    def full_card(self, name: str) -> dict[str, Any]:
+    def full_card(self, name: str) -> CardDocument:
         """Load a card for showing: shared probes resolved, with its name and its inputs."""
         stack = _load(collection() / "roles/stack/vars/main.yml")
         shared = dict(stack.get("stack_probes") or {})
@@ -83,7 +86,8 @@ class Catalog:
         content = self.card(name)
         probes = [_probe(probe, shared) for probe in content.get("probes") or []]
         inputs = _inputs(name, content.get("inputs") or {})
-        return {"incident": name, **content, "probes": probes, "inputs": inputs}
+        whole = {"incident": name, **content, "probes": probes, "inputs": inputs}
+        return cast("CardDocument", whole)
 
     def inputs(self) -> dict[str, list[str]]:
         """Name the inputs of every role and card, without reading what they are."""
@@ -125,13 +129,13 @@ def _in_collection(name: str) -> Path:
     return next((path for path in found if path.is_dir()), below)
 
 
-def _probe(probe: Any, shared: dict[str, Any]) -> dict[str, Any]:
+def _probe(probe: Any, shared: Mapping[str, CardProbe]) -> CardProbe:
     if not isinstance(probe, str):
-        return dict(probe)
+        return cast("CardProbe", dict(probe))
     return {"id": probe, **(shared.get(probe) or {}), "shared": True}
 
 
-def _inputs(name: str, options: dict[str, Any]) -> list[dict[str, Any]]:
+def _inputs(name: str, options: Facts) -> list[CardInput]:
     return [
         {
             "name": f"{name}_{key}",

@@ -26,7 +26,7 @@ def write(name: str, folder: Path, known: Catalog) -> list[Path]:
     if not _NAME.fullmatch(name):
         raise BadInputError(f"{name!r} is no name of a card; write lower-case words, as disk-slow")
     if name in known.files:
-        raise BadInputError(f"there is an incident {name} already; give yours another name")
+        raise BadInputError(f"there is a card {name} already; give yours another name")
     environment = template_environment()
     values = {"name": name, "title": name.replace("_", " ").capitalize()}
     files = {folder / path.format(name=name): source for path, source in _FILES.items()}

@@ -6,15 +6,18 @@ import base64
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oncall_runbook.cards import catalog
 from oncall_runbook.cards.linting import complaints
 from oncall_runbook.errors import BadInputError, RunbookError
+
+if TYPE_CHECKING:
+    from oncall_runbook.documents import Facts
 
 _STATUSES = ("healthy", "unhealthy", "unknown")
 # So many findings are tried in every combination; of more, a condition is too long to be read.
@@ -53,7 +56,7 @@ def checks(name: str, known: catalog.Catalog, host: PracticeHost | None) -> Iter
 # --- conditions -------------------------------------------------------------------------------
 
 
-def _conditions(card: Mapping[str, Any]) -> Iterator[Check]:
+def _conditions(card: Facts) -> Iterator[Check]:
     from ansible_collections.oncall.runbook.plugins.plugin_utils import conditions
 
     ids = [probe if isinstance(probe, str) else probe["id"] for probe in card["probes"]]
@@ -121,7 +124,7 @@ class PracticeHost:
             raise RunbookError(f"{self.name}: {' '.join(last) or 'it failed'}")
         return said
 
-    def runbook(self, *arguments: str) -> dict[str, Any]:
+    def runbook(self, *arguments: str) -> Facts:
         """Run the command on the host; return its part of the document, with the exit code."""
         cards = [word for place in self.cards for word in ("--cards", place)]
         where = ["-i", self.inventory, "-l", self.name, *cards, "--format", "json"]
@@ -150,12 +153,12 @@ def _on_host(name: str, folder: Path, host: PracticeHost) -> Iterator[Check]:
         yield from _near_miss(near_miss, host)
 
 
-def _confirmed(look: Mapping[str, Any], name: str) -> str:
+def _confirmed(look: Facts, name: str) -> str:
     confirmed = look["incidents"][name]["confirmed"]
     return "" if confirmed is False else f"confirmed: {confirmed}; {look.get('reason') or ''}"
 
 
-def _case(path: Path) -> dict[str, Any]:
+def _case(path: Path) -> Facts:
     if not path.is_file():
         return {}
     case = catalog.load_yaml(path.read_text(encoding="utf-8"))
@@ -164,7 +167,7 @@ def _case(path: Path) -> dict[str, Any]:
     return case
 
 
-def _fault(fault: Mapping[str, Any], host: PracticeHost) -> Iterator[Check]:
+def _fault(fault: Facts, host: PracticeHost) -> Iterator[Check]:
     host.run(str(fault["inject"]))
     try:
         found = host.runbook("triage")
@@ -185,7 +188,7 @@ def _fault(fault: Mapping[str, Any], host: PracticeHost) -> Iterator[Check]:
         host.run(str(fault.get("revert", "true")))
 
 
-def _near_miss(case: Mapping[str, Any], host: PracticeHost) -> Iterator[Check]:
+def _near_miss(case: Facts, host: PracticeHost) -> Iterator[Check]:
     host.run(str(case["inject"]))
     try:
         found = host.runbook("remediate", "--yes")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from oncall_runbook.checkup import hosts, people, this_machine
 from oncall_runbook.checkup.check import Check
@@ -17,6 +17,9 @@ from oncall_runbook.run.options import Options
 from oncall_runbook.run.order import Order
 from oncall_runbook.run.request import prepare
 from oncall_runbook.run.session import Progress, Session
+
+if TYPE_CHECKING:
+    from oncall_runbook.documents import RunDocument
 
 ShowsProgress = Callable[[bool], Progress]
 
@@ -34,10 +37,10 @@ def examine(options: Options, progress: ShowsProgress) -> tuple[list[Check], int
     ]
     if document["hosts"] and document["exit_code"] not in (124, 130):
         checks += people.contacts(options)
-    return [*checks, *hosts.checks(document, times)], int(document["exit_code"])
+    return [*checks, *hosts.checks(document, times)], int(document["exit_code"] or 0)
 
 
-def _ask(options: Options, progress: ShowsProgress) -> tuple[dict[str, Any], Mapping[str, Asked]]:
+def _ask(options: Options, progress: ShowsProgress) -> tuple[RunDocument, Mapping[str, Asked]]:
     """Ask all hosts at once; return the run's document, and when each host was asked."""
     began = time.time()
     times: dict[str, Asked] = {}

@@ -6,12 +6,15 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from oncall_runbook import clock
 from oncall_runbook.checkup.check import Check, Status
 from oncall_runbook.run.host_state import as_mapping
 from oncall_runbook.run.verdict import Verdict
+
+if TYPE_CHECKING:
+    from oncall_runbook.documents import Facts, Finding, HostDocument, RunDocument
 
 _SKEW_SECONDS = 2
 _NEAR_PERCENT = 10  # below the limit of disk_space_full
@@ -44,7 +47,7 @@ class Asked:
     ended: float
 
 
-def checks(document: Mapping[str, Any], times: Mapping[str, Asked]) -> Iterator[Check]:
+def checks(document: RunDocument, times: Mapping[str, Asked]) -> Iterator[Check]:
     """Tell of every host whether it can be reached, and what an incident would lack there."""
     for host, state in document["hosts"].items():
         yield _reach(host, state)
@@ -53,7 +56,7 @@ def checks(document: Mapping[str, Any], times: Mapping[str, Asked]) -> Iterator[
             yield from _clock(host, findings, times[host])
         no_stack = False
         for name, judge in _JUDGES.items():
-            finding = as_mapping(findings.get(name))
+            finding = findings.get(name)
             if not finding or (name == "application" and no_stack):
                 continue
             for check in judge(host, finding):
@@ -61,7 +64,7 @@ def checks(document: Mapping[str, Any], times: Mapping[str, Asked]) -> Iterator[
                 yield check
 
 
-def _reach(host: str, state: Mapping[str, Any]) -> Check:
+def _reach(host: str, state: HostDocument) -> Check:
     verdict, reason = state["verdict"], state["reason"]
     if verdict == Verdict.HEALTHY.value:
         return Check(host, "reach", "ok", "answers")
@@ -74,7 +77,7 @@ def _reach(host: str, state: Mapping[str, Any]) -> Check:
     return Check(host, "reach", status, f"does not answer as it should: {reason}", more)
 
 
-def _clock(host: str, findings: Mapping[str, Any], asked: Asked) -> Iterator[Check]:
+def _clock(host: str, findings: Mapping[str, Finding], asked: Asked) -> Iterator[Check]:
     """Compare the host's clock with ours, as far as the time that the question took allows.
 
     All questions begin at once, so the clock was read no later than the slowest of them took
@@ -84,7 +87,7 @@ def _clock(host: str, findings: Mapping[str, Any], asked: Asked) -> Iterator[Che
     if not re.fullmatch(r"\d+(\.\d+)?", said):
         return
     earliest, seconds = float(said), 0 if "." in said else 1
-    slowest = max(as_mapping(f).get("ms") or 0 for f in findings.values()) / 1000
+    slowest = max(f.get("ms") or 0 for f in findings.values()) / 1000
     latest = max(asked.began, asked.ended - slowest)
     ahead, behind = earliest - latest, asked.began - (earliest + seconds)
     skew = max(ahead, behind, 0)
@@ -97,7 +100,7 @@ def _clock(host: str, findings: Mapping[str, Any], asked: Asked) -> Iterator[Che
     yield Check(host, "clock", "warning", how, better)
 
 
-def _failed(host: str, name: str, finding: Mapping[str, Any], better: str) -> Check | None:
+def _failed(host: str, name: str, finding: Finding, better: str) -> Check | None:
     """Return what there is to say when a question was not answered with yes; else nothing."""
     if finding["status"] == "healthy":
         return None
@@ -106,7 +109,7 @@ def _failed(host: str, name: str, finding: Mapping[str, Any], better: str) -> Ch
     return Check(host, name, status, reason, better)
 
 
-def _docker(host: str, finding: Mapping[str, Any]) -> Iterator[Check]:
+def _docker(host: str, finding: Finding) -> Iterator[Check]:
     reason = str(finding.get("reason"))
     better = next((then for said, then in _DOCKER.items() if re.search(said, reason)), "")
     better = better or "is the engine up there? systemctl status docker"
@@ -115,7 +118,7 @@ def _docker(host: str, finding: Mapping[str, Any]) -> Iterator[Check]:
     )
 
 
-def _compose(host: str, finding: Mapping[str, Any]) -> Iterator[Check]:
+def _compose(host: str, finding: Finding) -> Iterator[Check]:
     better = "install the package docker-compose-plugin there"
     if failed := _failed(host, "compose", finding, better):
         yield failed
@@ -128,7 +131,7 @@ def _compose(host: str, finding: Mapping[str, Any]) -> Iterator[Check]:
         yield Check(host, "compose", "ok", f"docker compose {version}")
 
 
-def _stack(host: str, finding: Mapping[str, Any]) -> Iterator[Check]:
+def _stack(host: str, finding: Finding) -> Iterator[Check]:
     better = "set stack_dir to where its compose file is"
     if "cannot read its files" in str(finding.get("reason")):
         better = "mend them: nothing can be made anew until docker compose config reads them"
@@ -143,7 +146,7 @@ def _stack(host: str, finding: Mapping[str, Any]) -> Iterator[Check]:
     yield Check(host, "stack", "ok", f"{file}, project {project}, {count} containers")
 
 
-def _application(host: str, finding: Mapping[str, Any]) -> Iterator[Check]:
+def _application(host: str, finding: Finding) -> Iterator[Check]:
     """Tell by which way an incident will see what the application sees, and what that misses."""
     triage, name_route = f"runbook triage -l {host}", "name a route in stack_read_path"
     if failed := _failed(host, "application", finding, triage):
@@ -165,11 +168,11 @@ def _application(host: str, finding: Mapping[str, Any]) -> Iterator[Check]:
         yield Check(host, "application", "warning", f"{text} ({view['missing']})", name_route)
 
 
-def _is_wrong(part: Mapping[str, Any]) -> bool:
+def _is_wrong(part: Facts) -> bool:
     return bool(part) and part["outcome"] not in ("works", "unknown")
 
 
-def _disks(host: str, finding: Mapping[str, Any]) -> Iterator[Check]:
+def _disks(host: str, finding: Finding) -> Iterator[Check]:
     if failed := _failed(host, "disk", finding, "df -h; df -i"):
         yield failed
         return
@@ -191,7 +194,7 @@ def _disks(host: str, finding: Mapping[str, Any]) -> Iterator[Check]:
         yield Check(host, "disk", "ok", "; ".join(well))
 
 
-def _backup(host: str, finding: Mapping[str, Any]) -> Iterator[Check]:
+def _backup(host: str, finding: Finding) -> Iterator[Check]:
     better = f"runbook ops backups verify -l {host}"
     if failed := _failed(host, "backup", finding, better):
         yield failed
@@ -215,14 +218,14 @@ def _backup(host: str, finding: Mapping[str, Any]) -> Iterator[Check]:
         yield Check(host, "backup", "ok", text)
 
 
-def _root(host: str, finding: Mapping[str, Any]) -> Iterator[Check]:
+def _root(host: str, finding: Finding) -> Iterator[Check]:
     user = str(finding.get("output") or "").strip()
     better = f"let {user or 'the user'} use sudo without a password, or set ansible_become"
     text = "root" if user == "root" else f"{user} may use sudo"
     yield _failed(host, "root", finding, better) or Check(host, "root", "ok", text)
 
 
-def _tools(host: str, finding: Mapping[str, Any]) -> Iterator[Check]:
+def _tools(host: str, finding: Finding) -> Iterator[Check]:
     missing = str(finding.get("value") or "").split("\n") if finding.get("value") else []
     better = "install them there: coreutils, util-linux, findutils, gzip, curl"
     if missing:
@@ -234,7 +237,7 @@ def _tools(host: str, finding: Mapping[str, Any]) -> Iterator[Check]:
     )
 
 
-_JUDGES: dict[str, Callable[[str, Mapping[str, Any]], Iterator[Check]]] = {
+_JUDGES: dict[str, Callable[[str, Finding], Iterator[Check]]] = {
     "docker": _docker,
     "compose": _compose,
     "stack": _stack,

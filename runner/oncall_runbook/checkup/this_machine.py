@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, quote_plus
 
 from oncall_runbook import clock
@@ -16,13 +16,16 @@ from oncall_runbook.checkup.check import Check
 from oncall_runbook.run import run_files
 from oncall_runbook.run.verdict import NOTHING_MATCHED, Verdict
 
+if TYPE_CHECKING:
+    from oncall_runbook.documents import RunDocument
+
 DISTRIBUTION = "oncall-runbook"
 _TOLD = ("ansible-core", "ansible-runner")  # by their version, when all is well
 _SCARCE_MIB, _NO_ROOM_MIB = 500, 20  # evidence of a run is a MiB or two a host
 _OVERDUE = 5 * clock.MINUTE
 
 
-def inventory(document: Mapping[str, Any]) -> Check:
+def inventory(document: RunDocument) -> Check:
     """Tell which inventory is in use, who chose it, and how many hosts it has."""
     where, count = document["inventory"], len(document["hosts"])
     if count:
@@ -75,7 +78,7 @@ def _missing(name: str, wanted: str, accepts: Any) -> Check | None:
     return Check(None, "software", "bad", text, f"pip install '{name}{wanted}'")
 
 
-def ssh_client(document: Mapping[str, Any]) -> Check:
+def ssh_client(document: RunDocument) -> Check:
     """Tell whether there is an ssh client; without one, whether a host would have needed it."""
     if path := shutil.which("ssh"):
         return Check(None, "ssh", "ok", path)

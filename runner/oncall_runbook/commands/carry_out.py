@@ -1,14 +1,14 @@
-"""One run from its options to its exit code: what the commands that touch hosts have in common."""
+"""Carries an order out, from the question at the terminal to the exit code."""
 
 from __future__ import annotations
 
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,13 +26,16 @@ from oncall_runbook.run.session import Session
 from oncall_runbook.text.output import say, tell_json
 from oncall_runbook.text.progress import progress_for
 
+if TYPE_CHECKING:
+    from oncall_runbook.documents import RunDocument
+
 NOT_CONFIRMED = "not confirmed; add --yes to remediate without a question"
 DECLINED = "declined: the question was not answered with yes"
 
 
 def carry_out(
     order: Order,
-    show: Callable[[Mapping[str, Any]], None] | None = None,
+    show: Callable[[RunDocument], None] | None = None,
     on_event: Callable[[Event], None] = lambda _: None,
 ) -> int:
     """Do what was ordered, tell it on stdout, and return the exit code.
@@ -50,7 +53,7 @@ def carry_out(
     final = session.document(outcome)
     keeper.finish(final)
     _print(final, order.options.format, show)
-    return int(final["exit_code"])
+    return int(final["exit_code"] or 0)
 
 
 def _ask_then_act(session: Session, order: Order) -> Outcome:
@@ -91,11 +94,11 @@ def _open(order: Order) -> tuple[Session, RunKeeper]:
     job = Job(
         run,
         order.command,
-        order.incident,
+        order.card,
         began,
         str(where),
         order.options.limit,
-        run_files.me(),
+        run_files.author(),
         order.kept(where),
         order.resumes,
     )
@@ -111,7 +114,7 @@ def _run_vars(order: Order, run: str) -> dict[str, Any]:
         "incident_allow": order.allow,
         "incident_evidence_dir": str(run_files.runs_directory() / run / "evidence"),
         **({"incident_hands_seconds": 0} if order.take_over else {}),
-        **({"incident_name": order.incident} if order.own_card else {}),
+        **({"incident_name": order.card} if order.own_card else {}),
         **({"incident_cards": _places(order.options)} if order.options.cards else {}),
     }
 
@@ -127,9 +130,7 @@ def _preload() -> None:
     import_module("oncall_runbook.text.report")
 
 
-def _print(
-    final: Mapping[str, Any], form: str, show: Callable[[Mapping[str, Any]], None] | None
-) -> None:
+def _print(final: RunDocument, form: str, show: Callable[[RunDocument], None] | None) -> None:
     if form == "json":
         tell_json(final)
         return

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,6 +22,12 @@ from oncall_runbook.run.options import Options
 from oncall_runbook.text.output import say, tell, tell_json
 
 if TYPE_CHECKING:
+    from oncall_runbook.documents import (
+        IncidentDocument,
+        IncidentSummary,
+        PreviewedMessage,
+        StatusUpdate,
+    )
     from oncall_runbook.record.incident_record import IncidentRecord
 
 _SEVERITY = click.Choice(["SEV1", "SEV2", "SEV3", "SEV4"], case_sensitive=False)
@@ -207,7 +213,7 @@ def _watch(record: IncidentRecord) -> int:
         return 0  # Ctrl-C is how it ends
 
 
-def _show_messages(found: list[dict[str, Any]], options: Options) -> int:
+def _show_messages(found: list[PreviewedMessage], options: Options) -> int:
     if options.format == "json":
         tell_json(found)
         return 0
@@ -223,7 +229,7 @@ def _indented(text: str) -> str:
     return "".join(f"    {line}\n" for line in text.splitlines())
 
 
-def _deliver(record: IncidentRecord, facts: Mapping[str, Any] | None = None) -> int:
+def _deliver(record: IncidentRecord, facts: StatusUpdate | None = None) -> int:
     """Send what is queued; say who could not be told, and what to call instead.
 
     `facts` stand in the JSON document as well.
@@ -306,7 +312,7 @@ def review(
     return 0
 
 
-def _write_review(document: Mapping[str, Any], output: Path | None) -> list[Path]:
+def _write_review(document: IncidentDocument, output: Path | None) -> list[Path]:
     """Write the review of an incident as Markdown and as a page; return the paths."""
     from oncall_runbook.pages import rendering
     from oncall_runbook.run import run_files
@@ -332,10 +338,10 @@ def list_(all: bool, html: Path | None, options: Options) -> int:
     found = record.summaries(everything=all or html is not None)
     if html is not None:
         return _write_overview(found, html)
-    return tell(found, options.format, "incident_text", "summaries")
+    return tell(found, options.format, "incident_text", "show_incidents")
 
 
-def _write_overview(found: list[dict[str, Any]], path: Path) -> int:
+def _write_overview(found: list[IncidentSummary], path: Path) -> int:
     """Write the overview of incidents as a page."""
     from oncall_runbook.pages import rendering
 
@@ -353,8 +359,8 @@ def show(incident: str, options: Options) -> int:
     return _show(record.document(record.find(incident)), options)
 
 
-def _show(document: dict[str, Any], options: Options) -> int:
-    return tell(document, options.format, "incident_text", "document")
+def _show(document: IncidentDocument, options: Options) -> int:
+    return tell(document, options.format, "incident_text", "show_incident")
 
 
 @click.command(epilog=example("runbook contacts -i inventory.yml"))
@@ -371,5 +377,5 @@ def contacts(options: Options) -> int:
         return 0
     from oncall_runbook.text import incident_text
 
-    incident_text.contacts(known)
+    incident_text.show_contacts(known)
     return 0

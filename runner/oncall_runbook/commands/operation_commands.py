@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +19,9 @@ from oncall_runbook.commands.shared_options import (
 )
 from oncall_runbook.errors import BadInputError
 from oncall_runbook.run.options import Options
+
+if TYPE_CHECKING:
+    from oncall_runbook.documents import RunDocument
 
 # What docker takes: a span, a time with or without zone, or seconds since the epoch.
 _SINCE = re.compile(
@@ -204,7 +206,7 @@ def hold(host: str, until: str, reason: str, lift: bool, options: Options) -> in
         raise BadInputError("a hold needs --until TIME and --reason TEXT; --lift ends one")
     inputs: dict[str, Any] = {
         "operation_until": clock.ahead(until, clock.now()) // 1000,
-        "operation_author": run_files.me(),
+        "operation_author": run_files.author(),
         "operation_reason": reason.strip(),
     }
     return _act("hold", here, check=False, asks=False, command="hold", **inputs)
@@ -231,7 +233,7 @@ def _look(
     return 0 if code == 130 else code  # Ctrl-C is how it ends
 
 
-def _nothing(_document: Mapping[str, Any]) -> None:
+def _nothing(_document: RunDocument) -> None:
     """Show nothing: what there was to see has been shown."""
 
 

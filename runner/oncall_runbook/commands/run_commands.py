@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -28,6 +27,9 @@ from oncall_runbook.run.options import Options
 from oncall_runbook.run.verdict import CANCELLED
 from oncall_runbook.text.output import say, tell, tell_json
 
+if TYPE_CHECKING:
+    from oncall_runbook.documents import RunDocument
+
 _PATIENCE_SECONDS = 20.0  # for a run to end itself: what it had under way, its document, the record
 
 
@@ -42,7 +44,7 @@ def list_(format: str) -> int:
     """List the runs, newest first."""
     from oncall_runbook.run import run_files
 
-    return tell(run_files.all_runs(), format, "report", "runs")
+    return tell(run_files.all_runs(), format, "report", "show_runs")
 
 
 @runs.command(
@@ -112,9 +114,9 @@ def resume(
     """
     from oncall_runbook.commands.carry_out import carry_out
     from oncall_runbook.run import run_files
-    from oncall_runbook.run.order import again
+    from oncall_runbook.run.order import rebuild_order
 
-    order = again(run_files.find(run), options)
+    order = rebuild_order(run_files.find(run), options)
     return carry_out(replace(order, yes=yes, allow=allow, take_over=take_over, record=record))
 
 
@@ -169,7 +171,7 @@ def _pruned(names: list[str], days: int, *, yes: bool) -> str:
     return f"removed {which}" if yes else f"would remove {which}; to do it: --yes"
 
 
-def _interrupt(run: Mapping[str, Any]) -> dict[str, Any]:
+def _interrupt(run: RunDocument) -> RunDocument:
     """Ask a run to end, and return its document when it has; RunbookError when it does not."""
     from oncall_runbook.run import run_files
 
@@ -184,7 +186,7 @@ def _interrupt(run: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _became(before: str, run: Mapping[str, Any], left: int) -> str:
+def _became(before: str, run: RunDocument, left: int) -> str:
     """Say what became of a run that was to be cancelled, and that was `before`."""
     if before == "running":
         cancelled = run["state"] != "finished" or run["exit_code"] == CANCELLED

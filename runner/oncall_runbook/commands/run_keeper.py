@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from oncall_runbook.errors import BadInputError, NothingMatchedError, RunbookError
 from oncall_runbook.record import run_recorder
@@ -16,6 +15,9 @@ from oncall_runbook.run.journal import entry, worth_keeping
 from oncall_runbook.run.order import Order
 from oncall_runbook.run.run_files import RunDirectory
 from oncall_runbook.text.output import say
+
+if TYPE_CHECKING:
+    from oncall_runbook.documents import RunDocument
 
 
 def check_incident(order: Order) -> None:
@@ -51,7 +53,7 @@ class RunKeeper:
                 self._directory = None
                 _warn(f"the run is no longer recorded: {error.strerror}")
 
-    def finish(self, final: Mapping[str, Any]) -> None:
+    def finish(self, final: RunDocument) -> None:
         """Keep the document of a run that has ended, and write the run into the record."""
         self._save(final)
         self._write_into_record()
@@ -65,7 +67,7 @@ class RunKeeper:
         except (RunbookError, OSError) as error:
             _warn(f"{error}; the run goes on, and is recorded later")
 
-    def _save(self, final: Mapping[str, Any]) -> None:
+    def _save(self, final: RunDocument) -> None:
         if self._directory is None:
             return
         try:

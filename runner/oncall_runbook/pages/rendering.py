@@ -11,12 +11,19 @@ from datetime import datetime
 from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 
+from oncall_runbook.documents import JUDGED, whole_run, whole_summary
 from oncall_runbook.pages import charts, review_page, wording
-from oncall_runbook.pages.wording import filled
 from oncall_runbook.templates.environment import template_environment
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+    from oncall_runbook.documents import (
+        Facts,
+        HostDocument,
+        IncidentSummary,
+        JudgedCard,
+    )
 
 _ENDED = ("resolved", "reviewed")
 _STATUSES = ("unhealthy", "unknown", "healthy")
@@ -33,48 +40,28 @@ _FILTERS = (
     wording.stamp,
     wording.words,
 )
-_RUN: dict[str, Any] = {
-    **dict.fromkeys(("incident", "inventory", "started", "seconds", "exit_code", "error", "state")),
-    "run": "?",
-    "command": "unknown command",
-    "warnings": [],
-    "hosts": {},
-}
-_HOST: dict[str, Any] = {
-    **dict.fromkeys(("reason", "unreachable"), ""),
-    **dict.fromkeys(("diagnosis", "evidence", "fetched", "plan", "actions")),
-    "root_causes": [],
-    "incidents": {},
-    "findings": {},
-}
-_JUDGED = {"title": "", "severity": "", "evidence": "", "explained_by": []}
-_FINDING: dict[str, Any] = {
-    **dict.fromkeys(("value", "unit", "ms")),
-    **dict.fromkeys(("title", "reason", "stderr", "output"), ""),
-}
-_STEP = dict.fromkeys(("title", "incident", "output", "why", "shows"), "")
 
 
-def review_html(document: Mapping[str, Any]) -> str:
+def review_html(document: Facts) -> str:
     """Return an incident's review as a page."""
     return _render("review.html.j2", **review_page.context(document))
 
 
-def review_markdown(document: Mapping[str, Any]) -> str:
+def review_markdown(document: Facts) -> str:
     """Return an incident's review as Markdown."""
     return _render("review.md.j2", **review_page.context(document))
 
 
-def run_html(run_document: Mapping[str, Any]) -> str:
+def run_html(run_document: Facts) -> str:
     """Return a run's report as a page."""
-    run = filled(_RUN, wording.told(run_document))
+    run = whole_run(wording.harmless_document(run_document))
     hosts = {name: _host(state) for name, state in run["hosts"].items()}
     return _render("run.html.j2", run=run, hosts=hosts)
 
 
-def overview_html(summaries: Iterable[Mapping[str, Any]], now: datetime) -> str:
+def overview_html(summaries: Iterable[Facts], now: datetime) -> str:
     """Return the page on all incidents: what is open and overdue, and how long they took."""
-    known = [filled(review_page.SUMMARY, wording.told(summary)) for summary in summaries]
+    known = [whole_summary(wording.harmless_document(summary)) for summary in summaries]
     known.sort(key=lambda summary: str(summary["opened"]), reverse=True)
     going = [summary for summary in known if summary["status"] not in _ENDED]
     return _render(
@@ -104,7 +91,7 @@ class Times:
 
 
 def mttr(
-    summaries: Iterable[Mapping[str, Any]], key: Callable[[Mapping[str, Any]], str]
+    summaries: Iterable[IncidentSummary], key: Callable[[IncidentSummary], str]
 ) -> list[Times]:
     """Return the times to resolve, grouped by `key`; what is not resolved does not count."""
     groups: dict[str, list[float]] = {}
@@ -118,16 +105,16 @@ def mttr(
     ]
 
 
-def _kind(summary: Mapping[str, Any]) -> str:
+def _kind(summary: IncidentSummary) -> str:
     return wording.words(summary["incident"] or "of no kind")
 
 
-def _month(summary: Mapping[str, Any]) -> str:
+def _month(summary: IncidentSummary) -> str:
     """Return the month in which it was resolved."""
     return str(summary["resolved"] or summary["opened"])[:7]
 
 
-def _late(summary: Mapping[str, Any]) -> bool:
+def _late(summary: IncidentSummary) -> bool:
     return summary["response"] == "overdue" or bool(summary["update_overdue"])
 
 
@@ -139,39 +126,30 @@ def _drawn(
     return named, charts.bars(f"bars-{key}", f"Mean time to resolve by {key}", sizes)
 
 
-def _host(state: Mapping[str, Any]) -> dict[str, Any]:
+def _host(host: HostDocument) -> dict[str, object]:
     """Return what a run says of a host, in the order of the page."""
-    host = filled(_HOST, state)
-    findings = {name: filled(_FINDING, finding) for name, finding in host["findings"].items()}
-    now = {name: filled(_JUDGED, judged) for name, judged in host["incidents"].items()}
-    first = filled({"root_causes": [], "incidents": {}}, host["diagnosis"])
-    before = {name: filled(_JUDGED, judged) for name, judged in first["incidents"].items()}
-    known = {**before, **now}
+    findings, diagnosis = host["findings"], host["diagnosis"] or {}
+    before = diagnosis["incidents"]
+    known = {**before, **host["incidents"]}
     return {
         **host,
-        "before": _causes(first["root_causes"], before),
+        "before": _causes(diagnosis["root_causes"], before),
         "now": _causes(host["root_causes"], known),
-        "unjudged": [judged for judged in now.values() if judged["confirmed"] is None],
+        "unjudged": [card for card in host["incidents"].values() if card["confirmed"] is None],
         "groups": {s: [(n, f) for n, f in findings.items() if f["status"] == s] for s in _STATUSES},
-        "plan": _steps(host["plan"]),
-        "actions": _steps(host["actions"]),
     }
 
 
-def _steps(steps: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]] | None:
-    return None if steps is None else [filled(_STEP, step) for step in steps]
-
-
-def _causes(roots: Iterable[str], judged: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _causes(roots: Iterable[str], judged: Mapping[str, JudgedCard]) -> list[dict[str, object]]:
     """Return each root cause with the confirmed incidents that it explains."""
     return [
         {
-            **(judged.get(root) or _JUDGED),
+            **(judged.get(root) or JUDGED),
             "name": root,
             "explains": [
-                incident["title"] or name
-                for name, incident in judged.items()
-                if incident["confirmed"] and root in incident["explained_by"]
+                card["title"] or name
+                for name, card in judged.items()
+                if card["confirmed"] and root in card["explained_by"]
             ],
         }
         for root in roots

@@ -2,65 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
+from oncall_runbook.documents import whole_incident
 from oncall_runbook.pages import charts, wording
 from oncall_runbook.pages.charts import Axis, Mark, Reading
-from oncall_runbook.pages.wording import filled, when
+from oncall_runbook.pages.wording import when
 from oncall_runbook.run.host_state import as_mapping
 
-MILESTONES = ("began", "detected", "opened", "acknowledged", "mitigated", "resolved")
-SUMMARY: dict[str, Any] = {
-    **dict.fromkeys(("incident", "owner", *MILESTONES, "response_due", "response")),
-    "id": "?",
-    "title": "(no title)",
-    "severity": "no severity",
-    "status": "not known",
-    "hosts": [],
-    "update_overdue": False,
-    "review": {"state": "none", "due": None, "overdue": False, "items_overdue": 0},
-    "measures": dict.fromkeys(("detect", "acknowledge", "mitigate", "resolve")),
-}
-_INCIDENT: dict[str, Any] = {
-    **SUMMARY,
-    **dict.fromkeys(("severity_reason", "impact", "eta", "acknowledged_by", "update_due")),
-    "runs": [],
-    "messages": [],
-    "timeline": [],
-    "escalation": {"state": "not armed", "steps": []},
-    "review": {
-        **SUMMARY["review"],
-        **dict.fromkeys(("root_cause", "resolution", "prevention")),
-        "checklist": [],
-        "items": [],
-    },
-}
-_ENTRY: dict[str, Any] = {
-    "kind": "note",
-    "author": "",
-    "text": "",
-    "run": None,
-    "host": None,
-    "data": {},
-}
-_STEP: dict[str, Any] = {
-    "after_minutes": 0,
-    "due": None,
-    "to": [],
-    "note": "",
-    "state": "",
-    "sent": None,
-}
-_MESSAGE: dict[str, Any] = {
-    **dict.fromkeys(("kind", "role", "channel", "subject", "state", "error"), ""),
-    **dict.fromkeys(("created", "sent")),
-    "attempts": 0,
-}
-_ITEM = {**dict.fromkeys(("text", "owner", "deadline", "done")), "overdue": False}
+if TYPE_CHECKING:
+    from oncall_runbook.documents import Facts, IncidentDocument, TimelineEntry
+
+Milestone = Literal["began", "detected", "opened", "acknowledged", "mitigated", "resolved"]
+MILESTONES: tuple[Milestone, ...] = (
+    "began",
+    "detected",
+    "opened",
+    "acknowledged",
+    "mitigated",
+    "resolved",
+)
 _LANES = {
     "Runs and findings": ("run", "finding", "evidence", "verdict"),
     "Rungs": ("rung",),
@@ -69,9 +34,9 @@ _LANES = {
 }
 
 
-def context(document: Mapping[str, Any]) -> dict[str, Any]:
+def context(document: Facts) -> dict[str, object]:
     """Return all that the templates of a review ask for."""
-    incident = _whole(document)
+    incident = whole_incident(wording.harmless_document(document))
     entries = incident["timeline"]
     axis = _axis(incident)
     return {
@@ -89,21 +54,7 @@ def context(document: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _whole(document: Mapping[str, Any]) -> dict[str, Any]:
-    incident = filled(_INCIDENT, wording.told(document))
-    for holder, key, pattern in (
-        (incident, "timeline", _ENTRY),
-        (incident, "messages", _MESSAGE),
-        (incident["escalation"], "steps", _STEP),
-        (incident["review"], "items", _ITEM),
-    ):
-        holder[key] = [filled(pattern, item) for item in holder[key]]
-    for entry in incident["timeline"]:
-        entry["date"] = entry["at"][:10]
-    return incident
-
-
-def points(incident: Mapping[str, Any]) -> dict[str, bool]:
+def points(incident: IncidentDocument) -> dict[str, bool]:
     """Return the six points of a review, and whether something is written on each."""
     review = incident["review"]
     return {
@@ -116,7 +67,7 @@ def points(incident: Mapping[str, Any]) -> dict[str, bool]:
     }
 
 
-def _milestones(incident: Mapping[str, Any]) -> list[tuple[str, str | None, float]]:
+def _milestones(incident: IncidentDocument) -> list[tuple[str, str | None, float]]:
     """Return each milestone, when it was, and how long after the first one."""
     first = min((str(incident[name]) for name in MILESTONES if incident[name]), default=None)
     return [(name, incident[name], _between(first, incident[name])) for name in MILESTONES]
@@ -127,11 +78,11 @@ def _between(start: str | None, end: str | None) -> float:
     return (ended - begun).total_seconds() if begun and ended else 0.0
 
 
-def _at(entry: Mapping[str, Any]) -> datetime:
+def _at(entry: TimelineEntry) -> datetime:
     return datetime.fromisoformat(entry["at"])
 
 
-def _causes(entries: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
+def _causes(entries: Sequence[TimelineEntry]) -> list[tuple[str, str, str]]:
     """Return each root cause that runs named, with the host and when it was seen first."""
     seen: dict[tuple[str, str], str] = {}
     for entry in entries:
@@ -140,7 +91,7 @@ def _causes(entries: Sequence[Mapping[str, Any]]) -> list[tuple[str, str, str]]:
     return [(cause, host, at) for (cause, host), at in seen.items()]
 
 
-def _axis(incident: Mapping[str, Any]) -> Axis | None:
+def _axis(incident: IncidentDocument) -> Axis | None:
     """Return the time of the incident itself: what is written after it is not drawn."""
     milestones = [moment for name in MILESTONES if (moment := when(incident[name]))]
     end = when(incident["resolved"])
@@ -149,7 +100,7 @@ def _axis(incident: Mapping[str, Any]) -> Axis | None:
     return Axis.over(moments) if moments else None
 
 
-def _chart(incident: Mapping[str, Any], axis: Axis) -> str:
+def _chart(incident: IncidentDocument, axis: Axis) -> str:
     lane_of = {kind: lane for lane, kinds in _LANES.items() for kind in kinds}
     lanes: dict[str, list[Mark]] = {lane: [] for lane in _LANES}
     for entry in incident["timeline"]:
@@ -162,7 +113,7 @@ def _chart(incident: Mapping[str, Any], axis: Axis) -> str:
     return charts.timeline(axis, named, list(lanes.items()))
 
 
-def _trouble(entry: Mapping[str, Any]) -> bool:
+def _trouble(entry: TimelineEntry) -> bool:
     """Tell whether an entry says that something was or went wrong."""
     data = entry["data"]
     return bool(
@@ -190,7 +141,7 @@ class Measured:
         return [reading.value for reading in self.readings]
 
 
-def _measured(entries: Sequence[Mapping[str, Any]], axis: Axis) -> Iterator[Measured]:
+def _measured(entries: Sequence[TimelineEntry], axis: Axis) -> Iterator[Measured]:
     """Yield what was measured at least twice, the most changing first."""
     several = _repeated(entries)
     acted = [_at(entry) for entry in entries if entry["kind"] == "rung"]
@@ -201,7 +152,7 @@ def _measured(entries: Sequence[Mapping[str, Any]], axis: Axis) -> Iterator[Meas
         yield replace(m, chart=drawn)
 
 
-def _repeated(entries: Sequence[Mapping[str, Any]]) -> list[Measured]:
+def _repeated(entries: Sequence[TimelineEntry]) -> list[Measured]:
     """Return what was measured at least twice.
 
     How much it changed is told as a part of the greatest value on any host.
@@ -221,8 +172,8 @@ def _repeated(entries: Sequence[Mapping[str, Any]]) -> list[Measured]:
 
 
 def _values(
-    entries: Sequence[Mapping[str, Any]],
-) -> Iterator[tuple[str, str, Mapping[str, Any], datetime]]:
+    entries: Sequence[TimelineEntry],
+) -> Iterator[tuple[str, str, Facts, datetime]]:
     """Yield every number that a probe gave: host, probe, value, time."""
     for entry in entries:
         for probe, value in as_mapping(entry["data"].get("values")).items():

@@ -6,11 +6,14 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oncall_runbook.pages.charts import number
 from oncall_runbook.text.output import harmless
 from oncall_runbook.text.report import clean
+
+if TYPE_CHECKING:
+    from oncall_runbook.documents import Finding, TimelineEntry
 
 _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")  # would turn what follows around
 _MARKUP = re.compile(r"[\\`*\[\]|~]|(?<![^\W_])_|_(?![^\W_])")
@@ -19,24 +22,13 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 
 
-def told(value: Any) -> Any:
+def harmless_document(value: Any) -> Any:
     """Return a document without what could harm a page: control codes, turned writing."""
     if isinstance(value, str):
         return _DIRECTION.sub("", harmless(value.encode(errors="replace").decode()))
     if isinstance(value, Mapping):
-        return {told(str(key)): told(item) for key, item in value.items()}
-    return [told(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def filled(pattern: Mapping[str, Any], document: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the document with every field of the pattern; what is null there is as in it."""
-    whole = {**pattern, **(document or {})}
-    for key, empty in pattern.items():
-        if isinstance(empty, dict):
-            whole[key] = filled(empty, whole[key])
-        elif whole[key] is None:
-            whole[key] = empty
-    return whole
+        return {harmless_document(str(key)): harmless_document(item) for key, item in value.items()}
+    return [harmless_document(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def when(text: str | None) -> datetime | None:
@@ -96,7 +88,7 @@ def said(value: object) -> str:
     return number(value) if isinstance(value, int | float) else str(value)
 
 
-def details(entry: Mapping[str, Any]) -> list[str]:
+def details(entry: TimelineEntry) -> list[str]:
     """Return what is known of an entry of the timeline besides its text."""
     known = {key: value for key, value in entry["data"].items() if value not in (None, "", [])}
     known.pop("values", None)  # the charts and their table have them
@@ -105,7 +97,7 @@ def details(entry: Mapping[str, Any]) -> list[str]:
     return [f"{words(key).lower()}: {said(value)}" for key, value in told.items()]
 
 
-def answer(finding: Mapping[str, Any]) -> str:
+def answer(finding: Finding) -> str:
     """Return a probe's answer in short; nothing where it is a whole structure."""
     value = finding["value"]
     if isinstance(value, dict | list):

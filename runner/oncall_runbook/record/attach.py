@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, select
 
@@ -21,6 +21,9 @@ from oncall_runbook.record.tables import hosts, incidents, runs
 from oncall_runbook.record.timeline import entries_of, milliseconds
 from oncall_runbook.run import run_files
 
+if TYPE_CHECKING:
+    from oncall_runbook.documents import JournalEntry, JudgedCard, RunDocument
+
 _GOOD = ("fixed", "healthy")
 _BAD = ("incident", "not_fixed", "refused")
 _JUDGES_ALL = ("triage", "plan", "remediate")
@@ -30,8 +33,8 @@ _JUDGES_ALL = ("triage", "plan", "remediate")
 class Run:
     """A run as its files tell of it."""
 
-    document: Mapping[str, Any]
-    events: Sequence[Mapping[str, Any]]
+    document: RunDocument
+    events: Sequence[JournalEntry]
 
     @property
     def id(self) -> str:
@@ -87,8 +90,8 @@ def catch_up(store: Store) -> list[int]:
 
 def _attach_somewhere(
     store: Store,
-    document: Mapping[str, Any],
-    events: Sequence[Mapping[str, Any]],
+    document: RunDocument,
+    events: Sequence[JournalEntry],
     wanted: str | None,
 ) -> list[int]:
     """Attach a run; where the incident it names is in another store, to those of its hosts."""
@@ -98,21 +101,21 @@ def _attach_somewhere(
         return attach(store, document, events, None)
 
 
-def open_for(
-    store: Store, run: str, host: str, causes: Sequence[str], known: Mapping[str, Any]
+def open_incident_for(
+    store: Store, run: str, host: str, causes: Sequence[str], known: Mapping[str, JudgedCard]
 ) -> int | None:
     """Open an incident for what a run has just found on a host, unless one is open there."""
     now = clock.now()
     with store.write() as conn:
         if records.open_on(conn, [host], now, now):
             return None
-        return _open(conn, run, host, causes, known, run_files.me(), now)
+        return _open(conn, run, host, causes, known, run_files.author(), now)
 
 
 def attach(
     store: Store,
-    document: Mapping[str, Any],
-    events: Sequence[Mapping[str, Any]],
+    document: RunDocument,
+    events: Sequence[JournalEntry],
     wanted: str | None,
 ) -> list[int]:
     """Write a run into the incidents that it belongs to; return their ids."""
@@ -150,7 +153,7 @@ def _open(
     run: str,
     host: str,
     causes: Sequence[str],
-    known: Mapping[str, Any],
+    known: Mapping[str, JudgedCard],
     by: str,
     at: int,
 ) -> int:
@@ -169,7 +172,7 @@ def _open(
     )
 
 
-def _severity(known: Mapping[str, Any], name: str) -> str:
+def _severity(known: Mapping[str, JudgedCard], name: str) -> str:
     """Return the severity of a card; in doubt the gravest."""
     found = str(known.get(name, {}).get("severity") or "")
     return found if found in SEVERITIES else SEVERITIES[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, func, select
 
@@ -14,10 +14,18 @@ from oncall_runbook.record import records
 from oncall_runbook.record.tables import entries, hosts, incidents, items, messages, steps
 from oncall_runbook.run.sources import default_catalog
 
-_TIMES = ("began", "detected", "opened", "acknowledged", "mitigated", "resolved")
+if TYPE_CHECKING:
+    from oncall_runbook.documents import (
+        ActionItem,
+        EscalationStep,
+        IncidentDocument,
+        IncidentSummary,
+        Message,
+        TimelineEntry,
+    )
 
 
-def summaries(conn: Connection, *, newest: int | None = 50) -> list[dict[str, Any]]:
+def summaries(conn: Connection, *, newest: int | None = 50) -> list[IncidentSummary]:
     """Return all open incidents and the newest of the others, newest first; None: all of them."""
     now = clock.now()
     still = incidents.c.resolved.is_(None)
@@ -52,7 +60,7 @@ def _today(now: int) -> str:
     return str(clock.text(now))[:10]
 
 
-def _summary(row: Row[Any], names: list[str], late: int, now: int) -> dict[str, Any]:
+def _summary(row: Row[Any], names: list[str], late: int, now: int) -> IncidentSummary:
     return {
         "id": row.id,
         "title": row.title,
@@ -61,7 +69,12 @@ def _summary(row: Row[Any], names: list[str], late: int, now: int) -> dict[str, 
         "status": row.status,
         "owner": row.owner,
         "hosts": names,
-        **{name: clock.text(getattr(row, name)) for name in _TIMES},
+        "began": clock.text(row.began),
+        "detected": clock.text(row.detected),
+        "opened": clock.text(row.opened),
+        "acknowledged": clock.text(row.acknowledged),
+        "mitigated": clock.text(row.mitigated),
+        "resolved": clock.text(row.resolved),
         "response_due": clock.text(row.response_due),
         "response": response(row, now),
         "update_due": clock.text(row.update_due),
@@ -101,7 +114,7 @@ def _seconds(begin: int | None, end: int | None) -> float | None:
     return None if begin is None or end is None else round((end - begin) / 1000, 3)
 
 
-def document(conn: Connection, incident: int) -> dict[str, Any]:
+def document(conn: Connection, incident: int) -> IncidentDocument:
     """Return everything that is known of an incident; NothingMatchedError when there is none."""
     row = records.get(conn, incident, hold=False)
     now = clock.now()
@@ -148,7 +161,7 @@ def _escalation(conn: Connection, row: Row[Any]) -> str:
     return "running" if waiting else "done"
 
 
-def _steps(conn: Connection, incident: int) -> list[dict[str, Any]]:
+def _steps(conn: Connection, incident: int) -> list[EscalationStep]:
     return [
         {
             "position": step.position,
@@ -163,11 +176,17 @@ def _steps(conn: Connection, incident: int) -> list[dict[str, Any]]:
     ]
 
 
-def _messages(conn: Connection, incident: int) -> list[dict[str, Any]]:
-    same = ("id", "kind", "role", "channel", "subject", "state", "attempts", "error")
+def _messages(conn: Connection, incident: int) -> list[Message]:
     return [
         {
-            **{name: getattr(message, name) for name in same},
+            "id": message.id,
+            "kind": message.kind,
+            "role": message.role,
+            "channel": message.channel,
+            "subject": message.subject,
+            "state": message.state,
+            "attempts": message.attempts,
+            "error": message.error,
             "created": clock.text(message.created),
             "sent": clock.text(message.sent),
         }
@@ -175,15 +194,22 @@ def _messages(conn: Connection, incident: int) -> list[dict[str, Any]]:
     ]
 
 
-def _timeline(conn: Connection, incident: int) -> list[dict[str, Any]]:
-    same = ("kind", "author", "text", "run", "host", "data")
+def _timeline(conn: Connection, incident: int) -> list[TimelineEntry]:
     return [
-        {"at": clock.text(entry.at), **{name: getattr(entry, name) for name in same}}
+        {
+            "at": str(clock.text(entry.at)),
+            "kind": entry.kind,
+            "author": entry.author,
+            "text": entry.text,
+            "run": entry.run,
+            "host": entry.host,
+            "data": entry.data,
+        }
         for entry in _of(conn, entries, incident, entries.c.at, entries.c.id)
     ]
 
 
-def _items(conn: Connection, incident: int, now: int) -> list[dict[str, Any]]:
+def _items(conn: Connection, incident: int, now: int) -> list[ActionItem]:
     return [
         {
             "id": item.id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
@@ -27,6 +27,14 @@ from oncall_runbook.record.store import Store
 from oncall_runbook.run import run_files
 from oncall_runbook.run.options import Options
 from oncall_runbook.run.sources import default_catalog
+
+if TYPE_CHECKING:
+    from oncall_runbook.documents import (
+        IncidentDocument,
+        IncidentSummary,
+        PreviewedMessage,
+        StatusUpdate,
+    )
 
 _WATCH_SECONDS = 15
 
@@ -50,7 +58,7 @@ class IncidentRecord:
         """Open the store; raises StoreError. `warn` gets what went wrong and ends nothing."""
         self._warn = warn
         self.options = options
-        self.author = run_files.me()
+        self.author = run_files.author()
         self._store = Store(options.store)
         self._policies = Policies(options)
         attach.catch_up(self._store)
@@ -60,12 +68,12 @@ class IncidentRecord:
         with self._store.read() as conn:
             return records.find(conn, name)
 
-    def document(self, number: int) -> dict[str, Any]:
+    def document(self, number: int) -> IncidentDocument:
         """Return all that is known of an incident."""
         with self._store.read() as conn:
             return incident_document.document(conn, number)
 
-    def summaries(self, *, everything: bool) -> list[dict[str, Any]]:
+    def summaries(self, *, everything: bool) -> list[IncidentSummary]:
         """Return the incidents in short, newest first."""
         with self._store.read() as conn:
             return incident_document.summaries(conn, newest=None if everything else 50)
@@ -75,7 +83,7 @@ class IncidentRecord:
         with self._store.read() as conn:
             return records.runs_of_open(conn)
 
-    def open(self, new: NewIncident) -> dict[str, Any]:
+    def open(self, new: NewIncident) -> IncidentDocument:
         """Open an incident, set its ladder up, and tell the first of it."""
         number = self._open_from_run(new) if new.run else self._open_as_given(new)
         wrong: RunbookError | None = None
@@ -149,7 +157,7 @@ class IncidentRecord:
         """Name what only a person can say of an incident and nobody has."""
         return messages.missing(self.document(number))
 
-    def status_update(self, number: int, form: str, *, send: bool) -> dict[str, Any]:
+    def status_update(self, number: int, form: str, *, send: bool) -> StatusUpdate:
         """Return the status update and whom it goes to; queue it when it is to be sent."""
         known = self.document(number)
         policy = self._policies.of(known["hosts"])
@@ -159,7 +167,7 @@ class IncidentRecord:
         text = messages.update(known, form, policy.templates)
         return {"incident": number, "text": text, "to": to}
 
-    def acknowledge(self, number: int) -> dict[str, Any]:
+    def acknowledge(self, number: int) -> IncidentDocument:
         """Stop an incident's escalation."""
         with self._store.write() as conn:
             records.acknowledge(conn, number, self.author, clock.now())
@@ -210,7 +218,7 @@ class IncidentRecord:
         attach.catch_up(self._store)
         escalation.due(self._store, self._policies)
 
-    def preview(self, number: int | None, role: str | None) -> list[dict[str, Any]]:
+    def preview(self, number: int | None, role: str | None) -> list[PreviewedMessage]:
         """Return the messages that would be queued: all that are due, or those asked for."""
         if number is None:
             rows = escalation.preview(self._store, self._policies)
@@ -220,8 +228,17 @@ class IncidentRecord:
                 before = len(escalation.queued(conn, number))
                 self._ask_for(conn, number, policy, role)
                 rows = escalation.queued(conn, number)[before:]
-        names = ("incident", "kind", "role", "channel", "subject", "body")
-        return [{name: getattr(row, name) for name in names} for row in rows]
+        return [
+            {
+                "incident": row.incident,
+                "kind": row.kind,
+                "role": row.role,
+                "channel": row.channel,
+                "subject": row.subject,
+                "body": row.body,
+            }
+            for row in rows
+        ]
 
     def deliver(self) -> outbox.Report:
         """Send what is queued."""

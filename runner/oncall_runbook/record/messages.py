@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from oncall_runbook import clock
 from oncall_runbook.errors import BadInputError
 from oncall_runbook.templates.environment import template_environment
 
+if TYPE_CHECKING:
+    from oncall_runbook.documents import IncidentDocument
+
 FORMS = {"text": "update.txt.j2", "markdown": "update.md.j2", "chat": "update.chat.j2"}
+Said = Literal["impact", "eta", "owner"]
 _DONE = 5  # of the actions, the newest
 _SPOKEN = ("rung", "note", "mitigated", "resolved")
 
@@ -50,17 +53,17 @@ def _line_of(error: Exception) -> int | None:
     return lines[-1] if lines else None
 
 
-def subject(document: Mapping[str, Any], what: str) -> str:
+def subject(document: IncidentDocument, what: str) -> str:
     """Return a message's subject: severity, number, title, and what it is about."""
     return f"[{document['severity']}] #{document['id']} {document['title']}: {what}"
 
 
-def update(document: Mapping[str, Any], form: str, own: Path | None) -> str:
+def update(document: IncidentDocument, form: str, own: Path | None) -> str:
     """Return the status update of an incident, as `text`, `markdown` or `chat`."""
     return render(FORMS[form], own, incident=document, fields=fields(document))
 
 
-def fields(document: Mapping[str, Any]) -> dict[str, str]:
+def fields(document: IncidentDocument) -> dict[str, str]:
     """Return the lines of the status update by name; what a person must still say is marked."""
     return {
         "INCIDENT": f"{document['title']} (#{document['id']} on {_hosts(document)})",
@@ -73,22 +76,24 @@ def fields(document: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def missing(document: Mapping[str, Any]) -> list[str]:
+def missing(document: IncidentDocument) -> list[str]:
     """Name what only a person can say of an incident and nobody has: impact, eta, owner."""
-    wanted = ["impact", "owner"] if document["resolved"] else ["impact", "eta", "owner"]
+    wanted: list[Said] = ["impact", "eta", "owner"]
+    if document["resolved"]:
+        wanted.remove("eta")
     return [name for name in wanted if not document[name]]
 
 
-def _said(document: Mapping[str, Any], name: str) -> str:
+def _said(document: IncidentDocument, name: Said) -> str:
     value = document[name]
     return str(value) if value else f"MISSING (runbook incident update {document['id']} --{name} …)"
 
 
-def _hosts(document: Mapping[str, Any]) -> str:
+def _hosts(document: IncidentDocument) -> str:
     return ", ".join(document["hosts"]) or "no host"
 
 
-def _actions(document: Mapping[str, Any]) -> str:
+def _actions(document: IncidentDocument) -> str:
     told = [
         entry["text"].splitlines()[0]
         for entry in document["timeline"]

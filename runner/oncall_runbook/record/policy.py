@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oncall_runbook.errors import BadInputError
 from oncall_runbook.run.host_state import as_list, as_mapping
+
+if TYPE_CHECKING:
+    from oncall_runbook.documents import Facts
 
 SEVERITIES = ("SEV1", "SEV2", "SEV3", "SEV4")
 _PLACEHOLDERS = ("@company.com", "@example.com", "example.invalid")
@@ -90,7 +93,7 @@ class Policy:
         return self.severities[name]
 
 
-def parse(told: Mapping[str, Any]) -> Policy:
+def parse(told: Facts) -> Policy:
     """Turn what the role `response` tells into a policy; raise PolicyError with the place."""
     contacts = {
         str(role): _contact(str(role), facts)

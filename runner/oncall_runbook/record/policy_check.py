@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from oncall_runbook.record.addresses import channel
 from oncall_runbook.record.policy import SEVERITIES, Policy, Step
+
+if TYPE_CHECKING:
+    from oncall_runbook.documents import ContactsDocument
 
 
 def by_hosts(known: Mapping[str, Policy]) -> list[tuple[list[str], Policy]]:
@@ -22,14 +25,17 @@ def by_hosts(known: Mapping[str, Policy]) -> list[tuple[list[str], Policy]]:
     return found
 
 
-def as_facts(hosts: list[str], policy: Policy) -> dict[str, Any]:
+def as_facts(hosts: list[str], policy: Policy) -> ContactsDocument:
     """Return who is who as facts for JSON, without the addresses, which are secrets."""
-    shown = ("role", "title", "name", "phone", "email")
     return {
         "hosts": hosts,
         "contacts": [
             {
-                **{name: getattr(contact, name) for name in shown},
+                "role": contact.role,
+                "title": contact.title,
+                "name": contact.name,
+                "phone": contact.phone,
+                "email": contact.email,
                 "channels": [channel(address) for address in policy.addresses(role)],
             }
             for role, contact in policy.contacts.items()

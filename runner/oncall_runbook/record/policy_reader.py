@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from oncall_runbook.errors import NothingMatchedError, RunbookError
 from oncall_runbook.record import policy
@@ -14,6 +14,9 @@ from oncall_runbook.run import run_files
 from oncall_runbook.run.events import Event
 from oncall_runbook.run.host_state import unreachable
 from oncall_runbook.run.options import Options
+
+if TYPE_CHECKING:
+    from oncall_runbook.documents import Facts
 
 
 class Policies:
@@ -64,7 +67,7 @@ def load(options: Options, hosts: Iterable[str] = ()) -> dict[str, Policy]:
     where, request = prepare(
         replace(options, limit=limit, verbose=0), run, "oncall.runbook.response", {}
     )
-    told: dict[str, Any] = {}
+    told: dict[str, Facts] = {}
     wrong: list[str] = []
 
     def take(event: Event) -> None:

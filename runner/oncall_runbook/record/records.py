@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, func, select
 from sqlalchemy.exc import IntegrityError
@@ -11,6 +11,9 @@ from sqlalchemy.exc import IntegrityError
 from oncall_runbook import clock
 from oncall_runbook.errors import NothingMatchedError, RefusedError
 from oncall_runbook.record.tables import entries, hosts, incidents, messages, runs, steps
+
+if TYPE_CHECKING:
+    from oncall_runbook.documents import Facts
 
 _REVIEW_HOURS = 48  # where the inventory could not be asked; the source runbook's
 _OPENING = 0x72756E6F  # any number that nobody else locks
@@ -73,7 +76,7 @@ def write(
     run: str | None = None,
     host: str | None = None,
     key: str | None = None,
-    data: Mapping[str, Any] | None = None,
+    data: Facts | None = None,
 ) -> None:
     """Write an entry of the timeline; one with the `key` of another is that one, written again."""
     values = {
@@ -170,10 +173,10 @@ def change(
         rearm(conn, incident)
     conn.execute(incidents.update().where(incidents.c.id == incident).values(**new, **extra))
     for name, value in new.items():
-        before = _shown(name, getattr(row, name))
-        told = f"{name}: {_shown(name, value)}" + (f" (was {before})" if before else "")
+        before = _as_text(name, getattr(row, name))
+        told = f"{name}: {_as_text(name, value)}" + (f" (was {before})" if before else "")
         told += f"; {reason}" if name == "severity" and reason else ""
-        data = {"field": name, "from": before, "to": _shown(name, value), "reason": reason}
+        data = {"field": name, "from": before, "to": _as_text(name, value), "reason": reason}
         write(conn, incident, at, "changed", author, told, data=data)
     return list(new)
 
@@ -242,5 +245,5 @@ def runs_of_open(conn: Connection) -> set[str]:
     return {*conn.scalars(select(runs.c.run).where(runs.c.incident.in_(still)))}
 
 
-def _shown(name: str, value: Any) -> Any:
+def _as_text(name: str, value: Any) -> Any:
     return clock.text(value) if name in ("eta", "began") else value

@@ -54,7 +54,9 @@ class RunRecorder:
         from oncall_runbook.record.store import Store
 
         record = Store(self._options.store)
-        number = attach.open_for(record, self._run, host, state.root_causes, state.incidents)
+        number = attach.open_incident_for(
+            record, self._run, host, state.root_causes, state.incidents
+        )
         if number is not None:
             self._page()
         return number

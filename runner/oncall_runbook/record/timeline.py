@@ -7,11 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from oncall_runbook.run.conclusion import is_operation
 from oncall_runbook.run.host_state import as_list, as_mapping
 from oncall_runbook.run.journal import result_of_step
+
+if TYPE_CHECKING:
+    from oncall_runbook.documents import Facts, JournalEntry, JudgedCard, RunDocument
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Entry:
     text: str
     key: str
     host: str | None = None
-    data: Mapping[str, Any] = field(default_factory=dict)
+    data: Facts = field(default_factory=dict)
 
 
 def milliseconds(moment: str) -> int:
@@ -31,7 +34,7 @@ def milliseconds(moment: str) -> int:
     return round(datetime.fromisoformat(moment).timestamp() * 1000)
 
 
-def entries_of(document: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> Iterator[Entry]:
+def entries_of(document: RunDocument, events: Sequence[JournalEntry]) -> Iterator[Entry]:
     """Yield what a run's document and its journal say, in the order in which it happened."""
     what = " ".join(filter(None, (document["command"], document["incident"])))
     began = milliseconds(document["started"])
@@ -40,8 +43,8 @@ def entries_of(document: Mapping[str, Any], events: Sequence[Mapping[str, Any]])
     for number, event in enumerate(events):
         if not (looks and event.get("findings")):
             yield from _of_event(str(number), event, events[number + 1 :])
-    if document.get("finished"):
-        ended = milliseconds(document["finished"])
+    if finished := document.get("finished"):
+        ended = milliseconds(finished)
         for host, state in document["hosts"].items():
             yield _verdict(ended, host, state["verdict"], state.get("reason") or "")
     elif document.get("state") == "interrupted":
@@ -49,9 +52,7 @@ def entries_of(document: Mapping[str, Any], events: Sequence[Mapping[str, Any]])
         yield Entry(last, "verdict", f"runbook {what} was interrupted", "interrupted")
 
 
-def _of_event(
-    key: str, event: Mapping[str, Any], later: Sequence[Mapping[str, Any]]
-) -> Iterator[Entry]:
+def _of_event(key: str, event: JournalEntry, later: Sequence[JournalEntry]) -> Iterator[Entry]:
     at, host = milliseconds(event["time"]), str(event["host"])
     if event.get("phase") == "evidence":
         kept = as_mapping(event.get("evidence"))
@@ -67,7 +68,7 @@ def _of_event(
         yield Entry(at, "finding", f"{event['event']}: {said}", key, host)
 
 
-def _digest(kept: Mapping[str, Any]) -> dict[str, str]:
+def _digest(kept: Facts) -> dict[str, str]:
     """Return the sha256 of the evidence's manifest, by which all of it can be proven."""
     try:
         manifest = (Path(str(kept.get("path"))) / "manifest.json").read_bytes()
@@ -76,7 +77,7 @@ def _digest(kept: Mapping[str, Any]) -> dict[str, str]:
     return {"manifest_sha256": hashlib.sha256(manifest).hexdigest()}
 
 
-def _found(event: Mapping[str, Any]) -> str:
+def _found(event: JournalEntry) -> str:
     causes = [_cause(name, as_mapping(event.get("incidents"))) for name in _causes(event)]
     told = "root cause " + "; ".join(causes) if causes else str(event.get("verdict") or "probed")
     if event.get("phase") in ("settle", "verify"):
@@ -85,11 +86,11 @@ def _found(event: Mapping[str, Any]) -> str:
     return told
 
 
-def _causes(event: Mapping[str, Any]) -> list[str]:
+def _causes(event: JournalEntry) -> list[str]:
     return [str(name) for name in as_list(event.get("root_causes"))]
 
 
-def _cause(name: str, incidents: Mapping[str, Any]) -> str:
+def _cause(name: str, incidents: Mapping[str, JudgedCard]) -> str:
     found = as_mapping(incidents.get(name))
     explained = [
         n for n, i in incidents.items() if name in as_list(as_mapping(i).get("explained_by"))
@@ -99,7 +100,7 @@ def _cause(name: str, incidents: Mapping[str, Any]) -> str:
     return told + (f"; explains {', '.join(explained)}" if explained else "")
 
 
-def _measured(event: Mapping[str, Any]) -> dict[str, Any]:
+def _measured(event: JournalEntry) -> Facts:
     statuses = as_mapping(event.get("findings"))
     return {
         "root_causes": _causes(event),
@@ -109,7 +110,7 @@ def _measured(event: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rung(
-    at: int, host: str, key: str, event: Mapping[str, Any], later: Sequence[Mapping[str, Any]]
+    at: int, host: str, key: str, event: JournalEntry, later: Sequence[JournalEntry]
 ) -> Entry:
     same = ("host", "rung", "incident")
     held = next(

@@ -29,7 +29,7 @@ from typing import Any
 _ALLOCATIONS = 100_000  # between two collections; the default is 700
 
 
-def remembering(parse: Callable[..., Any], directory: Path) -> Callable[..., Any]:
+def cached(parse: Callable[..., Any], directory: Path) -> Callable[..., Any]:
     """Return ``parse`` with its results kept in ``directory``.
 
     ``parse`` takes YAML (text, bytes or a file open for reading), and what else concerns it alone.
@@ -55,13 +55,13 @@ def remembering(parse: Callable[..., Any], directory: Path) -> Callable[..., Any
     return remembered
 
 
-def remembering_documentation(parse: Callable[..., Any], directory: Path) -> Callable[..., Any]:
+def cached_documentation(parse: Callable[..., Any], directory: Path) -> Callable[..., Any]:
     """Return ``parse`` of the documentation of plugins, with its results kept in ``directory``.
 
     The defaults of options may be templates: they are trusted if the text that they come from is.
     """
     template: Any = import_module("ansible.template")
-    remembered = remembering(parse, directory)
+    remembered = cached(parse, directory)
 
     def trusted(found: Any) -> Any:
         if isinstance(found, str):
@@ -95,12 +95,12 @@ def main() -> Any:
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     directory = Path(cache).expanduser() / "runbook"
     yaml: Any = import_module("ansible.module_utils.common.yaml")
-    yaml.yaml_load = remembering(yaml.yaml_load, directory)
-    finder._meta_yml_to_dict = remembering(finder._meta_yml_to_dict, directory)
+    yaml.yaml_load = cached(yaml.yaml_load, directory)
+    finder._meta_yml_to_dict = cached(finder._meta_yml_to_dict, directory)
 
     for name in ("ansible.plugins.loader", "ansible.utils.plugin_docs"):
         module: Any = import_module(name)
-        load = remembering_documentation(module.yaml.load, directory / "documentation")
+        load = cached_documentation(module.yaml.load, directory / "documentation")
         module.yaml = SimpleNamespace(**{**vars(module.yaml), "load": load})
 
     ansible: Any = import_module("ansible.cli.playbook")

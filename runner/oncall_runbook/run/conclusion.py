@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, cast
 
 from oncall_runbook.clock import timestamp
 from oncall_runbook.run.engine import Outcome
@@ -18,6 +18,9 @@ from oncall_runbook.run.verdict import (
     Verdict,
 )
 
+if TYPE_CHECKING:
+    from oncall_runbook.documents import DoneStep, HostDocument, OrderDocument, RunDocument
+
 _RCS_OF_HOSTS = (0, 2, 4, 6, 8)  # ansible's own: nothing, failed or unreachable hosts
 _NOT_JUDGED = ("unknown", "unreachable", "locked", "error")
 _NOT_DONE = (*_NOT_JUDGED, "incident", "refused")
@@ -29,12 +32,12 @@ class Job:
 
     run: str
     command: str
-    incident: str | None
+    card: str | None  # the one it is about; none for all of them, and for an operation
     started: float
     inventory: str
     limit: str | None = None
     author: str = ""
-    order: Mapping[str, Any] = field(default_factory=dict)  # what it takes to give it again
+    order: OrderDocument | None = None  # what it takes to give it again
     resumes: str | None = None
 
     @property
@@ -72,11 +75,11 @@ def _explained(job: Job, state: HostState) -> HostState:
     """Refuse to plan for an incident that another confirmed one explains."""
     if job.command not in ("plan", "remediate") or state.verdict is not Verdict.INCIDENT:
         return state
-    causes = as_list(as_mapping(state.incidents.get(job.incident or "")).get("explained_by"))
+    causes = as_list(as_mapping(state.incidents.get(job.card or "")).get("explained_by"))
     if not causes:
         return state
     by = [cause for cause in state.root_causes if cause in causes] or causes
-    reason = f"{job.incident} is explained by {', '.join(by)}; next: runbook {job.command} {by[0]}"
+    reason = f"{job.card} is explained by {', '.join(by)}; next: runbook {job.command} {by[0]}"
     return replace(state, verdict=Verdict.REFUSED, reason=reason)
 
 
@@ -124,7 +127,7 @@ def _unreadable(outcome: Outcome) -> bool:
 
 def document(
     job: Job, states: Mapping[str, HostState], outcome: Outcome, finished: float
-) -> dict[str, Any]:
+) -> RunDocument:
     """Return the run as the JSON document that `schema/run.schema.json` describes."""
     return {
         **opening(job),
@@ -137,16 +140,16 @@ def document(
     }
 
 
-def opening(job: Job) -> dict[str, Any]:
+def opening(job: Job) -> RunDocument:
     """Return the document of a run that has only just begun."""
     return {
         "schema": 1,
         "run": job.run,
         "command": job.command,
-        "incident": job.incident,
+        "incident": job.card,
         "author": job.author,
         "inventory": job.inventory,
-        "order": dict(job.order),
+        "order": job.order or {},
         "resumes": job.resumes,
         "started": timestamp(job.started),
         "finished": None,
@@ -157,13 +160,13 @@ def opening(job: Job) -> dict[str, Any]:
     }
 
 
-def finished(document: Mapping[str, Any]) -> list[str]:
+def finished_hosts(document: RunDocument) -> list[str]:
     """Return the hosts of a run's document that need nothing more of what was ordered."""
     order = document["order"]
     return [host for host, state in document["hosts"].items() if _finished(order, state)]
 
 
-def _finished(order: Mapping[str, Any], state: Mapping[str, Any]) -> bool:
+def _finished(order: OrderDocument, state: HostDocument) -> bool:
     if not order["acts"]:
         return state["verdict"] not in _NOT_JUDGED
     if state["verdict"] == "healthy" and order["operation"]:
@@ -184,9 +187,9 @@ def _error(job: Job, states: Mapping[str, HostState], outcome: Outcome) -> str |
     return None
 
 
-def _host(job: Job, state: HostState) -> dict[str, Any]:
+def _host(job: Job, state: HostState) -> HostDocument:
     verdict = state.verdict or Verdict.UNKNOWN
-    found: dict[str, Any] = {
+    found: HostDocument = {
         "verdict": verdict.value,
         "reason": state.reason,
         "root_causes": list(state.root_causes),
@@ -198,13 +201,13 @@ def _host(job: Job, state: HostState) -> dict[str, Any]:
     if state.uncovered:
         found["uncovered"] = list(state.uncovered)
     if job.is_operation:
-        found["plan"] = [dict(step) for step in state.plan]
-        found["actions"] = [asdict(action) for action in state.actions]
+        found["plan"] = list(state.plan)
+        found["actions"] = [cast("DoneStep", asdict(action)) for action in state.actions]
         found["fetched"] = dict(state.fetched) if state.fetched else None
     if job.command == "plan" or (job.command == "remediate" and not state.actions):
-        found["plan"] = [dict(step) for step in state.plan]
+        found["plan"] = list(state.plan)
     if job.command == "remediate":
-        found["actions"] = [asdict(action) for action in state.actions]
+        found["actions"] = [cast("DoneStep", asdict(action)) for action in state.actions]
         found["evidence"] = dict(state.evidence) if state.evidence else None
-        found["diagnosis"] = dict(state.diagnosis) if state.diagnosis else None
+        found["diagnosis"] = state.diagnosis
     return found

@@ -80,25 +80,25 @@ class Outcome:
 class _Stop:
     """Why a run must end before its time: a signal, or its deadline.
 
-    That is the one given, else the earliest that a host has told of as its inventory's.
+    The deadline is the one of the command line, else the earliest that a host's inventory sets.
     """
 
     run: str
-    given: float | None
-    told: float | None = None
+    ordered: float | None
+    from_inventory: float | None = None
     status: Status = "finished"
     began: float = field(default_factory=time.monotonic)
 
     @property
     def seconds(self) -> float:
         """How long the run may take."""
-        return self.given or self.told or _DEADLINE_SECONDS
+        return self.ordered or self.from_inventory or _DEADLINE_SECONDS
 
     def hear(self, event: Event) -> None:
         """Learn from a host's answer how long its inventory lets the run take."""
-        told = event.result.get("deadline_seconds") if event.action == "probe" else None
-        if isinstance(told, int):
-            self.told = min(told, self.told or told)
+        seconds = event.result.get("deadline_seconds") if event.action == "probe" else None
+        if isinstance(seconds, int):
+            self.from_inventory = min(seconds, self.from_inventory or seconds)
 
     def on_signal(self, _number: int, _frame: object) -> None:
         self.status = "cancelled"

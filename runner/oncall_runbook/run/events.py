@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from oncall_runbook.run.variables import redact
+
+if TYPE_CHECKING:
+    from oncall_runbook.documents import Facts
 
 Kind = Literal["start", "item", "ok", "failed", "unreachable"]
 Action = Literal["probe", "act", ""]
@@ -34,7 +37,7 @@ class Event:
     host: str
     task: str
     action: Action = ""
-    result: Mapping[str, Any] = field(default_factory=dict)
+    result: Facts = field(default_factory=dict)
     ignored: bool = False
 
 
@@ -55,7 +58,7 @@ class Translator:
         self.no_hosts = False
         self.warnings: list[str] = []
 
-    def handle(self, raw: dict[str, Any]) -> bool:
+    def handle(self, raw: Facts) -> bool:
         """Take one event of ansible-runner; False, because it shall keep no file of it."""
         kind = str(raw.get("event", ""))
         if text := raw.get("stdout"):
@@ -87,7 +90,7 @@ class Translator:
         self.warnings.extend(_WORTH_SAYING.findall(text))
 
 
-def translate(raw: Mapping[str, Any], secrets: frozenset[str] = frozenset()) -> list[Event]:
+def translate(raw: Facts, secrets: frozenset[str] = frozenset()) -> list[Event]:
     """Turn one raw event into ours: none, one, or one for each item of a loop."""
     kind = _KINDS.get(str(raw.get("event", "")))
     data = raw.get("event_data") or {}
@@ -112,7 +115,7 @@ def translate(raw: Mapping[str, Any], secrets: frozenset[str] = frozenset()) -> 
     ]
 
 
-def _results(res: object, raw: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _results(res: object, raw: Facts) -> list[Facts]:
     """Unfold a loop's results; a result that was cut keeps at least what ansible printed."""
     if not isinstance(res, dict) or not res:
         said = str(raw.get("stdout") or "").strip()

@@ -5,10 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from oncall_runbook.run.events import Event
 from oncall_runbook.run.verdict import Verdict
+
+if TYPE_CHECKING:
+    from oncall_runbook.documents import (
+        Diagnosis,
+        Document,
+        Facts,
+        Finding,
+        JudgedCard,
+        PlannedStep,
+    )
 
 _UNREACHABLE = {
     "disk full": re.compile(r"no space left|quota exceeded", re.I),
@@ -19,7 +29,9 @@ _UNREACHABLE = {
     ),
     "name": re.compile(r"resolve|name or service not known|nodename nor servname", re.I),
 }
-_STEP = {"rung": "", "risk": "", "allowed": False}
+_STEP: PlannedStep = {"rung": "", "risk": "", "allowed": False}
+_UNKNOWN: Finding = {"status": "unknown"}
+_NOT_JUDGED: JudgedCard = {"confirmed": None}
 _PREFIXES = re.compile(r"^(Task failed: |Failed to connect to the host via \w+: |ssh: )+")
 
 
@@ -48,14 +60,14 @@ class HostState:
     reason: str = ""
     cause: str = ""  # why it could not be reached, in a word
     root_causes: tuple[str, ...] = ()
-    incidents: Mapping[str, Any] = field(default_factory=dict)
-    findings: Mapping[str, Any] = field(default_factory=dict)
+    incidents: Mapping[str, JudgedCard] = field(default_factory=dict)
+    findings: Mapping[str, Finding] = field(default_factory=dict)
     uncovered: tuple[str, ...] = ()
-    plan: tuple[Mapping[str, Any], ...] = ()
+    plan: tuple[PlannedStep, ...] = ()
     actions: tuple[Action, ...] = ()
-    evidence: Mapping[str, Any] | None = None
-    fetched: Mapping[str, Any] | None = None  # a backup, to the control host
-    diagnosis: Mapping[str, Any] | None = None  # the first judgement, when a later one replaced it
+    evidence: Facts | None = None
+    fetched: Facts | None = None  # a backup, to the control host
+    diagnosis: Diagnosis | None = None  # the first judgement, when a later one replaced it
 
 
 def advance(state: HostState, event: Event) -> HostState:
@@ -79,11 +91,11 @@ def advance(state: HostState, event: Event) -> HostState:
     return state
 
 
-def _probed(state: HostState, result: Mapping[str, Any]) -> HostState:
+def _probed(state: HostState, result: Facts) -> HostState:
     if result.get("phase") == "evidence":
         kept = result.get("evidence")
         return replace(state, evidence=kept) if isinstance(kept, dict) else state
-    findings = _records(result.get("findings"), {"status": "unknown"})
+    findings = _records(result.get("findings"), _UNKNOWN)
     if _verdict(result) is None:
         return replace(state, findings={**state.findings, **findings})
     held = result.get("held")
@@ -92,7 +104,7 @@ def _probed(state: HostState, result: Mapping[str, Any]) -> HostState:
     return _judged(state, result, findings)
 
 
-def _judged(state: HostState, result: Mapping[str, Any], findings: Mapping[str, Any]) -> HostState:
+def _judged(state: HostState, result: Facts, findings: Mapping[str, Finding]) -> HostState:
     diagnosis = state.diagnosis
     if diagnosis is None and state.incidents:
         diagnosis = {"root_causes": list(state.root_causes), "incidents": dict(state.incidents)}
@@ -102,19 +114,24 @@ def _judged(state: HostState, result: Mapping[str, Any], findings: Mapping[str, 
         reason=_line(result.get("reason")),
         cause="",
         root_causes=tuple(str(name) for name in as_list(result.get("root_causes"))),
-        incidents=_records(result.get("incidents"), {"confirmed": None}),
+        incidents=_records(result.get("incidents"), _NOT_JUDGED),
         uncovered=tuple(str(id) for id in as_list(result.get("uncovered"))),
         findings={**state.findings, **findings}
         if result.get("operation")
         else findings or state.findings,
-        plan=tuple(_STEP | step for step in as_list(result.get("plan")) if isinstance(step, dict))
+        plan=_plan(result.get("plan"))
         if "plan" in result or not result.get("operation")
         else state.plan,
         diagnosis=diagnosis,
     )
 
 
-def _acted(state: HostState, result: Mapping[str, Any]) -> HostState:
+def _plan(value: object) -> tuple[PlannedStep, ...]:
+    steps = [step for step in as_list(value) if isinstance(step, dict)]
+    return tuple(cast("PlannedStep", {**_STEP, **step}) for step in steps)
+
+
+def _acted(state: HostState, result: Facts) -> HostState:
     verdict = _verdict(result)
     if verdict is not None:
         return replace(state, verdict=verdict, reason=_line(result.get("reason")), cause="")
@@ -135,7 +152,7 @@ def _acted(state: HostState, result: Mapping[str, Any]) -> HostState:
     return replace(state, actions=tuple(joined if a is known else a for a in state.actions))
 
 
-def _action(result: Mapping[str, Any]) -> Action:
+def _action(result: Facts) -> Action:
     rc = result.get("rc")
     return Action(
         rung=str(result["rung"]),
@@ -151,7 +168,7 @@ def _action(result: Mapping[str, Any]) -> Action:
     )
 
 
-def _settled(state: HostState, result: Mapping[str, Any], *, held: bool) -> HostState:
+def _settled(state: HostState, result: Facts, *, held: bool) -> HostState:
     wanted = Action(str(result.get("rung") or ""), str(result.get("incident") or ""))
     return replace(
         state,
@@ -173,7 +190,7 @@ def unreachable(message: str) -> tuple[str, str]:
     return "other", _PREFIXES.sub("", lines[-1]) if lines else "no reason given"
 
 
-def _verdict(result: Mapping[str, Any]) -> Verdict | None:
+def _verdict(result: Facts) -> Verdict | None:
     try:
         return Verdict(result.get("verdict"))
     except ValueError:
@@ -185,14 +202,15 @@ def _line(value: object) -> str:
     return _PREFIXES.sub("", text.splitlines()[0]) if text else ""
 
 
-def as_mapping(value: object) -> Mapping[str, Any]:
+def as_mapping(value: object) -> Facts:
     """Return a mapping as it is, and anything else as an empty one."""
     return value if isinstance(value, dict) else {}
 
 
-def _records(value: object, defaults: dict[str, Any]) -> dict[str, Any]:
+def _records(value: object, defaults: Document) -> dict[str, Document]:
     """Return the mappings of a mapping, each with the keys it must have."""
-    return {k: defaults | v for k, v in as_mapping(value).items() if isinstance(v, dict)}
+    found = {key: item for key, item in as_mapping(value).items() if isinstance(item, dict)}
+    return {key: cast("Document", {**defaults, **item}) for key, item in found.items()}
 
 
 def as_list(value: object) -> list[Any]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from oncall_runbook.clock import timestamp
 from oncall_runbook.run.events import Event
 from oncall_runbook.run.host_state import as_mapping
 
+if TYPE_CHECKING:
+    from oncall_runbook.documents import DoneStep, Facts, Finding, JournalEntry, JudgedCard
 
-def entry(event: Event) -> dict[str, Any]:
+
+def entry(event: Event) -> JournalEntry:
     """Reduce an event to what the journal keeps of it."""
     result = event.result
-    found: dict[str, Any] = {
+    facts = ("incident", "rung", "title", "risk", "held", "reason", "rc", "root_causes")
+    known = {name: result[name] for name in facts if result.get(name) is not None}
+    found: JournalEntry = {
         "time": timestamp(event.time),
         "host": event.host,
         "event": event.kind,
@@ -22,12 +26,10 @@ def entry(event: Event) -> dict[str, Any]:
         "verdict": result.get("verdict"),
         "changed": bool(result.get("changed")),
         "seconds": result.get("seconds"),
+        **cast("JournalEntry", known),
     }
-    for key in ("incident", "rung", "title", "risk", "held", "reason", "rc", "root_causes"):
-        if result.get(key) is not None:
-            found[key] = result[key]
     if findings := as_mapping(result.get("findings")):
-        found["findings"] = {k: as_mapping(f).get("status") for k, f in findings.items()}
+        found["findings"] = {k: str(as_mapping(f).get("status")) for k, f in findings.items()}
         found["values"] = _values(findings)
     if incidents := as_mapping(result.get("incidents")):
         found["incidents"] = _confirmed(incidents)
@@ -38,10 +40,11 @@ def entry(event: Event) -> dict[str, Any]:
     return found
 
 
-def _values(findings: Mapping[str, Any]) -> dict[str, Any]:
+def _values(findings: Facts) -> dict[str, Finding]:
     """Return the figures among findings, which a chart can show over time."""
+    facts = ("value", "unit", "title")
     return {
-        id: {key: finding[key] for key in ("value", "unit", "title") if key in finding}
+        id: cast("Finding", {fact: finding[fact] for fact in facts if fact in finding})
         for id, finding in findings.items()
         if isinstance(finding.get("value"), int | float)
         and not isinstance(finding["value"], bool)
@@ -49,11 +52,11 @@ def _values(findings: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _confirmed(incidents: Mapping[str, Any]) -> dict[str, Any]:
+def _confirmed(incidents: Facts) -> dict[str, JudgedCard]:
     """Return the confirmed incidents with what a timeline says of them."""
     facts = ("title", "severity", "explained_by", "evidence")
     return {
-        name: {fact: incident.get(fact) for fact in facts}
+        name: cast("JudgedCard", {fact: incident.get(fact) for fact in facts})
         for name, incident in incidents.items()
         if as_mapping(incident).get("confirmed")
     }
@@ -65,7 +68,7 @@ def worth_keeping(event: Event) -> bool:
     return ended and (bool(event.action) or event.kind in ("failed", "unreachable"))
 
 
-def result_of_step(step: Mapping[str, Any]) -> str:
+def result_of_step(step: DoneStep | JournalEntry | Facts) -> str:
     """Return what became of a step or rung in a word or two: a failed one is no change."""
     if step.get("reason"):
         return "failed halfway" if step.get("changed") else "failed"

@@ -1,17 +1,20 @@
-"""What the user wants done, and how what an earlier run was to do is ordered again."""
+"""What the user wants done; and rebuilding the order of an interrupted run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oncall_runbook.errors import BadInputError, NothingMatchedError
-from oncall_runbook.run.conclusion import finished
+from oncall_runbook.run.conclusion import finished_hosts
 from oncall_runbook.run.inventory import Inventory
 from oncall_runbook.run.options import Options
 from oncall_runbook.run.sources import catalog_for, inventory_of
 from oncall_runbook.run.verdict import CANCELLED, TIMEOUT
+
+if TYPE_CHECKING:
+    from oncall_runbook.documents import OrderDocument, RunDocument
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class Order:
     """What the user wants done."""
 
     command: str
-    incident: str | None
+    card: str | None  # the one it is about; none for all of them, and for an operation
     options: Options
     allow: str = "restart"
     yes: bool = False
@@ -34,16 +37,16 @@ class Order:
     @property
     def playbook(self) -> str:
         """The playbook by its full name."""
-        name = f"ops_{self.operation}" if self.operation else self.incident or "triage"
+        name = f"ops_{self.operation}" if self.operation else self.card or "triage"
         return f"oncall.runbook.{'triage' if self.own_card else name}"
 
     @property
     def own_card(self) -> bool:
-        """Whether it is about an incident of the site's own, which has no playbook."""
-        return bool(self.incident) and catalog_for(self.options).is_own(str(self.incident))
+        """Whether it is about a card of the site's own, which has no playbook."""
+        return bool(self.card) and catalog_for(self.options).is_own(str(self.card))
 
-    def kept(self, where: Inventory) -> dict[str, Any]:
-        """Return what it takes to give it again.
+    def kept(self, where: Inventory) -> OrderDocument:
+        """Return what a run's document keeps of it, from which `rebuild_order` makes it anew.
 
         Variables and allowances are never kept, nor what was looked for.
         """
@@ -58,8 +61,8 @@ class Order:
         }
 
 
-def again(run: Mapping[str, Any], options: Options) -> Order:
-    """Return the order of a run that has ended, for the hosts that it did not finish.
+def rebuild_order(run: RunDocument, options: Options) -> Order:
+    """Rebuild the order of an interrupted run, for the hosts that it did not finish.
 
     `options` say how it is done now. Raises BadInputError when it cannot be given again, and
     NothingMatchedError when nothing of it is left to do.
@@ -73,7 +76,7 @@ def again(run: Mapping[str, Any], options: Options) -> Order:
         raise BadInputError(f"run {name} only looked; give its command again: {run['command']}")
     if kept["extra_vars"] and not options.extra_vars:
         raise BadInputError(f"run {name} had variables, which are not kept; give them again: -e …")
-    done = finished(run)
+    done = finished_hosts(run)
     stopped = run["exit_code"] in (None, CANCELLED, TIMEOUT)
     if run["hosts"] and not stopped and len(done) == len(run["hosts"]):
         raise NothingMatchedError(f"run {name} has finished all its hosts; nothing is left to do")
@@ -94,7 +97,7 @@ def again(run: Mapping[str, Any], options: Options) -> Order:
     )
 
 
-def _same_inventory(run: Mapping[str, Any]) -> str | None:
+def _same_inventory(run: RunDocument) -> str | None:
     """Return the inventory that a run was given; where it found one itself, it must be the same."""
     given: str | None = run["order"]["inventory"]
     if given is None and str(now := inventory_of(Options())) != run["inventory"]:

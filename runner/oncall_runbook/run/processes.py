@@ -13,7 +13,7 @@ _PROC = Path("/proc")
 
 
 def started(pid: int) -> int | None:
-    """Return the start time of a process in clock ticks; None when it is gone or untold."""
+    """Return the start time of a process in clock ticks; None when it is gone or cannot be read."""
     try:
         stat = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
         return int(stat.rpartition(")")[2].split()[19])

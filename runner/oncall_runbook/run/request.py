@@ -36,7 +36,7 @@ def prepare(
         timeout=options.timeout,
         vault_password_file=options.vault_password_file,
         verbose=options.verbose,
-        collections=catalog.unlinked(),
+        collections=catalog.unlinked_checkout(),
     )
 
 

@@ -11,12 +11,15 @@ import re
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from oncall_runbook.errors import BadInputError, NothingMatchedError
 from oncall_runbook.run import processes
+
+if TYPE_CHECKING:
+    from oncall_runbook.documents import Facts, JournalEntry, RunDocument
 
 _RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
 
@@ -47,7 +50,7 @@ def incidents_kept(url: str | None) -> bool:
     return bool(url) or incidents_path().exists()
 
 
-def me() -> str:
+def author() -> str:
     """Name who is at work here: $RUNBOOK_AUTHOR, else user@machine."""
     if name := os.environ.get("RUNBOOK_AUTHOR"):
         return name
@@ -80,12 +83,12 @@ class RunDirectory:
         self.directory.mkdir(mode=0o700)
         self._events: IO[str] = open_private(self.directory / "events.jsonl")
 
-    def event(self, entry: Mapping[str, Any]) -> None:
+    def event(self, entry: JournalEntry) -> None:
         """Append one event, at once."""
         self._events.write(json.dumps(entry, separators=(",", ":"), default=str) + "\n")
         self._events.flush()
 
-    def save(self, document: Mapping[str, Any]) -> None:
+    def save(self, document: RunDocument) -> None:
         """Write run.json so that a reader sees the old or the new one, never half of it."""
         owner = {"pid": os.getpid(), "pid_started": processes.started(os.getpid())}
         write_atomically(self.directory / "run.json", {**document, **owner})
@@ -102,7 +105,7 @@ def open_private(path: Path) -> IO[str]:
     return os.fdopen(descriptor, "a", encoding="utf-8")
 
 
-def write_atomically(path: Path, document: Mapping[str, Any]) -> None:
+def write_atomically(path: Path, document: Facts) -> None:
     """Write JSON to a temporary file beside `path`, flush it to disk, and rename it."""
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
         try:
@@ -115,10 +118,10 @@ def write_atomically(path: Path, document: Mapping[str, Any]) -> None:
             raise
 
 
-def load(directory: Path) -> dict[str, Any]:
+def load(directory: Path) -> RunDocument:
     """Read a run's document, with its `state`: running, interrupted, finished or broken."""
     try:
-        document = json.loads((directory / "run.json").read_text(encoding="utf-8"))
+        document: RunDocument = json.loads((directory / "run.json").read_text(encoding="utf-8"))
         _check()(document)
         if document["run"] != directory.name:
             raise ValueError(document["run"])
@@ -150,21 +153,21 @@ def _kinds(schema: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def events(directory: Path) -> list[dict[str, Any]]:
+def events(directory: Path) -> list[JournalEntry]:
     """Read a run's journal; a last line that was cut off when the run was killed is left out."""
     try:
         lines = (directory / "events.jsonl").read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeError):
         return []
-    found = []
+    found: list[JournalEntry] = []
     for line in lines:
         with contextlib.suppress(ValueError, RecursionError):
             if isinstance(entry := json.loads(line), dict):
-                found.append(entry)
+                found.append(cast("JournalEntry", entry))
     return found
 
 
-def _state(document: Mapping[str, Any]) -> str:
+def _state(document: RunDocument) -> str:
     if document.get("finished"):
         return "finished"
     pid = document.get("pid")
@@ -173,12 +176,12 @@ def _state(document: Mapping[str, Any]) -> str:
     return "interrupted"
 
 
-def all_runs() -> list[dict[str, Any]]:
+def all_runs() -> list[RunDocument]:
     """Return the documents of all runs, newest first."""
     return [load(path) for path in _directories()]
 
 
-def find(name: str) -> dict[str, Any]:
+def find(name: str) -> RunDocument:
     """Return the document of a run by its id, the beginning of its id, or `last`."""
     directories = _directories()
     if name == "last":

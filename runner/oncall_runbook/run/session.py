@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from oncall_runbook.run import engine
 from oncall_runbook.run.conclusion import Job, conclude, document
 from oncall_runbook.run.engine import Outcome, Request
 from oncall_runbook.run.events import Event
 from oncall_runbook.run.host_state import HostState, advance
+
+if TYPE_CHECKING:
+    from oncall_runbook.documents import RunDocument
 
 Listener = Callable[[Event, HostState], None]
 
@@ -59,6 +62,6 @@ class Session:
         for listener in (progress.tell, *self.listeners):
             listener(event, state)
 
-    def document(self, outcome: Outcome) -> dict[str, Any]:
+    def document(self, outcome: Outcome) -> RunDocument:
         """Return the run's document as it stands."""
         return document(self.job, self.states, outcome, time.time())

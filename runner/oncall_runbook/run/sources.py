@@ -11,13 +11,13 @@ from oncall_runbook.run.options import Options
 
 
 def catalog_for(options: Options) -> catalog.Catalog:
-    """Return the incidents that are known with these options."""
+    """Return the cards that are known with these options."""
     sources = inventory_of(options).sources
     return catalog.Catalog(catalog.directories(sources, options.cards))
 
 
 def default_catalog() -> catalog.Catalog:
-    """Return the incidents that are known to commands which are given no inventory."""
+    """Return the cards that are known to commands which are given no inventory."""
     named = tuple(os.environ.get("RUNBOOK_CARDS", "").split())
     return catalog_for(Options(inventory=os.environ.get("RUNBOOK_INVENTORY"), cards=named))
 

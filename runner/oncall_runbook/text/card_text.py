@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import RenderableType
 from rich.padding import Padding
@@ -13,8 +13,14 @@ from oncall_runbook.templates.environment import template_environment
 from oncall_runbook.text.output import say
 from oncall_runbook.text.report import console, word
 
+if TYPE_CHECKING:
+    from oncall_runbook.documents import CardDocument, CardProbe
 
-def show_list(cards: list[dict[str, Any]]) -> None:
+
+Condition = Literal["independent_when", "silence_seconds", "until"]
+
+
+def show_list(cards: list[CardDocument]) -> None:
     """Print one line for each card: severity, name, title."""
     screen = console()
     width = max((len(card["incident"]) for card in cards), default=0)
@@ -23,19 +29,19 @@ def show_list(cards: list[dict[str, Any]]) -> None:
         screen.print(Text.assemble(word(str(card["severity"])), name, str(card["title"])))
 
 
-def show_card(card: Mapping[str, Any]) -> None:
+def show_card(card: CardDocument) -> None:
     """Print all of a card."""
     screen = console()
     for text in _lines(card):
         screen.print(text)
 
 
-def show_page(card: Mapping[str, Any]) -> None:
+def show_page(card: CardDocument) -> None:
     """Print all of a card as a page of Markdown."""
     say(page(card), nl=False)
 
 
-def page(card: Mapping[str, Any]) -> str:
+def page(card: CardDocument) -> str:
     """Return all of a card as a page of Markdown, from `templates/card.md.j2`."""
     environment = template_environment()
     environment.filters["line"] = _line
@@ -47,7 +53,7 @@ def _line(value: object) -> str:
     return " ".join(str(value).split())
 
 
-def _lines(card: Mapping[str, Any]) -> Iterator[RenderableType]:
+def _lines(card: CardDocument) -> Iterator[RenderableType]:
     title = (str(card.get("title")), "bold")
     yield Text.assemble(title, " ", word(str(card.get("severity"))), f" ({card['incident']})")
     yield from _section("Symptoms", _texts(card, "symptoms"))
@@ -75,15 +81,15 @@ def _section(title: str, items: list[Text]) -> Iterator[RenderableType]:
         yield Padding(item, (0, 0, 0, 2), expand=False)
 
 
-def _texts(card: Mapping[str, Any], key: str) -> list[Text]:
+def _texts(card: CardDocument, key: Literal["symptoms", "checklist"]) -> list[Text]:
     return [Text(str(item)) for item in card.get(key) or []]
 
 
-def _condition(card: Mapping[str, Any], key: str) -> list[Text]:
+def _condition(card: CardDocument, key: Condition) -> list[Text]:
     return [Text(_line(card[key]))] if card.get(key) else []
 
 
-def _explains(card: Mapping[str, Any]) -> list[Text]:
+def _explains(card: CardDocument) -> list[Text]:
     conditions = card.get("explains_when") or {}
     return [
         _entry(name, "", f"when {conditions[name]}") if name in conditions else Text(str(name))
@@ -96,7 +102,7 @@ def _entry(name: object, title: object, note: str) -> Text:
     return Text.assemble((str(name), "cyan"), f": {title}" if title != "" else "", under)
 
 
-def _probes(card: Mapping[str, Any]) -> list[Text]:
+def _probes(card: CardDocument) -> list[Text]:
     return [
         _entry(
             probe.get("id"),
@@ -107,7 +113,7 @@ def _probes(card: Mapping[str, Any]) -> list[Text]:
     ]
 
 
-def _how(probe: Mapping[str, Any]) -> Iterator[str]:
+def _how(probe: CardProbe) -> Iterator[str]:
     if probe.get("of"):
         yield f"from {probe['of']};"
     if probe.get("unit"):
@@ -116,7 +122,7 @@ def _how(probe: Mapping[str, Any]) -> Iterator[str]:
         yield f"healthy when {probe['healthy']}"
 
 
-def _ladder(card: Mapping[str, Any]) -> list[Text]:
+def _ladder(card: CardDocument) -> list[Text]:
     return [
         _entry(
             f"{number}. {rung.get('rung')}",
@@ -127,9 +133,9 @@ def _ladder(card: Mapping[str, Any]) -> list[Text]:
     ]
 
 
-def _evidence(card: Mapping[str, Any]) -> list[Text]:
+def _evidence(card: CardDocument) -> list[Text]:
     return [_entry(kept["id"], kept.get("title", ""), "") for kept in card.get("evidence") or []]
 
 
-def _inputs(card: Mapping[str, Any]) -> list[Text]:
+def _inputs(card: CardDocument) -> list[Text]:
     return [_entry(item["name"], item["default"], item["help"]) for item in card["inputs"]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 from rich.cells import cell_len
 from rich.table import Table
@@ -15,11 +15,19 @@ from oncall_runbook.record.policy import Policy
 from oncall_runbook.text import operation_tables
 from oncall_runbook.text.report import clean, console, word
 
+if TYPE_CHECKING:
+    from oncall_runbook.documents import (
+        ContactsDocument,
+        IncidentDocument,
+        IncidentSummary,
+        Message,
+    )
+
 _ZONE = "UTC"
 _HEADS = ("id", "severity", "status", "opened", "owner", "hosts", "title", "")
 
 
-def summaries(found: list[dict[str, Any]]) -> None:
+def show_incidents(found: list[IncidentSummary]) -> None:
     """Print one line for each incident."""
     screen = console()
     if not found:
@@ -41,7 +49,7 @@ def _line(row: tuple[Text | str, ...], widths: list[int]) -> Text:
     return line
 
 
-def _row(each: Mapping[str, Any]) -> tuple[Text | str, ...]:
+def _row(each: IncidentSummary) -> tuple[Text | str, ...]:
     return (
         str(each["id"]),
         word(each["severity"]),
@@ -54,7 +62,7 @@ def _row(each: Mapping[str, Any]) -> tuple[Text | str, ...]:
     )
 
 
-def _overdue(each: Mapping[str, Any]) -> Iterator[str]:
+def _overdue(each: IncidentSummary) -> Iterator[str]:
     if each["response"] == "overdue":
         yield f"response overdue since {_time(each['response_due'])}"
     if each["update_overdue"]:
@@ -65,14 +73,14 @@ def _overdue(each: Mapping[str, Any]) -> Iterator[str]:
         yield f"{count} action item{'s' if count > 1 else ''} overdue"
 
 
-def document(known: Mapping[str, Any]) -> None:
+def show_incident(known: IncidentDocument) -> None:
     """Print all of an incident."""
     screen = console()
     for text in _lines(known):
         screen.print(text)
 
 
-def _lines(known: Mapping[str, Any]) -> Iterator[Text]:
+def _lines(known: IncidentDocument) -> Iterator[Text]:
     title = (f"#{known['id']} {clean(known['title'])}", "bold")
     yield Text.assemble(word(known["severity"]), " ", title, ", ", word(known["status"]))
     for name, value in _facts(known):
@@ -98,7 +106,7 @@ def _lines(known: Mapping[str, Any]) -> Iterator[Text]:
             yield Text(f"  {'':19}    {clean(line)}", "dim")
 
 
-def _facts(known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _facts(known: IncidentDocument) -> Iterator[tuple[str, str]]:
     yield "impact", clean(known["impact"]) or "not said"
     yield "owner", clean(known["owner"]) or "nobody"
     yield "hosts", clean(", ".join(known["hosts"])) or "none"
@@ -109,9 +117,10 @@ def _facts(known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             by = known["acknowledged_by"] if name == "acknowledged" else ""
             yield name, " by ".join(filter(None, (_time(known[name]), by)))
     yield "response", f"{known['response']}, due {_time(known['response_due']) or 'not known'}"
-    told = {n: clock.span(1000 * s) for n, s in known["measures"].items() if s is not None}
-    if told:
-        yield "took", ", ".join(f"{span} to {name}" for name, span in told.items())
+    measures = cast("Mapping[str, float | None]", known["measures"])
+    spans = [f"{clock.span(1000 * s)} to {name}" for name, s in measures.items() if s is not None]
+    if spans:
+        yield "took", ", ".join(spans)
     state = known["review"]["state"].replace("_", " ")
     due = f", due {_time(known['review']['due'])}" if known["review"]["due"] else ""
     yield "review", state + due
@@ -119,7 +128,7 @@ def _facts(known: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "runs", ", ".join(known["runs"])
 
 
-def _message(message: Mapping[str, Any]) -> Text:
+def _message(message: Message) -> Text:
     error = f" ({clean(message['error'])})" if message["error"] else ""
     told = f"  {message['kind']} to {message['role']} by {message['channel']}: {message['state']}"
     style = {"failed": "bold red", "unknown": "bold magenta"}.get(message["state"], "")
@@ -131,7 +140,7 @@ def _time(moment: str | None) -> str:
     return f"{moment[:16].replace('T', ' ')} {_ZONE}" if moment else ""
 
 
-def contacts(known: list[tuple[list[str], Policy]]) -> None:
+def show_contacts(known: list[tuple[list[str], Policy]]) -> None:
     """Print who is who, for each group of hosts that have the same people; and what is wrong."""
     screen = console()
     for hosts, found in known:
@@ -145,8 +154,8 @@ def contacts(known: list[tuple[list[str], Policy]]) -> None:
             screen.print(Text(f"! {line}", "yellow"))
 
 
-def _people(facts: Mapping[str, Any]) -> Table:
-    lines = operation_tables.empty("role", "who", "phone", "email", "told by")
+def _people(facts: ContactsDocument) -> Table:
+    lines = operation_tables.empty_table("role", "who", "phone", "email", "told by")
     for each in facts["contacts"]:
         by = ", ".join(each["channels"]) or "nothing"
         who = f"{each['title']} {each['name']}".strip()
@@ -154,8 +163,8 @@ def _people(facts: Mapping[str, Any]) -> Table:
     return lines
 
 
-def _severities(facts: Mapping[str, Any]) -> Table:
-    lines = operation_tables.empty(
+def _severities(facts: ContactsDocument) -> Table:
+    lines = operation_tables.empty_table(
         "severity", "meaning", "respond within", "goes to", "escalation, in minutes"
     )
     for level in facts["severities"]:

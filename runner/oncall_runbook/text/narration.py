@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from oncall_runbook.run.events import Event
 from oncall_runbook.run.host_state import HostState, as_mapping
 from oncall_runbook.run.journal import result_of_step
 
+if TYPE_CHECKING:
+    from oncall_runbook.documents import Facts
 
-def decided(event: Event, state: HostState) -> str:
+
+def decision(event: Event, state: HostState) -> str:
     """Say what an event decided and why, given the host's state after it; else nothing."""
     result = event.result
     if event.kind in ("start", "item"):
@@ -31,13 +33,13 @@ def _failed(event: Event) -> bool:
     return event.kind == "failed" and not event.ignored
 
 
-def _act(result: Mapping[str, Any]) -> str:
+def _act(result: Facts) -> str:
     title = result.get("title") or result["rung"]
     text = f"{title}: {result_of_step(result)}, {result.get('seconds', 0)} s"
     return f"{text}: {result['reason']}" if result.get("reason") else text
 
 
-def _evidence(kept: Mapping[str, Any]) -> str:
+def _evidence(kept: Facts) -> str:
     return f"evidence kept: {kept.get('files', 0)} files in {kept.get('path', '?')}"
 
 

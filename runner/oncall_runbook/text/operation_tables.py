@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 from rich.text import Text
@@ -16,12 +16,15 @@ from oncall_runbook.run.host_state import as_list, as_mapping
 from oncall_runbook.text import report
 from oncall_runbook.text.output import harmless
 
+if TYPE_CHECKING:
+    from oncall_runbook.documents import Facts, RunDocument
+
 # On a terminal colours stay, and nothing else that a log could do to it.
 _NO_COLOUR = re.compile(r"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]")
 _STATES = {"running": "green", "healthy": "green", "whole": "green"}
 
 
-def _show(document: Mapping[str, Any], content: Table | None) -> None:
+def _show(document: RunDocument, content: Table | None) -> None:
     """Print what was seen, and after it the hosts that could not be asked, and what is not well."""
     screen = report.console()
     if content is not None and content.row_count:
@@ -33,11 +36,11 @@ def _show(document: Mapping[str, Any], content: Table | None) -> None:
         screen.print(text)
     for host, state in document["hosts"].items():
         if host not in silent:
-            for text in report.unwell(host, state):
+            for text in report.unhealthy_findings(host, state):
                 screen.print(text)
 
 
-def empty(*columns: str) -> Table:
+def empty_table(*columns: str) -> Table:
     """Return an empty table: no lines, and wrapped on a terminal only."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
@@ -45,14 +48,14 @@ def empty(*columns: str) -> Table:
     return table
 
 
-def _seen(document: Mapping[str, Any], operation: str) -> Iterator[tuple[str, Any]]:
+def _seen(document: RunDocument, operation: str) -> Iterator[tuple[str, Any]]:
     for host, state in document["hosts"].items():
         yield host, as_mapping(state["findings"].get(operation)).get("value")
 
 
-def status(document: Mapping[str, Any]) -> None:
+def status(document: RunDocument) -> None:
     """Print the services of all hosts."""
-    table = empty("host", "service", "state", "health", "since", "restarts", "image", "ports")
+    table = empty_table("host", "service", "state", "health", "since", "restarts", "image", "ports")
     for host, services in _seen(document, "status"):
         for service in as_list(services):
             table.add_row(
@@ -68,13 +71,13 @@ def status(document: Mapping[str, Any]) -> None:
     _show(document, table)
 
 
-def stats(document: Mapping[str, Any]) -> None:
+def stats(document: RunDocument) -> None:
     """Print what the services of all hosts use, and their disks."""
     _show(document, _use(dict(_seen(document, "stats"))))
 
 
-def _use(seen: Mapping[str, Any]) -> Table:
-    table = empty("host", "service", "cpu", "memory", "limit", "of it", "network", "block IO")
+def _use(seen: Facts) -> Table:
+    table = empty_table("host", "service", "cpu", "memory", "limit", "of it", "network", "block IO")
     for host, value in seen.items():
         used = as_mapping(value)
         for each in as_list(used.get("services")):
@@ -86,9 +89,9 @@ def _use(seen: Mapping[str, Any]) -> Table:
     return table
 
 
-def backups(document: Mapping[str, Any]) -> None:
+def backups(document: RunDocument) -> None:
     """Print the backups of all hosts."""
-    table = empty("host", "backup", "made", "MiB", "state", "rows", "newest row", "why")
+    table = empty_table("host", "backup", "made", "MiB", "state", "rows", "newest row", "why")
     for host, found in _seen(document, "backups_list"):
         for backup in as_list(found):
             table.add_row(
@@ -104,7 +107,7 @@ def backups(document: Mapping[str, Any]) -> None:
     _show(document, table)
 
 
-def logs(document: Mapping[str, Any]) -> None:
+def logs(document: RunDocument) -> None:
     """Print the log lines of all hosts, each with its host and service in front."""
     for host, text in _seen(document, "logs"):
         _lines(host, text)

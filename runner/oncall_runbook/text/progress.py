@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from oncall_runbook.run.events import Event
 from oncall_runbook.run.host_state import HostState
 from oncall_runbook.run.session import Progress
-from oncall_runbook.text.narration import decided
+from oncall_runbook.text.narration import decision
 from oncall_runbook.text.output import harmless, say
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Lines:
 
     def tell(self, event: Event, state: HostState) -> None:
         """Print what begins, and what was decided."""
-        text = decided(event, state)
+        text = decision(event, state)
         if event.kind == "start" and event.action:
             text = event.task
         if text:
@@ -86,7 +86,7 @@ class LiveProgress:
             self._busy[event.host] = (event.task, event.time)
         else:
             self._busy.pop(event.host, None)
-        if text := decided(event, state):
+        if text := decision(event, state):
             passed = f"{event.time - self._began:6.1f} s"
             told = harmless(f"{passed}  {event.host}: {text}")
             live.console.print(told, markup=False, highlight=False)

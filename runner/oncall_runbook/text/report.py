@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
-from typing import IO, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
 from oncall_runbook.run.journal import result_of_step
 from oncall_runbook.text.output import harmless
+
+if TYPE_CHECKING:
+    from oncall_runbook.documents import (
+        DoneStep,
+        Finding,
+        HostDocument,
+        JudgedCard,
+        PlannedStep,
+        RunDocument,
+    )
 
 _ENDLESS = 100_000  # without a terminal nothing is wrapped
 _LINES_SHOWN = 8  # of what a rung said it did
@@ -37,7 +47,7 @@ def console(file: IO[str] | None = None) -> Console:
     return Console(file=file, width=width, highlight=False, markup=False, emoji=False)
 
 
-def show(document: Mapping[str, Any], file: IO[str] | None = None, *, final: bool = True) -> None:
+def show(document: RunDocument, file: IO[str] | None = None, *, final: bool = True) -> None:
     """Print a run's document; unless it is `final`, without how the run ended."""
     screen = console(file)
     for text in lines(document):
@@ -46,7 +56,7 @@ def show(document: Mapping[str, Any], file: IO[str] | None = None, *, final: boo
         screen.print(_footer(document))
 
 
-def lines(document: Mapping[str, Any]) -> Iterator[Text]:
+def lines(document: RunDocument) -> Iterator[Text]:
     """Yield the report, host by host."""
     for host, state in document.get("hosts", {}).items():
         yield from _host(host, state)
@@ -57,7 +67,7 @@ def lines(document: Mapping[str, Any]) -> Iterator[Text]:
         yield Text(f"error: {clean(document['error'])}", "bold red")
 
 
-def _footer(document: Mapping[str, Any]) -> Text:
+def _footer(document: RunDocument) -> Text:
     state = document.get("state", "finished")
     code = document.get("exit_code")
     ending = f"exit {code}, {document.get('seconds')} s" if code is not None else state
@@ -67,7 +77,7 @@ def _footer(document: Mapping[str, Any]) -> Text:
     return Text(" · ".join((run, f"inventory {document.get('inventory')}", ending)), "dim")
 
 
-def _host(host: str, state: Mapping[str, Any]) -> Iterator[Text]:
+def _host(host: str, state: HostDocument) -> Iterator[Text]:
     verdict = str(state["verdict"])
     reason = ": ".join(filter(None, (state.get("unreachable"), clean(state.get("reason")))))
     findings, uncovered = state.get("findings") or {}, state.get("uncovered") or []
@@ -85,7 +95,7 @@ def _host(host: str, state: Mapping[str, Any]) -> Iterator[Text]:
         yield from _actions(state)
 
 
-def unwell(host: str, state: Mapping[str, Any]) -> Iterator[Text]:
+def unhealthy_findings(host: str, state: HostDocument) -> Iterator[Text]:
     """Return a line for each finding of a host that is unhealthy though its verdict is not."""
     for name, finding in (state.get("findings") or {}).items():
         if finding.get("status") == "unhealthy":
@@ -97,7 +107,7 @@ def word(text: str) -> Text:
     return Text(text.replace("_", " "), _STYLES.get(text, ""))
 
 
-def _causes(state: Mapping[str, Any]) -> Iterator[Text]:
+def _causes(state: HostDocument) -> Iterator[Text]:
     judged = state.get("incidents") or {}
     known = {**(state.get("diagnosis") or {}).get("incidents", {}), **judged}
     for root in state.get("root_causes") or []:
@@ -111,11 +121,11 @@ def _causes(state: Mapping[str, Any]) -> Iterator[Text]:
             yield Text.assemble("  ", word("unknown"), " whether ", _incident(name, incident))
 
 
-def _explains(root: str, incident: Mapping[str, Any]) -> bool:
+def _explains(root: str, incident: JudgedCard) -> bool:
     return bool(incident.get("confirmed")) and root in (incident.get("explained_by") or [])
 
 
-def _incident(name: str, incident: Mapping[str, Any]) -> Text:
+def _incident(name: str, incident: JudgedCard) -> Text:
     severity = str(incident.get("severity") or "")
     title = clean(incident.get("title"))
     evidence = clean(incident.get("evidence"))
@@ -124,14 +134,14 @@ def _incident(name: str, incident: Mapping[str, Any]) -> Text:
     return Text.assemble(word(severity), " ", told) if severity else told
 
 
-def _findings(findings: Mapping[str, Any]) -> Iterator[Text]:
+def _findings(findings: Mapping[str, Finding]) -> Iterator[Text]:
     for status in ("unhealthy", "unknown"):
         for name, finding in findings.items():
             if finding.get("status") == status and not _repeats(finding, findings):
                 yield Text.assemble("  ", word(status), f"  {_finding(name, finding)}")
 
 
-def _repeats(finding: Mapping[str, Any], findings: Mapping[str, Any]) -> bool:
+def _repeats(finding: Finding, findings: Mapping[str, Finding]) -> bool:
     """Tell whether a finding only says that the answer it is read from is missing."""
     source = findings.get(str(finding.get("of")), {})
     unknown = finding.get("status") == "unknown" and source.get("status") in (
@@ -141,7 +151,7 @@ def _repeats(finding: Mapping[str, Any], findings: Mapping[str, Any]) -> bool:
     return unknown and finding.get("reason") == source.get("reason")
 
 
-def _finding(name: str, finding: Mapping[str, Any]) -> str:
+def _finding(name: str, finding: Finding) -> str:
     said = _answer(finding)
     why = clean(finding.get("reason") or (finding.get("stderr") if not said else ""))
     ms = f" ({finding['ms']} ms)" if finding.get("ms") is not None else ""
@@ -150,7 +160,7 @@ def _finding(name: str, finding: Mapping[str, Any]) -> str:
     return (f"{title}: {told}" if told else title) + ms
 
 
-def _answer(finding: Mapping[str, Any]) -> str:
+def _answer(finding: Finding) -> str:
     """Return a probe's answer in short; nothing where it is not one that people read."""
     value = finding.get("value")
     if value in (None, ""):
@@ -160,7 +170,7 @@ def _answer(finding: Mapping[str, Any]) -> str:
     return f"{clean(value)} {clean(finding.get('unit'))}".strip()
 
 
-def _plan(plan: list[Mapping[str, Any]]) -> Iterator[Text]:
+def _plan(plan: Sequence[PlannedStep]) -> Iterator[Text]:
     for number, step in enumerate(plan, 1):
         allowed = bool(step.get("allowed"))
         risk = str(step.get("risk") or "")
@@ -174,10 +184,10 @@ def _plan(plan: list[Mapping[str, Any]]) -> Iterator[Text]:
             yield Text(f"       {harmless(line)}", "dim")
 
 
-def _actions(state: Mapping[str, Any]) -> Iterator[Text]:
-    for action in state["actions"]:
+def _actions(state: HostDocument) -> Iterator[Text]:
+    for action in state["actions"] or []:
         held = action.get("held")
-        outcome = {True: "held", False: "did not hold"}.get(held, "")
+        outcome = "" if held is None else "held" if held else "did not hold"
         told = ", ".join(
             filter(None, (result_of_step(action), f"{action['seconds']:g} s", outcome))
         )
@@ -186,11 +196,11 @@ def _actions(state: Mapping[str, Any]) -> Iterator[Text]:
         yield Text(f"  did  {clean(action.get('title')) or action['rung']}: {told}{why}")
         for line in str(action.get("output") or "").splitlines()[-_LINES_SHOWN:]:
             yield Text(f"       {clean(line)}", "dim")
-    if state.get("evidence"):
-        yield Text(f"  evidence  {clean(state['evidence'].get('path'))}")
+    if kept := state.get("evidence"):
+        yield Text(f"  evidence  {clean(kept.get('path'))}")
 
 
-def _cost(action: Mapping[str, Any]) -> bool:
+def _cost(action: DoneStep) -> bool:
     return bool(action.get("changed") and action.get("costs"))
 
 
@@ -202,7 +212,7 @@ def clean(value: object, limit: int = 200) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def runs(documents: list[dict[str, Any]]) -> None:
+def show_runs(documents: list[RunDocument]) -> None:
     """Print one line for each run."""
     screen = console()
     for document in documents:

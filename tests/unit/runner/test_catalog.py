@@ -18,7 +18,7 @@ def test_a_checkout_without_an_installation_is_linked_for_ansible(
     monkeypatch.setattr(
         catalog, "__file__", str(collection / "runner/oncall_runbook/cards/catalog.py")
     )
-    assert catalog.collection() == catalog.unlinked() == collection
+    assert catalog.collection() == catalog.unlinked_checkout() == collection
     paths = engine._linked(collection, tmp_path / "private").split(":")
     assert (Path(paths[0]) / catalog.COLLECTION).resolve() == collection
     assert paths[1:] == ["~/.ansible/collections", "/usr/share/ansible/collections"]
@@ -50,7 +50,7 @@ def test_dash_and_underscore_are_the_same(collection: Path, typed: str) -> None:
 def test_an_unknown_name_gets_the_nearest_ones(collection: Path, typed: str, hint: str) -> None:
     with pytest.raises(BadInputError) as caught:
         catalog.Catalog().resolve(typed)
-    assert str(caught.value) == f"there is no incident {typed!r}; {hint}"
+    assert str(caught.value) == f"there is no card {typed!r}; {hint}"
 
 
 def test_a_role_without_a_card_is_no_incident(collection: Path) -> None:

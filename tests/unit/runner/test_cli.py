@@ -314,11 +314,11 @@ def test_a_full_disk_stops_no_diagnosis_but_every_remediation(
         (
             ["diagnose", "database-conection"],
             2,
-            "runbook: there is no incident 'database-conection'; "
+            "runbook: there is no card 'database-conection'; "
             "did you mean database_connection_failures?\n",
         ),
-        (["show", "zzz"], 2, "runbook: there is no incident 'zzz'; see: runbook list\n"),
-        (["show", ""], 2, "runbook: there is no incident ''; see: runbook list\n"),
+        (["show", "zzz"], 2, "runbook: there is no card 'zzz'; see: runbook list\n"),
+        (["show", ""], 2, "runbook: there is no card ''; see: runbook list\n"),
         (
             ["triage", "-i", "nope.ini"],
             2,
