@@ -20,8 +20,8 @@ EARLY := tests/unit tests/pages
 ON_HOSTS := $(addprefix tests/,operations incidents lab record)
 # Its tests share what lies in /dev/shm: one at a time.
 SHARING := tests/unit/plugins/test_lock.py
-# Tests of the words that run on hosts, which know more than one shell.
-WORDS := $(shell grep -l 'from shells import' tests/unit/test_*.py)
+# Tests of the shell functions that run on hosts, which know more than one shell.
+IN_SHELLS := $(shell grep -l 'from shells import' tests/unit/test_*.py)
 DRILL := pytest -n $(WORKERS) --dist worksteal
 READY := $(VENV)/.ready
 
@@ -79,7 +79,7 @@ beside:
 
 early: lint
 	@$(call part,tests without a host,pytest -n 2 --durations=10 --ignore=$(SHARING) $(EARLY) && pytest $(SHARING))
-	@$(call part,words of hosts in busybox,RUNBOOK_TEST_SHELL="busybox sh" pytest -n 2 $(WORDS))
+	@$(call part,shell functions in busybox,RUNBOOK_TEST_SHELL="busybox sh" pytest -n 2 $(IN_SHELLS))
 
 drills: beside
 	@$(call part,tests on practice hosts,$(DRILL) --durations=10 $(ON_HOSTS))

@@ -72,7 +72,7 @@ def runbook(tmp_path):
 
     def run(*arguments, env=None, check=(0, 1, 2, 3, 4, 5, 6, 7, 8, 124, 130)):
         done = subprocess.run(
-            [sys.executable, "-m", "runner", *map(str, arguments)],
+            [sys.executable, "-m", "oncall_runbook", *map(str, arguments)],
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,

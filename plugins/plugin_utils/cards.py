@@ -68,7 +68,7 @@ class Library:
         return {**_trusted(found), **inputs}
 
     def shell_of(self, name: str) -> Mapping[str, Any]:
-        """Return the shell words and variables that the card of ``name`` brings."""
+        """Return the shell functions and variables that the card of ``name`` brings."""
         found: Mapping[str, Any] = self.cards[name].get("shell", {})
         return found
 
@@ -222,7 +222,7 @@ def known(cards: Mapping[str, Any]) -> card_check.Known:
 
 
 def _with_paths(shell: Mapping[str, Any], directory: Path) -> dict[str, Any]:
-    """Return a card's shell words with the files that stand beside it by their whole paths."""
+    """Return a card's shell functions with the files that stand beside it by their whole paths."""
 
     def whole(path: str) -> str:
         return str(directory / path) if (directory / path).is_file() else path

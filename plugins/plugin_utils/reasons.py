@@ -45,7 +45,7 @@ def reason(*texts: str) -> str:
 def last(*texts: str) -> str:
     """Return the last line of the first of ``texts`` that says anything but remarks.
 
-    There stands why something could not be asked or done, where our own shell words say so.
+    There stands why something could not be asked or done, where our own shell functions say so.
     """
     for text in texts:
         lines = [line.strip() for line in text.splitlines() if line.strip()]

@@ -71,7 +71,7 @@ def run(tmp_path, *arguments):
     watcher = threading.Thread(target=watch)
     watcher.start()
     start = time.monotonic()
-    command = [sys.executable, "-m", "runner", *arguments]
+    command = [sys.executable, "-m", "oncall_runbook", *arguments]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
     took = time.monotonic() - start
     over.set()

@@ -13,9 +13,9 @@ import time
 import pytest
 import servers
 
-from runner.incidents import clock
-from runner.incidents.store import Store
-from runner.incidents.tables import entries, hosts, incidents, items, messages, steps
+from oncall_runbook import clock
+from oncall_runbook.record.store import Store
+from oncall_runbook.record.tables import entries, hosts, incidents, items, messages, steps
 
 INCIDENTS, OPEN = 10_000, 300
 ROUNDS = 7
@@ -168,7 +168,7 @@ def measure(url, tmp_path, *arguments):
     for _ in range(ROUNDS):
         before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         done = subprocess.run(
-            [sys.executable, "-m", "runner", "incident", *arguments],
+            [sys.executable, "-m", "oncall_runbook", "incident", *arguments],
             env={**os.environ, **settings},
             capture_output=True,
             text=True,

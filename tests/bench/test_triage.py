@@ -89,7 +89,7 @@ def samples(first_host, tmp_path_factory):
         "typed": ["ssh", "-q", *identity, *known, *mux, "-p", "2201", "ops@127.0.0.1", TYPED],
         "noop": [sys.executable, "-c", NOOP, noop, INVENTORY],
         "triage": [
-            *(sys.executable, "-m", "runner", "triage"),
+            *(sys.executable, "-m", "oncall_runbook", "triage"),
             *("-i", INVENTORY, "-l", "runbook-lab-1", "--format", "json"),
         ],
     }

@@ -15,7 +15,7 @@ import yaml
 from ansible_collections.oncall.runbook.plugins.plugin_utils import lock
 from practice import BOTH, FIRST, HOST, INVENTORY, ROOT
 
-from runner import catalog
+from oncall_runbook.cards import catalog
 
 STOP_DATABASE = "docker stop school_mgmt_db"
 
@@ -277,7 +277,7 @@ def test_a_cancelled_run_leaves_nothing_running(practice, runbook, tmp_path, can
     practice.run("sudo pkill -STOP -x dockerd")
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "runner", "triage", "-i", INVENTORY, "-l", HOST],
+            [sys.executable, "-m", "oncall_runbook", "triage", "-i", INVENTORY, "-l", HOST],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

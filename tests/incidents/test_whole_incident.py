@@ -13,8 +13,8 @@ import yaml
 from click.testing import CliRunner
 from practice import HOST, INVENTORY
 
-from runner import store as runs
-from runner.cli import cli
+from oncall_runbook.commands.cli import cli
+from oncall_runbook.run import run_files
 
 
 @pytest.fixture
@@ -149,10 +149,10 @@ def the_timeline_is_what_happened(found):
     assert [kind for kind in dict.fromkeys(kinds) if kind in order] == order
     assert len(found["runs"]) == 2
     for run in found["runs"]:
-        directory = runs.runs_directory() / run
+        directory = run_files.runs_directory() / run
         document = json.loads((directory / "run.json").read_text())
         mine = [entry for entry in timeline if entry["run"] == run]
-        journal = [e for e in runs.events(directory) if e.get("rung") and e["changed"]]
+        journal = [e for e in run_files.events(directory) if e.get("rung") and e["changed"]]
         assert [e["at"] for e in mine if e["kind"] == "rung"] == [e["time"] for e in journal]
         assert mine[0]["at"] == document["started"]
         (verdict,) = [entry for entry in mine if entry["kind"] == "verdict"]

@@ -30,7 +30,7 @@ SECOND = FIRST - WORKER + int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 HOST = f"runbook-lab-{FIRST}"
 BOTH = {"RUNBOOK_LIMIT": f"{HOST},runbook-lab-{SECOND}"}
 SCHEMA = jsonschema.Draft202012Validator(
-    json.loads((ROOT / "runner" / "schema" / "run.schema.json").read_text())
+    json.loads((ROOT / "runner" / "oncall_runbook" / "schema" / "run.schema.json").read_text())
 )
 
 

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Shell words for what faults do on a practice host.
+# Shell functions for what faults do on a practice host.
 
 # Evaluates an expression inside the API's own process, as a leak of its own would be there.
 # Usage: in_backend JAVASCRIPT

@@ -18,7 +18,7 @@ def start(tmp_path):
 
     def run(*arguments):
         process = subprocess.Popen(
-            [sys.executable, "-m", "runner", *map(str, arguments)],
+            [sys.executable, "-m", "oncall_runbook", *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

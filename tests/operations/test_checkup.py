@@ -8,7 +8,7 @@ import pytest
 from practice import HOST, ROOT
 
 BACKUPS = "/srv/school_mgmt/backups"
-SCHEMA = json.loads((ROOT / "runner" / "schema" / "doctor.schema.json").read_text())
+SCHEMA = json.loads((ROOT / "runner/oncall_runbook/schema/doctor.schema.json").read_text())
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import sample
 
-from runner import pages
+from oncall_runbook.pages import rendering
 
 HOSTILE = "<script>window.broken = 1</script><img src=x onerror=broken=1>\"'&|\u202e\x1b[31m"
 
@@ -23,11 +23,11 @@ def hostile(value, key=None):
 
 
 PAGES = {
-    "review": lambda: pages.review_html(sample.incident()),
-    "review-of-nothing": lambda: pages.review_html(sample.nothing()),
-    "review-hostile": lambda: pages.review_html(hostile(sample.incident())),
-    "run": lambda: pages.run_html(sample.run()),
-    "run-hostile": lambda: pages.run_html(hostile(sample.run())),
-    "overview": lambda: pages.overview_html(sample.summaries(), sample.NOW),
-    "overview-of-nothing": lambda: pages.overview_html([], sample.NOW),
+    "review": lambda: rendering.review_html(sample.incident()),
+    "review-of-nothing": lambda: rendering.review_html(sample.nothing()),
+    "review-hostile": lambda: rendering.review_html(hostile(sample.incident())),
+    "run": lambda: rendering.run_html(sample.run()),
+    "run-hostile": lambda: rendering.run_html(hostile(sample.run())),
+    "overview": lambda: rendering.overview_html(sample.summaries(), sample.NOW),
+    "overview-of-nothing": lambda: rendering.overview_html([], sample.NOW),
 }

@@ -17,11 +17,12 @@ import pytest
 import yaml
 from sqlalchemy.dialects import postgresql, sqlite  # noqa: F401
 
-from runner import store as runs_store
-from runner.incidents import attach, clock, escalation, outbox, policy, records
-from runner.incidents.policies import Policies
-from runner.incidents.store import Store
-from runner.options import Options
+from oncall_runbook import clock
+from oncall_runbook.record import attach, escalation, outbox, policy, records
+from oncall_runbook.record.policy_reader import Policies
+from oncall_runbook.record.store import Store
+from oncall_runbook.run import run_files
+from oncall_runbook.run.options import Options
 
 DEFAULTS = Path(__file__).parents[2] / "roles/response/defaults/main.yml"
 context = multiprocessing.get_context("forkserver")
@@ -136,13 +137,13 @@ def catch_up(url, state):
 
 
 def open_for_run(url, run, causes):
-    attach.open_for(Store(url), run, "web1", causes, {})
+    attach.open_incident_for(Store(url), run, "web1", causes, {})
 
 
 def attach_run(url, state, run):
     os.environ["XDG_STATE_HOME"] = state
-    directory = runs_store.runs_directory() / run
-    document, events = runs_store.load(directory), runs_store.events(directory)
+    directory = run_files.runs_directory() / run
+    document, events = run_files.load(directory), run_files.events(directory)
     attach.attach(Store(url), document, events, "new")
 
 

@@ -11,9 +11,10 @@ import pytest
 import servers
 import yaml
 
-from runner.incidents import clock, documents, escalation, outbox, records
-from runner.incidents.policy import parse
-from runner.incidents.store import Store
+from oncall_runbook import clock
+from oncall_runbook.record import escalation, incident_document, outbox, records
+from oncall_runbook.record.policy import parse
+from oncall_runbook.record.store import Store
 
 ROOT = Path(__file__).parents[2]
 ROLES = ["on_call_engineer", "team_lead", "engineering_manager", "cto", "ceo"]
@@ -90,7 +91,7 @@ def command(tmp_path, url, inventory):
             **(env or {}),
         }
         process = subprocess.Popen(
-            [sys.executable, "-m", "runner", *map(str, arguments)],
+            [sys.executable, "-m", "oncall_runbook", *map(str, arguments)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -166,7 +167,7 @@ class Record:
 
     @property
     def document(self):
-        return self.do(documents.document)
+        return self.do(incident_document.document)
 
     def states(self):
         return [message["state"] for message in self.document["messages"]]

@@ -5,11 +5,11 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from runner import attendance
-from runner import store as runs
-from runner.cli import cli
-from runner.incidents import attach, clock, documents, records
-from runner.options import Options
+from oncall_runbook import clock
+from oncall_runbook.commands.cli import cli
+from oncall_runbook.record import attach, incident_document, pending, records, run_recorder
+from oncall_runbook.run import run_files
+from oncall_runbook.run.options import Options
 
 CARD = "database_connection_failures"
 CAUSE = {"title": "Database connection failures", "severity": "SEV1", "evidence": "it is exited"}
@@ -95,7 +95,7 @@ def test_it_opens_an_incident_when_one_is_wanted_and_none_is_open(store, at):
     assert attach.attach(store, document, events, "new") == [1]
     assert attach.attach(store, document, events, "new") == [1]
     with store.read() as conn:
-        (found,) = documents.summaries(conn)
+        (found,) = incident_document.summaries(conn)
     assert (found["severity"], found["title"], found["hosts"]) == (
         "SEV1",
         "Database connection failures",
@@ -139,7 +139,7 @@ def test_a_run_joins_an_incident_without_hosts_when_it_names_it(store, at):
     assert attach.attach(store, *run(1, "fixed", begin=1), None) == []
     assert attach.attach(store, *run(1, "fixed", begin=1), "1") == [1]
     with store.read() as conn:
-        found = documents.document(conn, 1)
+        found = incident_document.document(conn, 1)
     assert (found["hosts"], bool(found["mitigated"])) == (["web1"], True)
 
 
@@ -159,7 +159,7 @@ def test_the_graver_card_raises_the_severity_unless_a_person_has_set_it(record, 
         )
     attach.attach(store, *run(2, "not_fixed", begin=1), None)
     with store.read() as conn:
-        found = documents.document(conn, other)
+        found = incident_document.document(conn, other)
     assert found["severity"] == "SEV1"
     assert "severity: SEV1 (was SEV2)" in " ".join(e["text"] for e in found["timeline"])
 
@@ -190,7 +190,7 @@ def test_what_does_not_judge_this_incident_does_not_mitigate_it(record, store, c
 
 
 def keep(document, events):
-    directory = runs.runs_directory() / document["run"]
+    directory = run_files.runs_directory() / document["run"]
     directory.mkdir(parents=True)
     (directory / "run.json").write_text(json.dumps(document))
     lines = "".join(json.dumps(event) + "\n" for event in events)
@@ -203,11 +203,11 @@ def test_a_run_that_could_not_be_recorded_is_recorded_later(
 ):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     document, events = run(1, "fixed", begin=1)
-    attendance.Attendance(document["run"], None, Options(store=url))
+    run_recorder.RunRecorder(document["run"], None, Options(store=url))
     keep(document, events)
     assert attach.catch_up(store) == [1]
     assert kinds(record)[-1] == "mitigated"
-    assert list(attendance.pending()) == []
+    assert list(pending.notes()) == []
     assert attach.catch_up(store) == []
 
 
@@ -216,7 +216,7 @@ def test_a_killed_run_stands_in_the_record_as_interrupted(
 ):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     document, events = run(1, "fixed", begin=1)
-    attendance.Attendance(document["run"], None, Options(store=url))
+    run_recorder.RunRecorder(document["run"], None, Options(store=url))
     keep({**document, "finished": None, "hosts": {}, "pid": 2**22 + 1}, events[:2])
     assert attach.catch_up(store) == [1]
     assert kinds(record) == ["opened", "run", "finding", "rung", "verdict"]
@@ -229,11 +229,11 @@ def test_an_incident_wanted_by_a_run_that_was_killed_is_opened_later(
 ):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     document, events = run(1, "fixed", begin=-5)
-    attendance.Attendance(document["run"], "new", Options(store=url))
+    run_recorder.RunRecorder(document["run"], "new", Options(store=url))
     keep({**document, "finished": None, "hosts": {}, "pid": 2**22 + 1}, events[:1])
     assert attach.catch_up(store) == [1]
     with store.read() as conn:
-        assert documents.document(conn, 1)["opened"] == events[0]["time"]
+        assert incident_document.document(conn, 1)["opened"] == events[0]["time"]
 
 
 def test_evidence_is_known_by_its_hash(record, store, tmp_path):
@@ -266,7 +266,7 @@ def test_files_that_cannot_be_read_keep_no_other_run_from_the_record(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     for number, broken in ((1, True), (2, False)):
         document, events = run(number, "fixed", begin=number)
-        attendance.Attendance(document["run"], None, Options(store=url))
+        run_recorder.RunRecorder(document["run"], None, Options(store=url))
         keep(document, [{**event, "time": "then"} for event in events] if broken else events)
     assert attach.catch_up(store) == [1]
     assert record.document["runs"] == [document["run"]]

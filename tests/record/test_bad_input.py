@@ -12,14 +12,23 @@ import sqlalchemy
 from click.testing import CliRunner
 from test_attach import keep, run
 
-from runner import attendance
-from runner.cli import cli
-from runner.errors import BadInputError
-from runner.incidents import attach, clock, documents, escalation, outbox, records
-from runner.incidents import store as stores
-from runner.incidents.store import StoreError
-from runner.incidents.tables import incidents
-from runner.options import Options
+from oncall_runbook import clock
+from oncall_runbook.commands.cli import cli
+from oncall_runbook.errors import BadInputError
+from oncall_runbook.record import (
+    addresses,
+    attach,
+    escalation,
+    incident_document,
+    outbox,
+    pending,
+    records,
+    run_recorder,
+)
+from oncall_runbook.record import store as stores
+from oncall_runbook.record.store import StoreError
+from oncall_runbook.record.tables import incidents
+from oncall_runbook.run.options import Options
 
 CANARY = "canarybird"
 
@@ -56,7 +65,7 @@ def count(store):
 
 def document(store, number=1):
     with store.read() as conn:
-        return documents.document(conn, number)
+        return incident_document.document(conn, number)
 
 
 def one_line(done, code, *words):
@@ -295,14 +304,14 @@ def test_a_run_while_the_store_is_down_is_recorded_later(store, tmp_path, monkey
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     facts, events = run(1, "not_fixed")
     down = Options(store=f"postgresql://127.0.0.1:{servers.free_port()}/x")
-    attended = attendance.Attendance(facts["run"], "new", down)
+    attended = run_recorder.RunRecorder(facts["run"], "new", down)
     keep(facts, events)
     with pytest.raises(StoreError, match="cannot be used"):
-        attended.finished()
+        attended.finish()
     assert count(store) == 0
     assert attach.catch_up(store) == [1]
     assert document(store)["runs"] == [facts["run"]]
-    assert list(attendance.pending()) == []
+    assert list(pending.notes()) == []
 
 
 AT = "2026-11-24T03:00:00.000Z"
@@ -401,7 +410,7 @@ def test_addresses_stand_nowhere(command, store, inventory, receiver, tmp_path):
 )
 def test_what_a_service_says_of_an_address_is_masked(address):
     said = f"2026-11-24 03:05:00,123 - ERROR - cannot reach {address}: {unquote(address).upper()}"
-    told = outbox.without_secrets(said, address)
+    told = addresses.without_secrets(said, address)
     assert told.startswith("cannot reach ")
     assert CANARY not in told.lower()
-    assert CANARY not in outbox.channel(address)
+    assert CANARY not in addresses.channel(address)

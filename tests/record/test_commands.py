@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 from practice import ROOT
 
-from runner.cli import cli
+from oncall_runbook.commands.cli import cli
 
-SCHEMA = json.loads((ROOT / "runner/schema/incident.schema.json").read_text())
+SCHEMA = json.loads((ROOT / "runner/oncall_runbook/schema/incident.schema.json").read_text())
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_a_card_gives_title_severity_and_checklist(run):
         ([], "needs a title, a --card or a --run"),
         (["   "], "needs a title, a --card or a --run"),
         (["x"], "needs a --severity; in doubt the graver one"),
-        (["x", "--card", "disk_ful"], "there is no incident 'disk_ful'"),
+        (["x", "--card", "disk_ful"], "there is no card 'disk_ful'"),
         (["x", "--severity", "SEV1", "--began", "yesterday"], "is no time"),
     ],
 )

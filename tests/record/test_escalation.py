@@ -5,9 +5,10 @@ import time
 
 import pytest
 
-from runner.errors import BadInputError, RefusedError
-from runner.incidents import clock, escalation, records, updates
-from runner.incidents.tables import hosts, incidents
+from oncall_runbook import clock
+from oncall_runbook.errors import BadInputError, RefusedError
+from oncall_runbook.record import escalation, records, updates
+from oncall_runbook.record.tables import hosts, incidents
 
 LADDER = ["on_call_engineer", "team_lead", "engineering_manager", "cto", "ceo"]
 MINUTES = [0, 5, 10, 15, 30]

@@ -11,9 +11,10 @@ import children
 import pytest
 from sqlalchemy import select
 
-from runner.incidents import clock, records
-from runner.incidents.store import Store
-from runner.incidents.tables import entries, messages, steps
+from oncall_runbook import clock
+from oncall_runbook.record import records
+from oncall_runbook.record.store import Store
+from oncall_runbook.record.tables import entries, messages, steps
 
 INCIDENTS = 2  # in each round, each with three steps due
 STEPS = 3

@@ -8,9 +8,9 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from runner.incidents import store as stores
-from runner.incidents.store import HEAD, Store
-from runner.incidents.tables import metadata
+from oncall_runbook.record import store as stores
+from oncall_runbook.record.store import HEAD, Store
+from oncall_runbook.record.tables import metadata
 
 
 def test_migrations_make_the_tables(store):

@@ -2,8 +2,9 @@
 
 import pytest
 
-from runner.errors import BadInputError
-from runner.incidents import clock, messages, records, updates
+from oncall_runbook import clock
+from oncall_runbook.errors import BadInputError
+from oncall_runbook.record import messages, records, updates
 
 
 def update(record):

@@ -7,9 +7,10 @@ import children
 from sqlalchemy import func, select
 from test_attach import CARD, run
 
-from runner.incidents import clock, documents, outbox, records
-from runner.incidents.store import Store
-from runner.incidents.tables import entries, hosts, incidents, messages, runs
+from oncall_runbook import clock
+from oncall_runbook.record import incident_document, outbox, records
+from oncall_runbook.record.store import Store
+from oncall_runbook.record.tables import entries, hosts, incidents, messages, runs
 
 NAMES = [f"p{number}" for number in range(8)]
 COUNT = 8
@@ -64,7 +65,7 @@ def test_no_change_of_a_field_is_lost(url):
     work = [(url, number, name, fields[n % 3], COUNT) for n, name in enumerate(NAMES)]
     children.at_once(children.change_field, *work)
     with store.read() as conn:
-        found = documents.document(conn, number)
+        found = incident_document.document(conn, number)
     written = "".join(found[field] for field in fields)
     assert {name: written.count(name) for name in NAMES} == dict.fromkeys(NAMES, COUNT)
     assert len(column(store, entries.c.id, entries.c.kind == "changed")) == len(NAMES) * COUNT
@@ -76,7 +77,7 @@ def test_every_incident_has_a_number_of_its_own(url):
     numbers = column(store, incidents.c.id)
     assert sorted(numbers) == list(range(1, len(NAMES) * COUNT + 1))
     with store.read() as conn:
-        found = documents.summaries(conn, newest=None)
+        found = incident_document.summaries(conn, newest=None)
     assert all(
         each["hosts"] == sorted([each["title"].replace(" ", "-"), "shared"]) for each in found
     )

@@ -1,5 +1,5 @@
 """How the application sees its database, cache and chain: application.js under this machine's
-Node.js, against small servers on real sockets, and the shell words around it."""
+Node.js, against small servers on real sockets, and the shell functions around it."""
 
 import json
 import os

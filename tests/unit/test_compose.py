@@ -70,7 +70,7 @@ def words(told):
 
 @pytest.fixture(params=["dash", "bash"])
 def shell(request, tmp_path, told):
-    """Run shell words on a stack of two services; returns how they ended."""
+    """Run shell functions on a stack of two services; returns how they ended."""
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "docker").write_text(f"#!/bin/sh\n{DOCKER}\n")

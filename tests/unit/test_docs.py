@@ -7,8 +7,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from runner import catalog
-from runner.cli import cli
+from oncall_runbook.cards import catalog
+from oncall_runbook.commands.cli import cli
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "incidents"

@@ -14,18 +14,17 @@ import pytest
 import sample
 from markdown_it import MarkdownIt
 
-from runner import pages
-from runner.pages import charts, review, wording
+from oncall_runbook.pages import charts, rendering, review_page, wording
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = "<script>alert(1)</script><b>|`*_x_*`\n# no heading\n- [x](y) \u202e\x1b[31m\ud800 & co"
 VOID = {"meta", "br", "img", "link", "hr", "input"}
 PAGES = {
-    "review": lambda: pages.review_html(sample.incident()),
-    "nothing": lambda: pages.review_html(sample.nothing()),
-    "run": lambda: pages.run_html(sample.run()),
-    "overview": lambda: pages.overview_html(sample.summaries(), sample.NOW),
-    "no incident": lambda: pages.overview_html([], sample.NOW),
+    "review": lambda: rendering.review_html(sample.incident()),
+    "nothing": lambda: rendering.review_html(sample.nothing()),
+    "run": lambda: rendering.run_html(sample.run()),
+    "overview": lambda: rendering.overview_html(sample.summaries(), sample.NOW),
+    "no incident": lambda: rendering.overview_html([], sample.NOW),
 }
 every_page = pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
 
@@ -125,9 +124,9 @@ def spoiled(document, text):
 @pytest.mark.parametrize(
     "page",
     [
-        lambda: pages.review_html(spoiled(sample.incident(), HOSTILE)),
-        lambda: pages.run_html(spoiled(sample.run(), HOSTILE)),
-        lambda: pages.overview_html(spoiled(sample.summaries(), HOSTILE), sample.NOW),
+        lambda: rendering.review_html(spoiled(sample.incident(), HOSTILE)),
+        lambda: rendering.run_html(spoiled(sample.run(), HOSTILE)),
+        lambda: rendering.overview_html(spoiled(sample.summaries(), HOSTILE), sample.NOW),
     ],
     ids=["review", "run", "overview"],
 )
@@ -141,12 +140,12 @@ def test_hostile_text_is_shown_as_it_is_but_for_what_nobody_can_see(page):
 
 
 def test_hostile_text_stays_in_its_cell_of_markdown():
-    text = pages.review_markdown(spoiled(sample.incident(), HOSTILE))
+    text = rendering.review_markdown(spoiled(sample.incident(), HOSTILE))
     tokens = MarkdownIt("commonmark").enable("table").parse(text)
     plain = (
         MarkdownIt("commonmark")
         .enable("table")
-        .parse(pages.review_markdown(spoiled(sample.incident(), "plain")))
+        .parse(rendering.review_markdown(spoiled(sample.incident(), "plain")))
     )
     assert [t.content for t in tokens if t.type == "html_block"] == []
     inline = [child for token in tokens for child in token.children or []]
@@ -162,7 +161,7 @@ def count(tokens, kind):
 
 def test_markdown_shows_the_characters_that_were_written():
     written = "a|b * c_d _e_ `f` [g](h) <i> & ~~j~~ \\ k"
-    text = pages.review_markdown({**sample.incident(), "title": written})
+    text = rendering.review_markdown({**sample.incident(), "title": written})
     tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(text)
     heading = next(token for token in tokens if token.type == "inline")
     assert "".join(child.content for child in heading.children) == f"Incident 7: {written}"
@@ -172,12 +171,12 @@ def test_markdown_shows_the_characters_that_were_written():
 def test_paragraphs_and_lists_of_a_review_stay_and_headings_are_none():
     document = sample.incident()
     document["review"]["root_cause"] = "Two things:\n\n- a pool\n- a backup\n\n# not a heading\n==="
-    text = pages.review_markdown(document)
+    text = rendering.review_markdown(document)
     assert "Two things:\n\n- a pool\n- a backup\n\n\\# not a heading\n\\===\n" in text
 
 
 def test_the_review_in_markdown_says_all_six_points_and_what_is_missing():
-    text = pages.review_markdown(sample.incident())
+    text = rendering.review_markdown(sample.incident())
     heads = re.findall(r"^## (.*)$", text, re.M)
     assert heads == [
         "1 Timeline",
@@ -206,41 +205,41 @@ def test_the_review_in_markdown_says_all_six_points_and_what_is_missing():
 def test_an_action_item_that_is_overdue_is_marked_on_every_page():
     document = sample.incident()
     document["review"]["items"][0]["overdue"] = True
-    assert "| mira | 2026-12-04 | **overdue** |" in pages.review_markdown(document)
-    assert '<span class="state bad">Overdue</span></td></tr>' in pages.review_html(document)
+    assert "| mira | 2026-12-04 | **overdue** |" in rendering.review_markdown(document)
+    assert '<span class="state bad">Overdue</span></td></tr>' in rendering.review_html(document)
     listed = sample.summaries()
-    assert "action items overdue" not in pages.overview_html(listed, sample.NOW)
+    assert "action items overdue" not in rendering.overview_html(listed, sample.NOW)
     listed[0]["review"]["items_overdue"] = 2
-    assert "2 action items overdue" in pages.overview_html(listed, sample.NOW)
+    assert "2 action items overdue" in rendering.overview_html(listed, sample.NOW)
 
 
 def test_page_and_markdown_have_the_same_entries():
     document = sample.incident()
-    page = pages.review_html(document)
+    page = rendering.review_html(document)
     assert Page(page).tables[-1][2][0] == "03:11:24"
     assert len([row for row in Page(page).tables[-1] if len(row) == 3]) - 1 == len(
         document["timeline"]
     )
-    text = pages.review_markdown(document)
+    text = rendering.review_markdown(document)
     assert len(re.findall(r"^\| [-\d]+ [:\d]+ \| \S+ \| \*\*", text, re.M)) == len(
         document["timeline"]
     )
 
 
 def test_the_review_of_nothing_says_what_is_not_known():
-    found = Page(pages.review_html(sample.nothing()))
+    found = Page(rendering.review_html(sample.nothing()))
     said = " ".join(found.text)
     assert said.count("Missing.") == 6
     assert said.count("not known") > 8
     assert found.row("Opened")[1] == "2026-11-24 03:10:24"
     assert found.row("Resolved")[1] == "not known"
-    assert pages.review_markdown(sample.nothing()).count("**Missing.**") == 6
+    assert rendering.review_markdown(sample.nothing()).count("**Missing.**") == 6
 
 
 def test_a_document_that_is_null_everywhere_gives_a_page():
     for document in (dict.fromkeys(sample.incident()), {}):
-        assert " ".join(Page(pages.review_html(document)).text).count("Missing.") == 6
-        assert pages.review_markdown(document).startswith("# Incident ?: (no title)\n")
+        assert " ".join(Page(rendering.review_html(document)).text).count("Missing.") == 6
+        assert rendering.review_markdown(document).startswith("# Incident ?: (no title)\n")
 
 
 @pytest.mark.parametrize("number", [0, 1, 500])
@@ -250,10 +249,10 @@ def test_a_timeline_may_have_any_length(number):
         for index in range(number)
     ]
     document = {**sample.nothing(), "timeline": entries}
-    found = Page(pages.review_html(document))
+    found = Page(rendering.review_html(document))
     shown = "".join(found.text)
     assert all(f"entry {index}" in shown for index in range(number))
-    assert len(pages.review_html(document)) < 400_000
+    assert len(rendering.review_html(document)) < 400_000
     marks = [attributes for tag, attributes in found.tags if attributes.get("class") == "mark"]
     assert bool(number) == bool(marks)
     assert len(marks) <= 2 * 100 / 2.4 + 2
@@ -270,13 +269,13 @@ def test_entries_close_together_are_one_mark_that_counts_them():
 
 
 def test_only_what_changed_is_drawn_and_the_most_changing_first():
-    measured = review.context(sample.incident())["measured"]
+    measured = review_page.context(sample.incident())["measured"]
     assert [(m.title, m.host) for m in measured[:2]] == [
         ("Sessions that wait for a lock", "web1"),
         ("Requests that failed", "web1"),
     ]
     assert [m.change for m in measured] == sorted((m.change for m in measured), reverse=True)
-    found = Page(pages.review_html(sample.incident()))
+    found = Page(rendering.review_html(sample.incident()))
     assert found.row("Requests that failed") == [
         *("Requests that failed", "web1", "percent", "6", "38.2", "0", "64.9", "0")
     ]
@@ -290,7 +289,7 @@ def test_what_is_no_number_or_was_measured_once_is_not_drawn():
             sample.entry(number, "finding", "", host="web1", values={"p": {"value": value}})
             for number, value in enumerate(values)
         ]
-        return review.context({**sample.nothing(), "timeline": entries})["measured"]
+        return review_page.context({**sample.nothing(), "timeline": entries})["measured"]
 
     assert measured(1) == measured(True, False) == measured("a", "b") == []
     assert measured(float("nan"), 2, float("inf"), None) == []
@@ -298,15 +297,15 @@ def test_what_is_no_number_or_was_measured_once_is_not_drawn():
 
 
 def test_what_came_after_the_incident_is_in_the_table_and_not_in_the_chart():
-    said = "".join(Page(pages.review_html(sample.incident())).text)
+    said = "".join(Page(rendering.review_html(sample.incident())).text)
     assert "with 3 more that came after the incident" in said
-    chart = review.context(sample.incident())["chart"]
+    chart = review_page.context(sample.incident())["chart"]
     assert "Root cause and resolution written." not in chart
     assert "Healthy for a quarter of an hour." in chart
 
 
 def test_the_run_page_shows_what_is_unhealthy_first_and_what_was_done():
-    found = Page(pages.run_html(sample.run()))
+    found = Page(rendering.run_html(sample.run()))
     groups = [row[0] for table in found.tables for row in table if len(row) == 1]
     assert groups == ["Healthy: 50", "Unhealthy: 3", "Unknown: 2", "Healthy: 45"]
     assert found.row("web2") == [
@@ -325,7 +324,7 @@ def test_the_run_page_shows_what_is_unhealthy_first_and_what_was_done():
 
 
 def test_the_sample_is_a_run_as_its_schema_says():
-    schema = json.loads((ROOT / "runner/schema/run.schema.json").read_text())
+    schema = json.loads((ROOT / "runner/oncall_runbook/schema/run.schema.json").read_text())
     jsonschema.validate(sample.run(), schema)
 
 
@@ -333,7 +332,7 @@ def test_a_root_cause_explains_only_what_is_confirmed():
     run = sample.run()
     judged = run["hosts"]["web2"]["incidents"]
     judged["memory_leak"]["explained_by"] = ["database_connection_failures"]
-    found = Page(pages.run_html({**run, "hosts": {"web2": run["hosts"]["web2"]}}))
+    found = Page(rendering.run_html({**run, "hosts": {"web2": run["hosts"]["web2"]}}))
     assert found.row("Database connection failures")[2] == "Application not responding"
 
 
@@ -348,19 +347,21 @@ def test_a_root_cause_explains_only_what_is_confirmed():
     ids=["no host", "killed", "unreachable"],
 )  # fmt: skip
 def test_a_run_that_came_to_nothing_has_a_page(more):
-    said = " ".join(Page(pages.run_html({**sample.run(), **more})).text)
+    said = " ".join(Page(rendering.run_html({**sample.run(), **more})).text)
     assert ("No host took part." in said) == (not more["hosts"])
     assert ("timed out" in said) == bool(more["hosts"])
 
 
 def test_a_run_whose_file_is_broken_has_a_page():
-    said = " ".join(Page(pages.run_html({"run": "20261124T031129Z-1578", "state": "broken"})).text)
+    said = " ".join(
+        Page(rendering.run_html({"run": "20261124T031129Z-1578", "state": "broken"})).text
+    )
     assert "20261124T031129Z-1578" in said
     assert "broken" in said
 
 
 def test_the_overview_puts_first_what_is_overdue():
-    found = Page(pages.overview_html(sample.summaries(), sample.NOW))
+    found = Page(rendering.overview_html(sample.summaries(), sample.NOW))
     assert [row[:3] for row in found.tables[0][1:]] == [
         ["10", "Application does not answer", "response overdue "],
         ["9", "Every tenth request fails", "update overdue"],
@@ -371,7 +372,7 @@ def test_the_overview_puts_first_what_is_overdue():
 
 
 def test_the_overview_says_how_long_incidents_took_by_kind_and_by_month():
-    found = Page(pages.overview_html(sample.summaries(), sample.NOW))
+    found = Page(rendering.overview_html(sample.summaries(), sample.NOW))
     assert found.tables[2][1:] == [
         ["Blockchain service unavailable", "1", "58 min", "58 min", "58 min"],
         ["Database connection failures", "2", "30 min 30 s", "30 min 30 s", "40 min"],
@@ -389,17 +390,17 @@ def test_the_overview_says_how_long_incidents_took_by_kind_and_by_month():
 
 def test_what_is_not_resolved_does_not_count_in_the_time_to_resolve():
     going = [summary for summary in sample.summaries() if summary["resolved"] is None]
-    assert pages.mttr(going, lambda summary: "all") == []
-    said = " ".join(Page(pages.overview_html(going, sample.NOW)).text)
+    assert rendering.mttr(going, lambda summary: "all") == []
+    said = " ".join(Page(rendering.overview_html(going, sample.NOW)).text)
     assert "No incident is resolved, so there is no time to tell." in said
-    assert pages.mttr(sample.summaries()[4:8], lambda summary: "all") == [
-        pages.Times("all", 3, 2860.0, 2700.0, 3480.0)
+    assert rendering.mttr(sample.summaries()[4:8], lambda summary: "all") == [
+        rendering.Times("all", 3, 2860.0, 2700.0, 3480.0)
     ]
 
 
 def test_an_incident_resolved_in_the_next_month_counts_there():
     last_minute = sample.summary(1, "t", None, "SEV1", "2026-10-31T23:59:00.000Z", 120.0)
-    found = Page(pages.overview_html([last_minute], sample.NOW))
+    found = Page(rendering.overview_html([last_minute], sample.NOW))
     assert [row[0] for table in found.tables for row in table].count("November 2026") == 1
     assert found.row("Of no kind")[1:3] == ["1", "2 min"]
 
@@ -427,6 +428,6 @@ def test_a_duration_has_two_units_at_most(seconds, written):
 
 
 def test_jinja_is_not_imported_before_a_page_is_made():
-    asked = "import sys, runner.pages; print('jinja2' in sys.modules)"
+    asked = "import sys, oncall_runbook.pages.rendering; print('jinja2' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

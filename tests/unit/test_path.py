@@ -36,7 +36,7 @@ services:
 
 @pytest.fixture
 def shell(tmp_path):
-    """Run shell words in dash, with programs of the test's own before those of the host."""
+    """Run shell functions in dash, with programs of the test's own before those of the host."""
     (tmp_path / "docker-compose.yml").write_text(COMPOSE)
     programs = tmp_path / "bin"
     programs.mkdir()

@@ -27,7 +27,7 @@ def parameters(function):
 
 
 def test_what_is_remembered_of_yaml_has_its_place():
-    """runner/ansible_playbook.py puts a reader of its own where these stand."""
+    """runner/oncall_runbook/run/ansible_playbook.py puts a reader of its own where these stand."""
     assert parameters(_collection_finder._meta_yml_to_dict) == ["yaml_string_data", "content_id"]
     assert common_yaml.yaml_load("a: 1") == common_yaml.yaml_load(io.StringIO("a: 1")) == {"a": 1}
     assert loader.yaml is plugin_docs.yaml is yaml
@@ -36,7 +36,7 @@ def test_what_is_remembered_of_yaml_has_its_place():
 
 
 def test_trust_goes_from_a_text_to_what_is_read_from_it():
-    """runner/ansible_playbook.py gives it back to what was kept."""
+    """runner/oncall_runbook/run/ansible_playbook.py gives it back to what was kept."""
     read = yaml.load(trust_as_template("default: '{{ x }}'"), Loader=AnsibleLoader)
     assert is_trusted_as_template(read["default"])
 
@@ -69,7 +69,7 @@ def test_an_expression_is_evaluated_with_variables_of_its_own():
 
 
 def test_a_run_is_prepared_and_then_adapted():
-    """runner/engine.py changes these between prepare() and Runner()."""
+    """runner/oncall_runbook/run/engine.py changes these between prepare() and Runner()."""
     source = inspect.getsource(ansible_runner.Runner.run)
     for name in ("pexpect_timeout", "suppress_output_file", "command", "env"):
         assert f"self.config.{name}" in source
@@ -77,11 +77,11 @@ def test_a_run_is_prepared_and_then_adapted():
 
 
 def test_pexpect_sleeps_where_it_is_told_not_to():
-    """runner/engine.py"""
+    """runner/oncall_runbook/run/engine.py"""
     with pexpect.spawn("true") as process:
         assert process.ptyproc.delayafterclose > 0
 
 
 def test_the_length_of_a_result_can_be_set():
-    """runner/engine.py"""
+    """runner/oncall_runbook/run/engine.py"""
     assert 'os.getenv("MAX_EVENT_RES"' in inspect.getsource(awx_display)

@@ -22,7 +22,7 @@ LITTER = [
     ".venv/lib/python3/site-packages/other.py",
     ".lab/id_ed25519",
     "dist/old.whl",
-    "runner/__pycache__/cli.cpython-311.pyc",
+    "runner/oncall_runbook/commands/__pycache__/cli.cpython-311.pyc",
     "plugins/action/__pycache__/act.cpython-311.pyc",
 ]
 
@@ -119,8 +119,8 @@ def test_the_wheel_carries_the_command_and_the_collection_and_nothing_else(
 ):
     assert wheel.name == f"oncall_runbook-{VERSION}-py3-none-any.whl"
     files = {name for name in packed(wheel) if ".dist-info/" not in name}
-    command = below(shipped, "runner")
-    assert "runner/schema/run.schema.json" in command
+    command = {name.removeprefix("runner/") for name in below(shipped, "runner")}
+    assert "oncall_runbook/schema/run.schema.json" in command
     assert files == command | {INSIDE + name for name in {*collection, "galaxy.yml"}}
 
 
@@ -187,8 +187,8 @@ def test_the_command_knows_its_version_and_its_incidents(use):
 
 
 def test_nothing_comes_from_the_checkout(use, installed):
-    told = use("python", "-c", "import runner; from runner import catalog; "
-               "print(runner.__file__, catalog.collection())").stdout.split()  # fmt: skip
+    told = use("python", "-c", "import oncall_runbook; from oncall_runbook import catalog; "
+               "print(oncall_runbook.__file__, catalog.collection())").stdout.split()  # fmt: skip
     assert [path for path in told if not path.startswith(str(installed.parent))] == []
 
 

@@ -1,4 +1,4 @@
-# Shell words about the way from users to the services, on top of stack.sh: published ports, what the
+# Shell functions about the way from users to the services, on top of stack.sh: published ports, what the
 # web server and the API answer on them, and the state of an API that does not answer.
 #
 # In: STACK_BACKEND, STACK_BACKEND_URL, STACK_FRONTEND, STACK_FRONTEND_URL,

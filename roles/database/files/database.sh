@@ -1,4 +1,4 @@
-# Shell words about the database, on top of stack.sh.
+# Shell functions about the database, on top of stack.sh.
 #
 # In: STACK_DATABASE, DATABASE_NAME, DATABASE_USER
 

@@ -1,4 +1,4 @@
-# Shell words about disk space, on top of stack.sh, database.sh and backups.sh.
+# Shell functions about disk space, on top of stack.sh, database.sh and backups.sh.
 #
 # In: DISK_LIMIT, DISK_TARGET (percent), DISK_WAL_MIB, DISK_INODES (below them nothing can be written),
 #     DISK_LOG_MIB, DISK_LOG_KEEP_KIB, DISK_OLD_LOG_DAYS, DISK_JOURNAL_MIB, DISK_UNUSED_HOURS,

@@ -1,4 +1,4 @@
-# Shell words about the errors that the API logs, on top of stack.sh.
+# Shell functions about the errors that the API logs, on top of stack.sh.
 #
 # In: ERRORS_AWK, the program in errors.awk; STACK_BACKEND; ERRORS_WINDOW_SECONDS, ERRORS_MINIMUM,
 #     ERRORS_MINIMUM_REQUESTS, ERRORS_FRESH_SECONDS, ERRORS_ACCESS_LOG, ERRORS_IGNORE,

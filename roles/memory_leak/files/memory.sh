@@ -1,4 +1,4 @@
-# Shell words about memory, on top of stack.sh. What a container holds is read from its control
+# Shell functions about memory, on top of stack.sh. What a container holds is read from its control
 # group's files, version 1 or 2: that costs no process, and works while Docker hangs.
 #
 # In: MEMORY_SAMPLES_AWK, MEMORY_AWK, MEMORY_OVERRIDE_AWK: the texts of samples.awk, memory.awk and override.awk

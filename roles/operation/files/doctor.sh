@@ -1,4 +1,4 @@
-# Shell words of `runbook doctor`, on top of all the others: is there what an incident will need? They
+# Shell functions of `runbook doctor`, on top of all the others: is there what an incident will need? They
 # look, and change nothing. A host without a stack answers them as well.
 
 # Prints the time, in seconds since the epoch, with a fraction where `date` knows one.

@@ -1,4 +1,4 @@
-# Shell words of the routine operations, on top of stack.sh, database.sh, blockchain.sh, disk.sh and
+# Shell functions of the routine operations, on top of stack.sh, database.sh, blockchain.sh, disk.sh and
 # backups.sh.
 #
 # In: OPERATION_SERVICES (names of services or parts, blanks between them), OPERATION_STEPS (those of the

@@ -1,4 +1,4 @@
-# Shell words about services of the stack that play none of the five parts, on top of stack.sh.
+# Shell functions about services of the stack that play none of the five parts, on top of stack.sh.
 #
 # In: STACK_BACKEND … STACK_CACHE: the services that do; SERVICES_FRESH_SECONDS: how long a start counts as
 #     the one chance that a service gets; SERVICES_AWK, the text of services.awk

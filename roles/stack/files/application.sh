@@ -1,4 +1,4 @@
-# Shell words about how the application sees its database, cache and chain, on top of stack.sh.
+# Shell functions about how the application sees its database, cache and chain, on top of stack.sh.
 #
 # In: STACK_BACKEND, STACK_BACKEND_URL, STACK_DATABASE; STACK_READ_PATH, STACK_READ_BODY,
 #     STACK_READ_PROVES: a route that the inventory names; APPLICATION_JS and DATABASE_SETTINGS_AWK, the texts of

@@ -1,4 +1,4 @@
-# Shell words about what the stack's containers are made from: their compose files, and what a new container
+# Shell functions about what the stack's containers are made from: their compose files, and what a new container
 # would be that the one there is not.
 #
 # In: what stack.sh takes and sets; RUNBOOK_ALLOW, the riskiest that the run may do; COMPOSE_CHANGES_AWK and

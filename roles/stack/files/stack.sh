@@ -1,4 +1,4 @@
-# Shell words about the compose stack in $STACK_DIR, for probes and rungs.
+# Shell functions about the compose stack in $STACK_DIR, for probes and rungs.
 #
 # In: STACK_DIR; STACK_BACKEND, STACK_FRONTEND, STACK_DATABASE, STACK_BLOCKCHAIN, STACK_CACHE:
 #     the compose service that plays each part; STACK_CONTAINERS_AWK, STACK_STATES_AWK, STACK_CAUSE_AWK, the texts

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from recorded import FakeEngine
 
-from runner import catalog, engine
+from oncall_runbook.cards import catalog
+from oncall_runbook.run import engine
 
 CHECKOUT = Path(__file__).parents[3]
 CARD = """
@@ -100,7 +101,7 @@ def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'site'}{os.pathsep}{CHECKOUT}")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'site'}{os.pathsep}{CHECKOUT / 'runner'}")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     for name in [n for n in os.environ if n.startswith(("RUNBOOK_", "ANSIBLE_"))]:
         monkeypatch.delenv(name)
@@ -116,7 +117,7 @@ def runbook(collection: Path) -> Callable[..., subprocess.CompletedProcess[str]]
 
     def run(*args: str, **answers: Any) -> subprocess.CompletedProcess[str]:
         extra = ["-e", json.dumps(answers)] if answers else []
-        command = [sys.executable, "-m", "runner", *args, *extra]
+        command = [sys.executable, "-m", "oncall_runbook", *args, *extra]
         return subprocess.run(
             command,
             capture_output=True,

@@ -11,12 +11,12 @@ from typing import Any
 import jsonschema
 from click.testing import CliRunner, Result
 
-from runner import engine
-from runner.cli import cli
-from runner.engine import Outcome, Request
-from runner.events import Event
+from oncall_runbook.commands.cli import cli
+from oncall_runbook.run import engine
+from oncall_runbook.run.engine import Outcome, Request
+from oncall_runbook.run.events import Event
 
-SCHEMA = json.loads((Path(engine.__file__).parent / "schema/run.schema.json").read_text())
+SCHEMA = json.loads((Path(engine.__file__).parents[1] / "schema/run.schema.json").read_text())
 
 
 class FakeEngine:

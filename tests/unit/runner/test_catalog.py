@@ -6,16 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from runner import catalog, engine
-from runner.errors import BadInputError, RunbookError
+from oncall_runbook.cards import catalog
+from oncall_runbook.errors import BadInputError, RunbookError
+from oncall_runbook.run import engine
 
 
 def test_a_checkout_without_an_installation_is_linked_for_ansible(
     collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catalog, "installed", lambda: None)
-    monkeypatch.setattr(catalog, "__file__", str(collection / "runner/catalog.py"))
-    assert catalog.collection() == catalog.unlinked() == collection
+    monkeypatch.setattr(
+        catalog, "__file__", str(collection / "runner/oncall_runbook/cards/catalog.py")
+    )
+    assert catalog.collection() == catalog.unlinked_checkout() == collection
     paths = engine._linked(collection, tmp_path / "private").split(":")
     assert (Path(paths[0]) / catalog.COLLECTION).resolve() == collection
     assert paths[1:] == ["~/.ansible/collections", "/usr/share/ansible/collections"]
@@ -25,7 +28,7 @@ def test_no_collection_at_all_is_one_clear_line(
     collection: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catalog, "installed", lambda: None)
-    monkeypatch.setattr(catalog, "__file__", "/nowhere/runner/catalog.py")
+    monkeypatch.setattr(catalog, "__file__", "/nowhere/runner/oncall_runbook/cards/catalog.py")
     with pytest.raises(RunbookError, match=r"oncall\.runbook is not installed"):
         catalog.collection()
 
@@ -47,7 +50,7 @@ def test_dash_and_underscore_are_the_same(collection: Path, typed: str) -> None:
 def test_an_unknown_name_gets_the_nearest_ones(collection: Path, typed: str, hint: str) -> None:
     with pytest.raises(BadInputError) as caught:
         catalog.Catalog().resolve(typed)
-    assert str(caught.value) == f"there is no incident {typed!r}; {hint}"
+    assert str(caught.value) == f"there is no card {typed!r}; {hint}"
 
 
 def test_a_role_without_a_card_is_no_incident(collection: Path) -> None:

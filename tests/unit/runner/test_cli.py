@@ -9,8 +9,8 @@ import jsonschema
 import pytest
 from recorded import SCHEMA, FakeEngine, document, run, steady
 
-from runner import flow
-from runner.engine import Outcome
+from oncall_runbook.commands import carry_out
+from oncall_runbook.run.engine import Outcome
 
 DATABASE = {"title": "Database connection failures", "severity": "SEV1", "explained_by": []}
 ERRORS = {
@@ -188,7 +188,7 @@ def test_remediate_without_a_terminal_shows_the_plan_and_refuses(fake: FakeEngin
     result = run("remediate", "--format", "json")
     hosts = document(result)["hosts"]
     assert (hosts["db1"]["verdict"], hosts["web1"]["verdict"]) == ("refused", "healthy")
-    assert hosts["db1"]["reason"] == flow.NOT_CONFIRMED
+    assert hosts["db1"]["reason"] == carry_out.NOT_CONFIRMED
     assert hosts["db1"]["plan"] == [STEP]
     assert hosts["db1"]["actions"] == []
     assert result.exit_code == 6
@@ -207,7 +207,7 @@ def test_remediate_without_a_terminal_shows_the_plan_and_refuses(fake: FakeEngin
 def test_remediate_on_a_terminal_asks_once(
     fake: FakeEngine, monkeypatch: pytest.MonkeyPatch, answer: str, code: int, tags: list[str]
 ) -> None:
-    monkeypatch.setattr(flow, "at_terminal", lambda: True)
+    monkeypatch.setattr(carry_out, "at_terminal", lambda: True)
     fake.diagnosis = [("db1", "probe", "ok", BROKEN)]
     fake.cure = [("db1", *step) for step in CURE]
     result = run("remediate", input=answer)
@@ -221,7 +221,7 @@ def test_remediate_on_a_terminal_asks_once(
 def test_remediate_does_not_ask_when_nothing_is_allowed(
     fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flow, "at_terminal", lambda: True)
+    monkeypatch.setattr(carry_out, "at_terminal", lambda: True)
     step = {**STEP, "risk": "data", "allowed": False}
     fake.diagnosis = [("db1", "probe", "ok", {**BROKEN, "plan": [step]})]
     result = run("remediate")
@@ -232,7 +232,7 @@ def test_remediate_does_not_ask_when_nothing_is_allowed(
 def test_a_healthy_host_is_not_remediated(
     fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flow, "at_terminal", lambda: True)
+    monkeypatch.setattr(carry_out, "at_terminal", lambda: True)
     fake.diagnosis = [("web1", "probe", "ok", WELL)]
     found = document(run("remediate", "--format", "json"))
     assert (found["hosts"]["web1"]["verdict"], found["hosts"]["web1"]["actions"]) == ("healthy", [])
@@ -314,11 +314,11 @@ def test_a_full_disk_stops_no_diagnosis_but_every_remediation(
         (
             ["diagnose", "database-conection"],
             2,
-            "runbook: there is no incident 'database-conection'; "
+            "runbook: there is no card 'database-conection'; "
             "did you mean database_connection_failures?\n",
         ),
-        (["show", "zzz"], 2, "runbook: there is no incident 'zzz'; see: runbook list\n"),
-        (["show", ""], 2, "runbook: there is no incident ''; see: runbook list\n"),
+        (["show", "zzz"], 2, "runbook: there is no card 'zzz'; see: runbook list\n"),
+        (["show", ""], 2, "runbook: there is no card ''; see: runbook list\n"),
         (
             ["triage", "-i", "nope.ini"],
             2,

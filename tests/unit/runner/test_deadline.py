@@ -30,7 +30,7 @@ def look(tmp_path: Path, hosts: dict[str, Any], deadline: object) -> tuple[int, 
     inventory.write_text(json.dumps({"all": {"children": {"school": group}}}))
     words = ("ops", "status", "-i", str(inventory), "--format", "json")
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "runner", *words],
+        [sys.executable, "-P", "-m", "oncall_runbook", *words],
         capture_output=True,
         text=True,
         timeout=60,

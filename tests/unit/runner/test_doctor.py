@@ -17,11 +17,11 @@ import pytest
 from click.testing import Result
 from recorded import run
 
-from runner import engine
-from runner.engine import Outcome, Request
-from runner.events import Event
+from oncall_runbook.run import engine
+from oncall_runbook.run.engine import Outcome, Request
+from oncall_runbook.run.events import Event
 
-SCHEMA = json.loads((Path(engine.__file__).parent / "schema/doctor.schema.json").read_text())
+SCHEMA = json.loads((Path(engine.__file__).parents[1] / "schema/doctor.schema.json").read_text())
 CANARY = "canary-in-a-coal-mine"
 HEAVY = {"ansible", "ansible_runner", "rich", "yaml", "jinja2", "sqlalchemy", "apprise"}
 AT = 1_790_000_000.0  # when the answer came; the host was asked half a second before
@@ -405,7 +405,7 @@ def test_a_store_that_is_none(recorded: Recorded, tmp_path: Path) -> None:
 def test_a_store_that_can_only_be_read(
     recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runner.incidents import store
+    from oncall_runbook.record import store
 
     url = f"sqlite:///{tmp_path}/s.db"
     store.Store(url)
@@ -528,7 +528,7 @@ def test_a_mail_server_that_cannot_be_read_keeps_its_password(recorded: Recorded
 
 def test_help_imports_nothing_heavy() -> None:
     child = (
-        "import sys; from runner.doctor import doctor\n"
+        "import sys; from oncall_runbook.commands.doctor_command import doctor\n"
         "try: doctor(['--help'])\nexcept SystemExit as end: assert end.code == 0\n"
         "print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
     )

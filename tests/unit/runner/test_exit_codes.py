@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.engine import Outcome
-from runner.hosts import HostState
-from runner.run import exit_code
-from runner.verdict import GRAVEST_FIRST, Verdict
+from oncall_runbook.run.conclusion import exit_code
+from oncall_runbook.run.engine import Outcome
+from oncall_runbook.run.host_state import HostState
+from oncall_runbook.run.verdict import GRAVEST_FIRST, Verdict
 
 CODES = {
     "healthy": 0,

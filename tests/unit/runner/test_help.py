@@ -10,7 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from runner.cli import cli
+from oncall_runbook.commands.cli import cli
 
 HEAVY = {
     "ansible",
@@ -24,7 +24,7 @@ HEAVY = {
 }
 CHILD = """
 import sys
-from runner.cli import cli
+from oncall_runbook.commands.cli import cli
 try:
     cli(sys.argv[1:])
 except SystemExit as end:
@@ -43,11 +43,12 @@ ALL = list(commands(cli))
 
 
 def test_the_commands_are_those_of_the_design() -> None:
-    names = "list show triage diagnose plan remediate hold runs ops incident contacts doctor"
+    names = "list show lint new test triage diagnose plan remediate"
+    groups = "hold runs ops incident contacts doctor"
     incidents = "open update ack escalate resolve review list show"
     operations = "status logs stats restart reboot backup backups restore clean"
     assert {" ".join(path) for path in ALL} == {
-        *("", *names.split()),
+        *("", *names.split(), *groups.split()),
         *(f"runs {name}" for name in ("list", "show", "cancel", "prune", "resume")),
         *(f"ops {name}" for name in operations.split()),
         *(f"incident {name}" for name in incidents.split()),

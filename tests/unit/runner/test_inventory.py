@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.errors import BadInputError
-from runner.inventory import Inventory, plugins, resolve
+from oncall_runbook.errors import BadInputError
+from oncall_runbook.run.inventory import Inventory, plugins, resolve
 
 LOCAL = Path("/collection/inventory/local.yml")
 
@@ -17,7 +17,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "home").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("runner.inventory.SYSTEM_CONFIG", tmp_path / "etc" / "ansible.cfg")
+    monkeypatch.setattr(
+        "oncall_runbook.run.inventory.SYSTEM_CONFIG", tmp_path / "etc" / "ansible.cfg"
+    )
     tmp_path.chmod(0o755)
 
 

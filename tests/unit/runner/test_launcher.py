@@ -9,7 +9,7 @@ import yaml
 from ansible.parsing.yaml.loader import AnsibleLoader
 from ansible.template import is_trusted_as_template, trust_as_template
 
-from runner.ansible_playbook import remembering, remembering_documentation
+from oncall_runbook.run.ansible_playbook import cached, cached_documentation
 
 TEXT = b"plugin_routing: {}\n"
 
@@ -26,7 +26,7 @@ def metadata(parsed, tmp_path):
         parsed.append((text, *rest))
         return {"plugin_routing": {"modules": {"ping": {"redirect": "school.ping"}}}}
 
-    return remembering(parse, tmp_path / "cache")
+    return cached(parse, tmp_path / "cache")
 
 
 def kept(tmp_path):
@@ -91,14 +91,14 @@ def test_a_file_is_read(metadata, parsed):
 @pytest.mark.parametrize("found", [{"due": date(2026, 1, 1)}, {1: "one"}, {"a": (1, 2)}, {("a",)}])
 def test_what_json_cannot_hold_is_parsed_each_time(tmp_path, found):
     texts = []
-    remembered = remembering(lambda text: texts.append(text) or found, tmp_path / "cache")
+    remembered = cached(lambda text: texts.append(text) or found, tmp_path / "cache")
     assert remembered(TEXT) == remembered(TEXT) == found
     assert len(texts) == 2
 
 
 def test_without_a_place_each_run_parses(parsed, tmp_path):
     (tmp_path / "file").write_text("")
-    metadata = remembering(lambda *given: parsed.append(given) or {}, tmp_path / "file" / "cache")
+    metadata = cached(lambda *given: parsed.append(given) or {}, tmp_path / "file" / "cache")
     assert metadata(TEXT, "id") == metadata(TEXT, "id") == {}
     assert len(parsed) == 2
 
@@ -123,7 +123,7 @@ options:
 @pytest.mark.parametrize("text", [trust_as_template(DOCUMENTATION), DOCUMENTATION])
 def test_documentation_is_remembered_with_its_trust(tmp_path, text):
     plain = yaml.load(text, Loader=AnsibleLoader)
-    load = remembering_documentation(yaml.load, tmp_path / "cache")
+    load = cached_documentation(yaml.load, tmp_path / "cache")
     for _ in range(2):
         found = load(text, Loader=AnsibleLoader)
         assert found == plain

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from recorded import FakeEngine, document, run, steady
 
-from runner import flow
-from runner.engine import Outcome
+from oncall_runbook.commands import carry_out
+from oncall_runbook.run.engine import Outcome
 
 STEP = {"rung": "redis", "title": "Restart redis", "risk": "restart", "allowed": True}
 
@@ -109,7 +109,7 @@ def test_an_operation_waits_for_a_yes(fake: FakeEngine) -> None:
     found = document(run("ops", "restart", "--format", "json"))
     host = found["hosts"]["db1"]
     assert (found["exit_code"], found["command"]) == (6, "ops restart")
-    assert (host["verdict"], host["reason"]) == ("refused", flow.NOT_CONFIRMED)
+    assert (host["verdict"], host["reason"]) == ("refused", carry_out.NOT_CONFIRMED)
     assert (host["plan"], host["actions"]) == ([STEP], [])
     assert [request.tags for request in fake.requests] == [None]
 

@@ -25,7 +25,7 @@ def runbook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runbook:
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "runner", *arguments],
+            [sys.executable, "-m", "oncall_runbook", *arguments],
             capture_output=True,
             text=True,
             check=False,
@@ -49,7 +49,7 @@ def test_a_new_card_is_in_order_and_known(runbook: Runbook, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("memory-leak", "there is an incident memory_leak already"),
+        ("memory-leak", "there is a card memory_leak already"),
         ("../etc", "is no name of a card"),
         ("7", "is no name of a card"),
         ("new", "incidents/faults/new.yml exists already"),

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from runner import engine, processes
+from oncall_runbook.run import engine, processes
 
 Runbook = Callable[..., subprocess.CompletedProcess[str]]
 HERE = ("-i", "here,", "-e", "ansible_connection=local")
@@ -232,7 +232,7 @@ def survivors(mark: str) -> list[str]:
 
 
 def started(*args: str, **answers: Any) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "runner", *args, "-e", json.dumps(answers)]
+    command = [sys.executable, "-m", "oncall_runbook", *args, "-e", json.dumps(answers)]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
     )
@@ -337,7 +337,7 @@ def test_a_secret_is_kept_out_of_all_that_stays_or_shows(runbook: Runbook, tmp_p
     (tmp_path / "leaky.yml").write_text(json.dumps({"diagnosis": leaky}))
     args = ("triage", *HERE, "-e", f"@{secrets}", "-e", f"@{tmp_path}/leaky.yml", "-vvv")
     child = subprocess.Popen(
-        [sys.executable, "-m", "runner", *args],
+        [sys.executable, "-m", "oncall_runbook", *args],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     shown = ""

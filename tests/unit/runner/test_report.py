@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner import report
+from oncall_runbook.text import report
 
 STEP = {"rung": "restart", "title": "Restart the API", "risk": "restart", "seconds": 2}
 COSTS = "requests, until the API listens again"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from recorded import FakeEngine, document, run
 
-from runner import store
-from runner.engine import Outcome
+from oncall_runbook.run import run_files
+from oncall_runbook.run.engine import Outcome
 
 CANCELLED = Outcome("cancelled")
 STEP = {"rung": "restart", "title": "Restart", "risk": "restart", "allowed": True}
@@ -48,7 +48,7 @@ def test_only_hosts_that_are_not_finished_are_asked_again(
     fake.cure = [judged(host, verdict) for host, verdict in hosts.items()]
     fake.cure.append(("off", "", "unreachable", {"msg": "Connection refused"}))
     run("remediate", "high-error-rate", "--yes", "--allow", "outage", *limit)
-    before = store.find("last")
+    before = run_files.find("last")
     again = resumed(fake, "--yes")
     request = fake.requests[-1]
     assert request.limit == left
@@ -62,7 +62,7 @@ def test_only_hosts_that_are_not_finished_are_asked_again(
 def test_it_says_what_it_resumes(fake: FakeEngine) -> None:
     fake.diagnosis = [judged("db1", "unreachable")]
     run("triage")
-    first = store.find("last")["run"]
+    first = run_files.find("last")["run"]
     assert f" resumes {first} · inventory " in run("runs", "resume", first).stdout
 
 
@@ -110,7 +110,7 @@ def test_a_backup_that_was_not_fetched_is_not_finished(fake: FakeEngine, tmp_pat
 def test_of_a_killed_run_no_host_is_known_to_be_finished(fake: FakeEngine) -> None:
     fake.cure = [judged("db1", "fixed")]
     run("remediate", "--yes", "-l", "db*")
-    path = store.runs_directory() / store.find("last")["run"] / "run.json"
+    path = run_files.runs_directory() / run_files.find("last")["run"] / "run.json"
     kept = json.loads(path.read_text())
     gone = {"finished": None, "exit_code": None, "hosts": {}, "pid": 2**22 + 1}
     path.write_text(json.dumps({**kept, **gone}))
@@ -144,13 +144,13 @@ def test_another_inventory_is_not_taken_in_its_place(
 def test_what_was_looked_for_is_not_kept(fake: FakeEngine) -> None:
     run("ops", "logs", "--grep", "token-4711")
     assert fake.requests[0].run_vars["operation_grep"] == "token-4711"
-    assert "token-4711" not in json.dumps(store.find("last"))
+    assert "token-4711" not in json.dumps(run_files.find("last"))
 
 
 def test_variables_are_not_kept_and_must_be_given_again(fake: FakeEngine) -> None:
     fake.diagnosis = [judged("db1", "unknown")]
     run("triage", "-e", "act=4711")
-    assert "4711" not in json.dumps(store.find("last"))
+    assert "4711" not in json.dumps(run_files.find("last"))
     result = run("runs", "resume", "last")
     assert (result.exit_code, len(fake.requests)) == (2, 1)
     assert "give them again" in result.stderr
@@ -173,7 +173,7 @@ def test_what_cannot_be_resumed_says_why(
 ) -> None:
     fake.diagnosis = [judged("db1", verdict, plan=[])]
     run(*words)
-    path = store.runs_directory() / store.find("last")["run"] / "run.json"
+    path = run_files.runs_directory() / run_files.find("last")["run"] / "run.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     result = run("runs", "resume", "last")
     assert (result.exit_code, len(fake.requests)) == (code, 1)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from recorded import FakeEngine, run
 
-from runner.engine import Outcome
+from oncall_runbook.run.engine import Outcome
 
-RUNNER = Path(__file__).parents[3] / "runner"
+PACKAGE = Path(__file__).parents[3] / "runner" / "oncall_runbook"
 TITLE = "\x1b]0;owned\x07"
 HOSTILE = f"{TITLE}\x1b[2J\x1b[31mred\x9b31m\r\x08 fine"
 ACTS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -63,11 +63,11 @@ def test_a_run_that_broke_says_why_harmlessly(fake: FakeEngine) -> None:
     assert ACTS.findall(result.stdout + result.stderr) == []
 
 
-@pytest.mark.parametrize("path", sorted(RUNNER.rglob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem)
 def test_text_is_shown_by_what_makes_it_harmless(path: Path) -> None:
     """By `say`, or by rich from a text that went through `clean`; log lines keep their colours."""
     raw = re.findall(
         r"(?<![.\w])print\(|click\.echo\(|sys\.std(?:out|err)\.write", path.read_text()
     )
-    known = {"output.py": ["click.echo("] * 2, "tables.py": ["print("]}
-    assert raw == known.get(str(path.relative_to(RUNNER)), [])
+    known = {"text/output.py": ["click.echo("] * 2, "text/operation_tables.py": ["print("]}
+    assert raw == known.get(str(path.relative_to(PACKAGE)), [])

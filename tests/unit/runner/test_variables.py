@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.errors import BadInputError
-from runner.variables import Names, as_data, parse, redact
+from oncall_runbook.errors import BadInputError
+from oncall_runbook.run.variables import Names, as_data, parse, redact
 
 ROLES = {"stack": ["stack_dir", "stack_services"], "incident": ["incident_samples", "incident_run"]}
 NAMES = Names(ROLES, {"incident_run", "incident_name"})

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import pytest
 
-from runner.cli import cli
+from oncall_runbook.commands.cli import cli
 
 CHECKOUT = Path(__file__).parents[3]
 # One that reaches no host's stack, and nothing that could be changed.
@@ -44,7 +44,7 @@ def template(mark: Path) -> str:
 
 def run(where: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-P", "-m", "runner", *words],
+        [sys.executable, "-P", "-m", "oncall_runbook", *words],
         capture_output=True,
         text=True,
         timeout=60,
@@ -139,12 +139,13 @@ def test_nothing_is_done_for_a_plan_that_was_told(tmp_path: Path) -> None:
 
 def test_what_lies_in_the_directory_is_not_run_in_place_of_the_pager(tmp_path: Path) -> None:
     mark = tmp_path / "canary"
-    (tmp_path / "runner").mkdir()
-    (tmp_path / "runner/__init__.py").write_text("")
-    (tmp_path / "runner/__main__.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
+    (tmp_path / "oncall_runbook").mkdir()
+    (tmp_path / "oncall_runbook/__init__.py").write_text("")
+    (tmp_path / "oncall_runbook/__main__.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
     page = (
-        "from runner.attendance import Attendance; from runner.options import Options\n"
-        "one = Attendance('r', 'new', Options()); one._page(); print(one.finished()[1])"
+        "from oncall_runbook.record.run_recorder import RunRecorder\n"
+        "from oncall_runbook.run.options import Options\n"
+        "one = RunRecorder('r', 'new', Options()); one._page(); print(one.finish()[1])"
     )
     done = subprocess.run(
         [sys.executable, "-P", "-c", page],

@@ -1,0 +1,1 @@
+"""Cards, the kinds of trouble that are known: found, read, checked, begun and tried."""

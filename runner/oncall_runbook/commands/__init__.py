@@ -1,0 +1,1 @@
+"""The command line: parses, asks, prints, and returns exit codes."""

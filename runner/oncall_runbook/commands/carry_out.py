@@ -1,0 +1,142 @@
+"""Carries an order out, from the question at the terminal to the exit code."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from oncall_runbook.cards import catalog
+from oncall_runbook.commands import run_keeper
+from oncall_runbook.commands.run_keeper import RunKeeper
+from oncall_runbook.run import run_files
+from oncall_runbook.run.conclusion import Job, actionable, refuse
+from oncall_runbook.run.engine import Outcome
+from oncall_runbook.run.events import Event
+from oncall_runbook.run.options import Options
+from oncall_runbook.run.order import Order
+from oncall_runbook.run.request import prepare
+from oncall_runbook.run.session import Session
+from oncall_runbook.text.output import say, tell_json
+from oncall_runbook.text.progress import progress_for
+
+if TYPE_CHECKING:
+    from oncall_runbook.documents import RunDocument
+
+NOT_CONFIRMED = "not confirmed; add --yes to remediate without a question"
+DECLINED = "declined: the question was not answered with yes"
+
+
+def carry_out(
+    order: Order,
+    show: Callable[[RunDocument], None] | None = None,
+    on_event: Callable[[Event], None] = lambda _: None,
+) -> int:
+    """Do what was ordered, tell it on stdout, and return the exit code.
+
+    `show` prints a document for people in its own way; `on_event` gets every event as it comes.
+    """
+    session, keeper = _open(order)
+    session.listeners = [lambda event, _: on_event(event), keeper.note]
+    if order.options.format == "text" or sys.stderr.isatty():
+        threading.Thread(target=_preload, daemon=True).start()
+    if order.acts and order.asks and not order.yes:
+        outcome = _ask_then_act(session, order)
+    else:
+        outcome = session.play(remediate=order.acts)
+    final = session.document(outcome)
+    keeper.finish(final)
+    _print(final, order.options.format, show)
+    return int(final["exit_code"] or 0)
+
+
+def _ask_then_act(session: Session, order: Order) -> Outcome:
+    """Show the plan first; act only after a yes."""
+    outcome = session.play(remediate=False)
+    if outcome.status != "finished" or not any(map(session.job.waits, session.states.values())):
+        return outcome
+    if not at_terminal():
+        return _refused(session, outcome, NOT_CONFIRMED)
+    if not actionable(session.job, session.states):
+        return _refused(session, outcome, "")
+    from oncall_runbook.text import report
+
+    report.show(session.document(outcome), sys.stderr, final=False)
+    try:
+        what = "Do this now?" if order.operation else "Climb these rungs now?"
+        agreed = click.confirm(what, default=False, err=True)
+    except click.Abort:
+        return _refused(session, replace(outcome, status="cancelled"), DECLINED)
+    return session.play(remediate=True) if agreed else _refused(session, outcome, DECLINED)
+
+
+def at_terminal() -> bool:
+    """Tell whether somebody is there to answer."""
+    return sys.stdin.isatty()
+
+
+def _refused(session: Session, outcome: Outcome, missing: str) -> Outcome:
+    session.states = refuse(session.job, session.states, missing)
+    return outcome
+
+
+def _open(order: Order) -> tuple[Session, RunKeeper]:
+    run_keeper.check_incident(order)
+    began = time.time()
+    run = run_files.new_id(began)
+    where, request = prepare(order.options, run, order.playbook, _run_vars(order, run))
+    job = Job(
+        run,
+        order.command,
+        order.card,
+        began,
+        str(where),
+        order.options.limit,
+        run_files.author(),
+        order.kept(where),
+        order.resumes,
+    )
+    show_progress = progress_for(verbose=bool(order.options.verbose))
+    return Session(job, request, show_progress), RunKeeper(order, job)
+
+
+def _run_vars(order: Order, run: str) -> dict[str, Any]:
+    if order.operation:
+        return {"operation_run": run, "operation_allow": order.allow, **order.inputs}
+    return {
+        "incident_run": run,
+        "incident_allow": order.allow,
+        "incident_evidence_dir": str(run_files.runs_directory() / run / "evidence"),
+        **({"incident_hands_seconds": 0} if order.take_over else {}),
+        **({"incident_name": order.card} if order.own_card else {}),
+        **({"incident_cards": _places(order.options)} if order.options.cards else {}),
+    }
+
+
+def _places(options: Options) -> list[str]:
+    return [str(place) for place in catalog.directories((), options.cards)]
+
+
+def _preload() -> None:
+    """Import what will be shown with, while ansible starts."""
+    if sys.stderr.isatty():
+        import_module("rich.live")
+    import_module("oncall_runbook.text.report")
+
+
+def _print(final: RunDocument, form: str, show: Callable[[RunDocument], None] | None) -> None:
+    if form == "json":
+        tell_json(final)
+        return
+    if final["error"] and not final["hosts"]:
+        say(f"runbook: {final['error']}", err=True)
+        return
+    from oncall_runbook.text import report
+
+    (show or report.show)(final)

@@ -1,0 +1,196 @@
+"""The options that commands share, with their help and their environment variables."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from oncall_runbook.run.options import Options
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class ExtraVarsType(click.ParamType[str]):
+    """One `-e` value; the environment variable is one value too, blanks and all."""
+
+    name = "vars"
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """Take the environment variable whole, so that JSON with blanks survives."""
+        return [rv]
+
+
+def _format_option(*more: str, help: str) -> Callable[[Command], Command]:
+    return click.option(
+        "--format",
+        type=click.Choice(["text", "json", *more]),
+        default="text",
+        show_default=True,
+        envvar="RUNBOOK_FORMAT",
+        show_envvar=True,
+        help=help,
+    )
+
+
+format_option = _format_option(help="Text for people, or one JSON document on stdout.")
+card_format_option = _format_option(
+    "markdown", help="Text for people, one JSON document on stdout, or a page for a wiki."
+)
+
+_OPTIONS = {
+    "inventory": click.option(
+        "-i",
+        "--inventory",
+        metavar="PATH|HOST,",
+        envvar="RUNBOOK_INVENTORY",
+        show_envvar=True,
+        help="Inventory file, directory or `host,`; else ansible.cfg's, else this machine.",
+    ),
+    "limit": click.option(
+        "-l",
+        "--limit",
+        metavar="PATTERN",
+        envvar="RUNBOOK_LIMIT",
+        show_envvar=True,
+        help="Only the hosts of the inventory that match.",
+    ),
+    "extra_vars": click.option(
+        "-e",
+        "--extra-vars",
+        type=ExtraVarsType(),
+        multiple=True,
+        metavar="K=V|YAML|@FILE",
+        envvar="RUNBOOK_EXTRA_VARS",
+        show_envvar=True,
+        help="Variables for the playbook; repeatable, never kept. Secrets belong in a @FILE.",
+    ),
+    "forks": click.option(
+        "-f",
+        "--forks",
+        type=click.IntRange(min=1),
+        envvar="RUNBOOK_FORKS",
+        show_envvar=True,
+        help="Hosts to work on at the same time.",
+    ),
+    "timeout": click.option(
+        "--timeout",
+        type=click.IntRange(min=1),
+        metavar="SECONDS",
+        show_default="the inventory's run_deadline_seconds, 43200",
+        envvar="RUNBOOK_TIMEOUT",
+        show_envvar=True,
+        help="End the run after this time, with exit code 124.",
+    ),
+    "format": format_option,
+    "vault_password_file": click.option(
+        "--vault-password-file",
+        type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
+        envvar="RUNBOOK_VAULT_PASSWORD_FILE",
+        show_envvar=True,
+        help="File or program that gives the vault password, as for ansible.",
+    ),
+    "verbose": click.option(
+        "-v",
+        "--verbose",
+        count=True,
+        envvar="RUNBOOK_VERBOSE",
+        show_envvar=True,
+        help="Also show ansible's own output, on stderr; -vvv for more.",
+    ),
+    "cards": click.option(
+        "--cards",
+        multiple=True,
+        metavar="DIR|COLLECTION",
+        envvar="RUNBOOK_CARDS",
+        show_envvar=True,
+        help="Where cards of your own are, besides incidents/ beside the inventory; repeatable.",
+    ),
+    "store": click.option(
+        "--store",
+        metavar="URL",
+        envvar="RUNBOOK_STORE",
+        show_envvar=True,
+        help="Where incidents are kept, as postgresql://user@host/name; else a file of your own.",
+    ),
+}
+
+
+def example(*lines: str) -> str:
+    """Return the end of a command's help, whose lines click must not join."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def option(name: str, parameter: str = "", **how: Any) -> Callable[[Command], Command]:
+    """Return a click option with an environment variable of its own name.
+
+    `parameter` is what the command calls it, where that is another name.
+    """
+    variable = f"RUNBOOK_{name.strip('-').replace('-', '_').upper()}"
+    names = [name, *([parameter] if parameter else [])]
+    return click.option(*names, envvar=variable, show_envvar=True, **how)
+
+
+html_option = option(
+    "--html",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write it as a page of one file instead, and print its path.",
+)
+
+record_option = option(
+    "--incident",
+    "record",
+    metavar="N|new",
+    help="The incident record it stands in; `new` opens one for what it finds.",
+)
+
+yes_option = option("--yes", is_flag=True, help="Do not ask; for use without a terminal.")
+
+
+def allow_option(what: str) -> Callable[[Command], Command]:
+    """Return the option `allow: str`, the riskiest of `what` a command may do."""
+    return option(
+        "--allow",
+        type=click.Choice(["restart", "outage", "data"]),
+        default="restart",
+        show_default=True,
+        help=f"The riskiest {what}.",
+    )
+
+
+take_over_option = option(
+    "--take-over",
+    is_flag=True,
+    help="Cure also what somebody has just stopped, paused or changed by hand.",
+)
+
+
+def run_options(command: Command) -> Command:
+    """Give a command all shared options; it gets them as one `options: Options`."""
+    return shared_options(*_OPTIONS)(command)
+
+
+def shared_options(*names: str) -> Callable[[Command], Command]:
+    """Give a command some of the shared options, as one `options: Options`."""
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def packed(**given: Any) -> Any:
+            chosen = {name: given.pop(name) for name in names if name in given}
+            return command(options=Options(inventory_from=_origin(), **chosen), **given)
+
+        decorated: Any = packed
+        for name in reversed(names):
+            decorated = _OPTIONS[name](decorated)
+        return decorated  # type: ignore[no-any-return]
+
+    return decorate
+
+
+def _origin() -> str:
+    source = click.get_current_context().get_parameter_source("inventory")
+    return "RUNBOOK_INVENTORY" if source is ParameterSource.ENVIRONMENT else "option -i"

@@ -1,0 +1,1 @@
+"""Pages of one file, made from documents alone."""

@@ -1,0 +1,1 @@
+"""The record of incidents: store, timeline, escalation, outbox, review."""

@@ -1,0 +1,116 @@
+"""What the user wants done; and rebuilding the order of an interrupted run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from oncall_runbook.errors import BadInputError, NothingMatchedError
+from oncall_runbook.run.conclusion import finished_hosts
+from oncall_runbook.run.inventory import Inventory
+from oncall_runbook.run.options import Options
+from oncall_runbook.run.sources import catalog_for, inventory_of
+from oncall_runbook.run.verdict import CANCELLED, TIMEOUT
+
+if TYPE_CHECKING:
+    from oncall_runbook.documents import OrderDocument, RunDocument
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the user wants done."""
+
+    command: str
+    card: str | None  # the one it is about; none for all of them, and for an operation
+    options: Options
+    allow: str = "restart"
+    yes: bool = False
+    operation: str | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)  # of the operation
+    acts: bool = False
+    record: str | None = None  # the incident record to stand in: its number, or `new`
+    asks: bool = True  # before it acts, unless it is told `yes`
+    take_over: bool = False  # what somebody is at work on
+    resumes: str | None = None  # the run whose unfinished hosts it is for
+
+    @property
+    def playbook(self) -> str:
+        """The playbook by its full name."""
+        name = f"ops_{self.operation}" if self.operation else self.card or "triage"
+        return f"oncall.runbook.{'triage' if self.own_card else name}"
+
+    @property
+    def own_card(self) -> bool:
+        """Whether it is about a card of the site's own, which has no playbook."""
+        return bool(self.card) and catalog_for(self.options).is_own(str(self.card))
+
+    def kept(self, where: Inventory) -> OrderDocument:
+        """Return what a run's document keeps of it, from which `rebuild_order` makes it anew.
+
+        Variables and allowances are never kept, nor what was looked for.
+        """
+        return {
+            "inventory": where.sources[0] if self.options.inventory else None,
+            "limit": self.options.limit,
+            "operation": self.operation,
+            "inputs": dict(self.inputs) if self.acts else {},
+            "acts": self.acts,
+            "asks": self.asks,
+            "extra_vars": bool(self.options.extra_vars),
+        }
+
+
+def rebuild_order(run: RunDocument, options: Options) -> Order:
+    """Rebuild the order of an interrupted run, for the hosts that it did not finish.
+
+    `options` say how it is done now. Raises BadInputError when it cannot be given again, and
+    NothingMatchedError when nothing of it is left to do.
+    """
+    kept, name = run.get("order"), run["run"]
+    if run["state"] == "running":
+        raise BadInputError(f"run {name} is still at work; runbook runs cancel {name} ends it")
+    if not kept:
+        raise BadInputError(f"run {name} does not tell what was ordered; give its command again")
+    if kept["operation"] and not kept["acts"]:
+        raise BadInputError(f"run {name} only looked; give its command again: {run['command']}")
+    if kept["extra_vars"] and not options.extra_vars:
+        raise BadInputError(f"run {name} had variables, which are not kept; give them again: -e …")
+    done = finished_hosts(run)
+    stopped = run["exit_code"] in (None, CANCELLED, TIMEOUT)
+    if run["hosts"] and not stopped and len(done) == len(run["hosts"]):
+        raise NothingMatchedError(f"run {name} has finished all its hosts; nothing is left to do")
+    return Order(
+        run["command"],
+        run["incident"],
+        replace(
+            options,
+            inventory=_same_inventory(run),
+            inventory_from=f"run {name}",
+            limit=_without(kept["limit"], done),
+        ),
+        operation=kept["operation"],
+        inputs=kept["inputs"],
+        acts=kept["acts"],
+        asks=kept["asks"],
+        resumes=name,
+    )
+
+
+def _same_inventory(run: RunDocument) -> str | None:
+    """Return the inventory that a run was given; where it found one itself, it must be the same."""
+    given: str | None = run["order"]["inventory"]
+    if given is None and str(now := inventory_of(Options())) != run["inventory"]:
+        raise BadInputError(f"run {run['run']} used inventory {run['inventory']}; now it is {now}")
+    return given
+
+
+def _without(limit: str | None, done: list[str]) -> str | None:
+    """Return a limit that leaves hosts out."""
+    if not done:
+        return limit
+    from ansible.inventory.manager import split_host_pattern
+
+    split: Callable[[str], list[str]] = split_host_pattern
+    patterns = split(limit) if limit else ["all"]
+    return ",".join([*patterns, *(f"!{host}" for host in done)])

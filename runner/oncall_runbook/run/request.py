@@ -1,0 +1,49 @@
+"""What the engine needs to play a playbook, made from the options and what the command sets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from oncall_runbook.cards import catalog
+from oncall_runbook.errors import BadInputError
+from oncall_runbook.run import inventory, variables
+from oncall_runbook.run.engine import Request
+from oncall_runbook.run.inventory import Inventory
+from oncall_runbook.run.options import Options
+from oncall_runbook.run.sources import catalog_for, inventory_of
+
+
+def prepare(
+    options: Options, run: str, playbook: str, run_vars: Mapping[str, Any]
+) -> tuple[Inventory, Request]:
+    """Return the inventory in use, and what the engine needs to play `playbook` there."""
+    if options.limit is not None and not options.limit.strip():
+        raise BadInputError("--limit is empty; leave it out, or name hosts")
+    where = inventory_of(options)
+    return where, Request(
+        run=run,
+        playbook=playbook,
+        inventory=where.sources,
+        inventory_plugins=inventory.plugins(where.sources, os.environ),
+        ssh_extra_args=os.environ.get("ANSIBLE_SSH_EXTRA_ARGS")
+        or inventory.setting(os.environ, "ssh_connection", "ssh_extra_args"),
+        run_vars=run_vars,
+        extra_vars=_extra_vars(options, run_vars),
+        limit=options.limit,
+        forks=options.forks,
+        timeout=options.timeout,
+        vault_password_file=options.vault_password_file,
+        verbose=options.verbose,
+        collections=catalog.unlinked_checkout(),
+    )
+
+
+def _extra_vars(options: Options, run_vars: Mapping[str, Any]) -> tuple[variables.ExtraVars, ...]:
+    """Read the user's variables, which may be none of those that a command sets for a run."""
+    if not options.extra_vars:
+        return ()
+    taken = {*run_vars, "incident_name", "operation_name"}
+    inputs = catalog_for(options).inputs()
+    return variables.parse(options.extra_vars, variables.Names(inputs, taken))

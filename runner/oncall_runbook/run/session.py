@@ -1,0 +1,67 @@
+"""A run at work: plays its playbook, and knows what its hosts have told so far."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+from oncall_runbook.run import engine
+from oncall_runbook.run.conclusion import Job, conclude, document
+from oncall_runbook.run.engine import Outcome, Request
+from oncall_runbook.run.events import Event
+from oncall_runbook.run.host_state import HostState, advance
+
+if TYPE_CHECKING:
+    from oncall_runbook.documents import RunDocument
+
+Listener = Callable[[Event, HostState], None]
+
+
+class Progress(Protocol):
+    """Something that is told every event, with the host's state after it."""
+
+    def tell(self, event: Event, state: HostState) -> None:
+        """Take one event."""
+
+    def output(self, text: str) -> None:
+        """Take a piece of ansible's own output."""
+
+    def close(self) -> None:
+        """Stop; nothing of it stays on the screen but the decisions."""
+
+
+@dataclass
+class Session:
+    """A run at work: its facts, and what its hosts have told so far."""
+
+    job: Job
+    request: Request
+    progress: Callable[[bool], Progress]  # what shows a play, made anew for each: whether it acts
+    listeners: list[Listener] = field(default_factory=list)  # to every event, after the progress
+    states: dict[str, HostState] = field(default_factory=dict)
+
+    def play(self, *, remediate: bool) -> Outcome:
+        """Run the playbook once, from the beginning, and conclude every host's verdict."""
+        self.states = {}
+        request = replace(self.request, tags="remediate" if remediate else None)
+        progress = self.progress(remediate)
+        try:
+            outcome = engine.run(
+                request, lambda event: self._take(event, progress), progress.output
+            )
+        finally:
+            progress.close()
+        self.states = conclude(self.job, self.states, outcome)
+        return outcome
+
+    def _take(self, event: Event, progress: Progress) -> None:
+        state = advance(self.states.get(event.host, HostState()), event)
+        self.states[event.host] = state
+        for listener in (progress.tell, *self.listeners):
+            listener(event, state)
+
+    def document(self, outcome: Outcome) -> RunDocument:
+        """Return the run's document as it stands."""
+        return document(self.job, self.states, outcome, time.time())

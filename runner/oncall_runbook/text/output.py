@@ -1,0 +1,34 @@
+"""Facts on stdout: one JSON document, or text by a module that is imported only for that."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib import import_module
+
+import click
+
+
+def tell(facts: object, form: str, module: str, function: str) -> int:
+    """Print facts as JSON, or with a `function` of a `module` of this wing; return exit code 0."""
+    if form == "json":
+        tell_json(facts)
+    else:
+        getattr(import_module(f"oncall_runbook.text.{module}"), function)(facts)
+    return 0
+
+
+def say(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print text for people, which a host may have had a part in, without control codes."""
+    click.echo(harmless(text), err=err, nl=nl)
+
+
+def harmless(text: str) -> str:
+    """Return text of a host without control codes; spaces and lines stay as they are."""
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", text)
+
+
+def tell_json(facts: object) -> None:
+    """Print facts as one JSON document."""
+    click.echo(json.dumps(facts, indent=2, default=str, ensure_ascii=False))

@@ -1,0 +1,126 @@
+"""What a run is doing, on stderr, while it does it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from oncall_runbook.run.events import Event
+from oncall_runbook.run.host_state import HostState
+from oncall_runbook.run.session import Progress
+from oncall_runbook.text.narration import decision
+from oncall_runbook.text.output import harmless, say
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.table import Table
+
+
+def progress_for(*, verbose: bool) -> Callable[[bool], Progress]:
+    """Return what makes the display of a play, given whether it acts.
+
+    That is the live display on a terminal, else lines (if it acts, or `verbose`), else nothing.
+    """
+
+    def choose(acting: bool) -> Progress:
+        if sys.stderr.isatty() and not verbose:
+            return LiveProgress()
+        return Lines(verbose=verbose) if acting or verbose else Silence()
+
+    return choose
+
+
+class Silence:
+    """No progress at all."""
+
+    def tell(self, event: Event, state: HostState) -> None:
+        """Say nothing."""
+
+    def output(self, text: str) -> None:
+        """Say nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class Lines:
+    """One line for each step and each decision."""
+
+    def __init__(self, *, verbose: bool) -> None:
+        """With `verbose`, ansible's own output is passed through as well."""
+        self._began = time.time()
+        self._verbose = verbose
+
+    def tell(self, event: Event, state: HostState) -> None:
+        """Print what begins, and what was decided."""
+        text = decision(event, state)
+        if event.kind == "start" and event.action:
+            text = event.task
+        if text:
+            say(f"{event.time - self._began:6.1f} s  {event.host}: {text}", err=True)
+
+    def output(self, text: str) -> None:
+        """Pass ansible's output through."""
+        if self._verbose and text.strip():
+            say(text.strip("\r\n"), err=True)
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class LiveProgress:
+    """On a terminal: a line for each host at work; decisions stay above it."""
+
+    def __init__(self) -> None:
+        """Begin at the first event; until then ansible itself is starting."""
+        self._began = time.time()
+        self._busy: dict[str, tuple[str, float]] = {}
+        self._live: Live | None = None
+
+    def tell(self, event: Event, state: HostState) -> None:
+        """Show what the host does now, and keep what was decided."""
+        live = self._started()
+        if event.kind == "start":
+            self._busy[event.host] = (event.task, event.time)
+        else:
+            self._busy.pop(event.host, None)
+        if text := decision(event, state):
+            passed = f"{event.time - self._began:6.1f} s"
+            told = harmless(f"{passed}  {event.host}: {text}")
+            live.console.print(told, markup=False, highlight=False)
+
+    def output(self, text: str) -> None:
+        """Ignore it: -v is not for the live display."""
+
+    def close(self) -> None:
+        """Take the live lines off the screen."""
+        if self._live:
+            self._live.stop()
+
+    def table(self) -> Table:
+        """Return the live lines: host, task, seconds."""
+        from rich.spinner import Spinner
+        from rich.table import Table
+
+        now = time.time()
+        grid = Table.grid(padding=(0, 1))
+        for host, (task, since) in list(self._busy.items()):
+            grid.add_row(Spinner("dots"), host, harmless(task), f"{now - since:.1f} s")
+        grid.add_row("", "", "elapsed", f"{now - self._began:.1f} s")
+        return grid
+
+    def _started(self) -> Live:
+        from rich.console import Console
+        from rich.live import Live
+
+        if self._live is None:
+            self._live = Live(
+                console=Console(stderr=True),
+                get_renderable=self.table,
+                refresh_per_second=8,
+                transient=True,
+            )
+            self._live.start()
+        return self._live
