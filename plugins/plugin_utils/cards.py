@@ -62,8 +62,9 @@ class Library:
 
     @cached_property
     def defaults(self) -> Mapping[str, Any]:
-        """The inputs of stack, run and all cards, with their defaults."""
-        found = load("stack", "defaults", "main.yml") | load("run", "defaults", "main.yml")
+        """The inputs of stack, run, incident and all cards, with their defaults."""
+        roles = [load(role, "defaults", "main.yml") for role in ("stack", "run", "incident")]
+        found = {name: value for role in roles for name, value in role.items()}
         inputs = {name: option["default"] for name, option in self.inputs.items()}
         return {**_trusted(found), **inputs}
 

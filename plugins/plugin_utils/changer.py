@@ -25,7 +25,7 @@ class Changer(HostAction):
         self,
         command: str,
         run_id: str,
-        shell: Mapping[str, Any],
+        functions: Mapping[str, Any],
         *,
         leave: bool = False,
         **step: Any,
@@ -33,7 +33,8 @@ class Changer(HostAction):
         """Run ``command``, which sets ``status``, under the lease of the run ``run_id``.
 
         A lease of a run that is dead on this control host is broken. With ``leave`` the host is
-        given back. ``step`` is what the channel takes besides: timeout, shell, whole.
+        given back. ``functions`` is the shell that it runs in, and ``step`` what its probe has
+        besides: timeout, the incident whose shell it uses too, and whether it is whole.
         """
 
         def attempt(broken: str) -> Answer:
@@ -45,7 +46,7 @@ class Changer(HostAction):
             return self.step(
                 f"{lease}\ntake_lock || exit\nkeeper=$(keep_lock)\n"
                 f'{command}\nkill "$keeper"\n{release}exit "$status"',
-                shell,
+                functions,
                 **step,
             )
 
@@ -56,11 +57,11 @@ class Changer(HostAction):
         return answer
 
     def step(
-        self, command: str, shell: Mapping[str, Any], *, whole: bool = True, **step: Any
+        self, command: str, functions: Mapping[str, Any], *, whole: bool = True, **step: Any
     ) -> Answer:
         """Run ``command`` on the host, to its end or deadline where it is ``whole``."""
         asked = self.question({"id": "step", "run": command, **step})
-        return self.ask([asked], shell, whole=whole)["step"]
+        return self.ask([asked], functions, whole=whole)["step"]
 
 
 def refusal(answer: Answer) -> dict[str, Any]:
