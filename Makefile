@@ -63,8 +63,10 @@ demo: lab-up
 
 lint: setup
 	@$(call part,lint,ruff check . && ruff format --check . && mypy && ansible-lint --offline && \
-		shellcheck -s sh $$(find plugins roles -name '*.sh') && \
-		shellcheck .ci/run tests/lab/lab tests/lab/demo tests/lab/images/host/start-dockerd $$(find tests/lab -name '*.sh'))
+		shellcheck $$(find plugins roles -name '*.sh') && \
+		shellcheck .ci/run tools/sanity tests/lab/lab tests/lab/demo tests/lab/images/host/start-dockerd \
+			$$(find tests/lab -name '*.sh'))
+	@$(call part,the collection as ansible-test sees it,tools/sanity)
 
 unit: setup
 	pytest tests/unit

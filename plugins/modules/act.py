@@ -94,7 +94,7 @@ options:
     default: true
   operation:
     description: The routine operation that the step belongs to, for the journal, and for its shell
-      words.
+      functions.
     type: str
     default: ""
 extends_documentation_fragment: [oncall.runbook.host]

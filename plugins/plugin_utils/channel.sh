@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Runs commands side by side on a host and sends their answers back over one channel.
 #
 # In:  RUNBOOK_CHANNEL, a mark in the environment, by which all that is of this channel can be found

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # One change at a time on a host, whoever makes it and from wherever.
 #
 # A lease is a line of a file in the place of marks.sh:

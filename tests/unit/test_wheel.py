@@ -128,8 +128,8 @@ def test_the_archive_carries_what_the_playbooks_need_and_nothing_else(archive, s
     assert archive.name == f"oncall-runbook-{VERSION}.tar.gz"
     made = {"MANIFEST.json", "FILES.json"}
     texts = {"README.md", "LICENSE", "CHANGELOG.rst", *below(shipped, "docs", "changelogs")}
-    sanity = {name for name in below(shipped, "tests") if name.startswith("tests/sanity/")}
-    assert packed(archive) == made | texts | collection | sanity | {"tests/config.yml"}
+    for_checks = {".shellcheckrc", "tests/config.yml"}
+    assert packed(archive) == made | texts | collection | for_checks
 
 
 def test_wheel_and_archive_are_of_one_version(wheel, archive):

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Shell functions about the way from users to the services, on top of stack.sh: published ports, what the
 # web server and the API answer on them, and the state of an API that does not answer.
 #

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Shell functions about the blockchain's node, and the API's client of it, on top of stack.sh.
 #
 # In: STACK_BACKEND, STACK_BACKEND_URL, STACK_BLOCKCHAIN, STACK_BLOCKCHAIN_URL; NODE_AWK, the text of node.awk

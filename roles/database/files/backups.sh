@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Shell functions about backups of the database, on top of stack.sh and database.sh.
 #
 # In: STACK_BACKUP_DIR; BACKUP_PATTERN, the names of backups that the site makes itself; BACKUP_API_SECONDS, which

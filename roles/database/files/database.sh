@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Shell functions about the database, on top of stack.sh.
 #
 # In: STACK_DATABASE, DATABASE_NAME, DATABASE_USER

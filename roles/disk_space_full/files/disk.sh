@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Shell functions about disk space, on top of stack.sh, database.sh and backups.sh.
 #
 # In: DISK_LIMIT, DISK_TARGET (percent), DISK_WAL_MIB, DISK_INODES (below them nothing can be written),

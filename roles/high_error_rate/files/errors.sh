@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Shell functions about the errors that the API logs, on top of stack.sh.
 #
 # In: ERRORS_AWK, the program in errors.awk; STACK_BACKEND; ERRORS_WINDOW_SECONDS, ERRORS_MINIMUM,

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Shell functions about the cache: whether it can do what the API asks of it. On top of stack.sh.
 #
 # In: STACK_BACKEND, STACK_CACHE, STACK_CACHE_URL; CACHE_REFUSAL_AWK, the text of refusal.awk

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Shell functions about response times, of the API and of the host below it; on top of stack.sh.
 #
 # In: STACK_BACKEND, STACK_BACKEND_URL; RESPONSE_FIGURES_AWK, the text of figures.awk

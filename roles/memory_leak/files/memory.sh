@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Shell functions about memory, on top of stack.sh. What a container holds is read from its control
 # group's files, version 1 or 2: that costs no process, and works while Docker hangs.
 #

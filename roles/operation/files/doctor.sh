@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Shell functions of `runbook doctor`, on top of all the others: is there what an incident will need? They
 # look, and change nothing. A host without a stack answers them as well.
 

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Shell functions of the routine operations, on top of stack.sh, database.sh, blockchain.sh, disk.sh and
 # backups.sh.
 #

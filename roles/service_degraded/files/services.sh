@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Shell functions about services of the stack that play none of the five parts, on top of stack.sh.
 #
 # In: STACK_BACKEND … STACK_CACHE: the services that do; SERVICES_FRESH_SECONDS: how long a start counts as

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Shell functions about how the application sees its database, cache and chain, on top of stack.sh.
 #
 # In: STACK_BACKEND, STACK_BACKEND_URL, STACK_DATABASE; STACK_READ_PATH, STACK_READ_BODY,

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Shell functions about what the stack's containers are made from: their compose files, and what a new container
 # would be that the one there is not.
 #

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # What runs leave on a host for each other, in memory (/dev/shm), so that it works on a full disk and goes with
 # a reboot: the lease of lock.sh, the mark of the last change, and the step at work. They lie in one directory, in
 # which those may write who may use the engine, and nobody else. What shall survive a reboot, a hold and what runs

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Shell functions about the compose stack in $STACK_DIR, for probes and rungs.
 #
 # In: STACK_DIR; STACK_BACKEND, STACK_FRONTEND, STACK_DATABASE, STACK_BLOCKCHAIN, STACK_CACHE:
