@@ -2,7 +2,7 @@
 # make test      fresh machine: every check and every test
 # make lab-up    practice hosts (HOSTS=4); make lab-down removes them
 # make bench     how fast, against the commands typed by hand
-# make lint      the checks alone
+# make lint      the checks alone; make galaxy: the collection as Galaxy imports it
 # make lock      requirements.lock anew, which make setup installs
 # make docs      pages, READMEs and specs from the cards and the stubs of the actions
 # make matrix    docs/triage-matrix.md from the drills
@@ -31,7 +31,7 @@ part = begin=$$(date +%s); code=0; { $(2); } || code=$$?; \
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup engine lab-up lab-down demo test beside early lint unit drills bench docs matrix lock clean
+.PHONY: setup engine lab-up lab-down demo test beside early lint galaxy unit drills bench docs matrix lock clean
 
 setup: $(READY)
 
@@ -64,9 +64,12 @@ demo: lab-up
 lint: setup
 	@$(call part,lint,ruff check . && ruff format --check . && mypy && ansible-lint --offline && \
 		shellcheck $$(find plugins roles -name '*.sh') && \
-		shellcheck .ci/run tools/sanity tests/lab/lab tests/lab/demo tests/lab/images/host/start-dockerd \
+		shellcheck .ci/run tools/importer tools/sanity tests/lab/lab tests/lab/demo tests/lab/images/host/start-dockerd \
 			$$(find tests/lab -name '*.sh'))
 	@$(call part,the collection as ansible-test sees it,tools/sanity)
+
+galaxy: setup
+	@$(call part,the collection as Galaxy imports it,tools/importer)
 
 unit: setup
 	pytest tests/unit
@@ -79,7 +82,7 @@ beside:
 	tests/pages/browser
 	$(MAKE) --no-print-directory -j 2 --output-sync=target lab-up early HOSTS=$$(($(WORKERS) + 1))
 
-early: lint
+early: lint galaxy
 	@$(call part,tests without a host,pytest -n 2 --durations=10 --ignore=$(SHARING) $(EARLY) && pytest $(SHARING))
 	@$(call part,shell functions in busybox,RUNBOOK_TEST_SHELL="busybox sh" pytest -n 2 $(IN_SHELLS))
 

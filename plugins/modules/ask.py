@@ -33,9 +33,9 @@ notes:
     diagnosis asks for once and before all others).
   - Exit status 69, 126, 127, a passed deadline, or an answer that cannot be read make it
     V(unknown). Any other but 0 makes it V(unhealthy).
-  - A card's own functions stand in its C(shell) (C(environment), C(libraries), C(files)). Its probes,
-    its evidence and its rungs may use them, after those of the stack. A shared probe names the
-    incident whose functions it uses.
+  - A card's own functions stand in its C(shell) (C(environment), C(libraries), C(files)). Its
+    probes, its evidence and its rungs may use them, after those of the stack. A shared probe names
+    the incident whose functions it uses.
   - A derived probe asks nothing. It has an C(id), a C(title), C(of) (the id of another probe),
     C(value) (a Jinja expression over that finding, with C(value), C(ms), C(rc) and all else), and
     optionally C(unit), C(healthy), C(reason) and C(unanswered) (what is read of a finding that has
