@@ -35,9 +35,9 @@ NODE = {
 CACHE = {"refuses": "gone", "hangs": "", "latency_ms": 0, "slow": False, "answers": False}
 
 
-def view(outcome):
-    seen = {"outcome": outcome, "reason": "postgres:5432 …", "where": "postgres:5432", "ms": 4005}
-    return {"way": "driver", "database": seen, "cache": None, "chain": None, "route": None}
+def view(outcome, route=None):
+    seen = {"outcome": outcome, "reason": "postgres:5432 …", "where": "postgres:5432", "ms": 4}
+    return {"way": "driver", "database": seen, "cache": None, "chain": None, "route": route}
 
 
 def evaluate(expression, names):
@@ -63,8 +63,8 @@ def read_from(source, answer):
         ("blockchain_node", NODE, {"blockchain_client"}),
         ("cache_activity", CACHE, {"cache_hangs"}),
         *(
-            ("application_view", view(outcome), {"backend_route", "backend_pool", "read_time"})
-            for outcome in ("timed_out", "refused", "no_session_left", "wrong_password", "error")
+            ("application_view", view(outcome), {"backend_route", "backend_pool"})
+            for outcome in ("refused", "no_session_left", "wrong_password", "error")
         ),
     ],
 )
@@ -72,6 +72,25 @@ def test_nothing_is_healthy_that_nobody_was_told(source, answer, told):
     _, readers = read_from(source, answer)
     healthy = {id for id, found in readers.items() if found["status"] == "healthy"}
     assert healthy <= told | {"backend_reaches_cache", "backend_reaches_chain", "backend_resolver"}
+
+
+@pytest.mark.parametrize(
+    ("database", "route", "ms"),
+    [
+        ("works", None, 4),
+        ("works", ("works", 2700), 2700),
+        ("works", ("timed_out", 4000), 4000),
+        ("works", ("unknown", 2), 4),
+        ("works", ("error", 2), 4),
+        ("unknown", ("works", 30), 30),
+        ("refused", ("refused", 2), None),
+        ("refused", ("unknown", 2), None),
+    ],
+)
+def test_only_a_read_that_came_about_is_timed(database, route, ms):
+    named = route and {"outcome": route[0], "reason": "…", "status": 0, "ms": route[1]}
+    _, readers = read_from("application_view", view(database, named))
+    assert readers["read_time"]["value"] == ms
 
 
 @pytest.mark.parametrize("answer", [HUNG, CROWDED, FULL])
