@@ -77,7 +77,7 @@ def test_a_card_that_is_wrong_is_one_clear_line(practice, runbook, site):
     here = {"RUNBOOK_INVENTORY": str(site)}
     ran = runbook("triage", "--format", "json", env=here)
     assert (ran.code, ran.host()["verdict"]) == (1, "error")
-    assert f"{card}:1: confirmed is missing" in ran.host()["reason"]
+    assert f"{card}:2: confirmed is missing" in ran.host()["reason"]
     lint = runbook("lint", env=here)
     assert lint.code == 2
     assert f"{card}:22: confirm: unknown key; did you mean confirmed?" in lint.stdout
