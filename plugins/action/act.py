@@ -12,6 +12,7 @@ from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, verdi
 from ansible_collections.oncall.runbook.plugins.plugin_utils.changer import Changer, refusal
 from ansible_collections.oncall.runbook.plugins.plugin_utils.channel import Answer
 from ansible_collections.oncall.runbook.plugins.plugin_utils.findings import UNAVAILABLE
+from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import Result
 from ansible_collections.oncall.runbook.plugins.plugin_utils.reasons import last, reason
 from ansible_collections.oncall.runbook.plugins.plugin_utils.redact import clean
 
@@ -45,11 +46,9 @@ _OF_CARD = ("title", "risk", "costs", "run", "timeout", "changes")
 class ActionModule(Changer):
     """Runs one titled step of shell on the host, if its risk is allowed and the host is free."""
 
-    def run(
-        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> Result:
         """Return changed, rc, seconds and output; a failing step fails no task, probes judge."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
+        result: Result = super().run(tmp, task_vars)
         arguments = self._with_card(self.arguments(_ARGUMENTS, **_RULES), task_vars or {})
         told = {key: arguments[key] or "" for key in ("title", "risk", "incident", "rung", "costs")}
         result |= {"changed": False, **told}
@@ -76,7 +75,7 @@ class ActionModule(Changer):
         step = {key: self._rendered(rung[key]) for key in _OF_CARD if key in rung}
         return {**arguments, **step, "timeout": float(step.get("timeout", arguments["timeout"]))}
 
-    def _act(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def _act(self, arguments: Mapping[str, Any]) -> Result:
         answer = self._run(arguments)
         return refusal(answer) or self._outcome(answer, arguments)
 
@@ -97,7 +96,7 @@ class ActionModule(Changer):
             command = f'{change}{kept}note_step {title}\n{command}\nnote_step_end "$status"'
         return self.leased(command, arguments["run_id"], self._shell_of_step, **keys)
 
-    def _outcome(self, answer: Answer, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def _outcome(self, answer: Answer, arguments: Mapping[str, Any]) -> Result:
         names = {"rc": answer.rc, "output": answer.output, "stderr": answer.stderr}
         # Of a step that failed, only what it said it did is a change.
         failed = answer.rc != 0

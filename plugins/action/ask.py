@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.oncall.runbook.plugins.plugin_utils.asker import Asker
+from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import Result
 
 _ARGUMENTS = {
     "probes": {"type": "list", "elements": "raw", "required": True},
@@ -17,7 +18,7 @@ _ARGUMENTS = {
 class ActionModule(Asker):
     """Asks ``probes`` and says of each answer whether it is healthy; judges no incident."""
 
-    def answer(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+    def answer(self, variables: Mapping[str, Any]) -> Result:
         """Return ``findings`` by their ids."""
         arguments = self.arguments(_ARGUMENTS)
         return {"findings": self.ask_all([arguments], arguments["shell"])}

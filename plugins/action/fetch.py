@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
-from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import HostAction
+from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import HostAction, Result
 
 _ARGUMENTS = {
     "path": {"type": "str", "required": True},
@@ -22,11 +22,9 @@ _CHUNK = 1 << 20
 class ActionModule(HostAction):
     """Fetches a file and its manifest, and proves the copy by the manifest's sha256."""
 
-    def run(
-        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> Result:
         """Return where the copy is (``fetched``) and its bytes; nothing halfway keeps its name."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
+        result: Result = super().run(tmp, task_vars)
         arguments = self.arguments(_ARGUMENTS)
         host = str((task_vars or {}).get("inventory_hostname", "host"))
         source = arguments["path"].splitlines()[0]

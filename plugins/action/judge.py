@@ -16,6 +16,7 @@ from ansible_collections.oncall.runbook.plugins.plugin_utils import (
 )
 from ansible_collections.oncall.runbook.plugins.plugin_utils.asker import Asker
 from ansible_collections.oncall.runbook.plugins.plugin_utils.findings import Finding
+from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import Result
 
 _ARGUMENTS = {
     "incident": {"type": "str", "default": ""},
@@ -40,14 +41,14 @@ _ARGUMENTS = {
 class ActionModule(Asker):
     """Asks what cards need to know, each probe once, and judges what the answers mean."""
 
-    def answer(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+    def answer(self, variables: Mapping[str, Any]) -> Result:
         """Return findings, incidents, root causes, a plan and the verdict.
 
         A diagnosis checks all inputs first, and says how long the inventory lets a run take.
         """
         arguments = self.arguments(_ARGUMENTS)
         self.use_collection(variables)
-        told: dict[str, Any] = {"phase": arguments["phase"]}
+        told: Result = {"phase": arguments["phase"]}
         if arguments["phase"] == "diagnose":
             self.check_inputs({**inputs.options("run", "stack", "incident"), **self.library.inputs})
             told["deadline_seconds"] = int(self.variable("run_deadline_seconds"))
@@ -56,7 +57,7 @@ class ActionModule(Asker):
             told["ansible_stats"] = _statistics(variables["inventory_hostname"], judged)
         return judged | told
 
-    def _settle(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def _settle(self, arguments: dict[str, Any]) -> Result:
         """Judge until all is well for ``samples`` in a row, or the time to settle is over.
 
         Once the climbed incident is gone, what it explained has ``recover_seconds`` as well. What
@@ -112,7 +113,7 @@ class ActionModule(Asker):
         gone = all(now[name]["confirmed"] is False for name in subjects)
         return gone and not verdict.unproven(was, before, judged["findings"])
 
-    def _judge(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def _judge(self, arguments: dict[str, Any]) -> Result:
         """Ask, and say what the answers mean; a verdict on nothing done asks nobody again."""
         name = arguments["incident"] or None
         asked = verdict.concerned(self.library.cards, name)
@@ -165,7 +166,7 @@ class ActionModule(Asker):
         return history.spent(text, own, window, int(self.variable("incident_attempts")))
 
 
-def _statistics(host: str, result: Mapping[str, Any]) -> dict[str, Any]:
+def _statistics(host: str, result: Mapping[str, Any]) -> Result:
     """Return what workflows get of a host, as ``set_stats`` gives it: its part of a document.
 
     That is the command's document of a run (run.schema.json), without what programs printed. The

@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, evidence
 from ansible_collections.oncall.runbook.plugins.plugin_utils.asker import Asker
+from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import Result
 
 _ARGUMENTS = {
     "incidents": {"type": "list", "elements": "str", "required": True},
@@ -18,7 +19,7 @@ _ARGUMENTS = {
 class ActionModule(Asker):
     """Asks for the evidence of the stack and of cards, and keeps it below a directory."""
 
-    def answer(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+    def answer(self, variables: Mapping[str, Any]) -> Result:
         """Return where the ``evidence`` is, and how many bytes in how many files."""
         arguments = self.arguments(_ARGUMENTS)
         self.use_collection(variables)

@@ -7,6 +7,7 @@ import shlex
 from typing import Any
 
 from ansible_collections.oncall.runbook.plugins.plugin_utils.changer import Changer, refusal
+from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import Result
 from ansible_collections.oncall.runbook.plugins.plugin_utils.redact import clean
 
 _ARGUMENTS = {
@@ -19,11 +20,9 @@ _ARGUMENTS = {
 class ActionModule(Changer):
     """Takes or gives back the lease on a host's stack: one run at a time changes it."""
 
-    def run(
-        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> Result:
         """Return whether the host is this run's; fails with the verdict locked, if another's."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
+        result: Result = super().run(tmp, task_vars)
         arguments = self.arguments(_ARGUMENTS)
         result |= {"changed": False, "state": arguments["state"]}
         if self._task.check_mode:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, inputs, verdict
 from ansible_collections.oncall.runbook.plugins.plugin_utils.asker import Asker
+from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import Result
 
 _ARGUMENTS = {
     "operation": {"type": "str", "required": True},
@@ -26,7 +27,7 @@ _LOOK_BYTES = 2**21
 class ActionModule(Asker):
     """Looks at a host for one of the collection's routine operations."""
 
-    def answer(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+    def answer(self, variables: Mapping[str, Any]) -> Result:
         """Return what it sees, its plan, and what doing it takes."""
         arguments = self.arguments(_ARGUMENTS)
         self._shell_of_operation = self.use_operations(variables)
@@ -35,7 +36,7 @@ class ActionModule(Asker):
         deadline = int(self.variable("run_deadline_seconds"))
         return {"phase": "diagnose", **seen, "deadline_seconds": deadline}
 
-    def _look(self, arguments: dict[str, Any], host: str) -> dict[str, Any]:
+    def _look(self, arguments: dict[str, Any], host: str) -> Result:
         """Return what an operation sees of the host, what it would do, and what it needs for it."""
         name = arguments["operation"]
         operation = cards.operations()["operation_kinds"][name]

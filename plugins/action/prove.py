@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, verdict
 from ansible_collections.oncall.runbook.plugins.plugin_utils.asker import Asker
+from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import Result
 
 _ARGUMENTS = {
     "operation": {"type": "str", "required": True},
@@ -20,13 +21,13 @@ _ARGUMENTS = {
 class ActionModule(Asker):
     """Asks a host for the proof of an operation, for as long as it may take to show."""
 
-    def answer(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+    def answer(self, variables: Mapping[str, Any]) -> Result:
         """Return the verdict: fixed, not_fixed or refused, and why."""
         arguments = self.arguments(_ARGUMENTS)
         self._shell_of_operation = self.use_operations(variables)
         return {"phase": "settle", **self._prove(arguments)}
 
-    def _prove(self, arguments: dict[str, Any]) -> dict[str, Any]:
+    def _prove(self, arguments: dict[str, Any]) -> Result:
         """Ask whether an operation is done, for as long as it may take to show."""
         name = arguments["operation"]
         operation = cards.operations()["operation_kinds"][name]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import Result
 
 _ARGUMENTS = {
     "state": {"type": "dict", "required": True},
@@ -23,11 +24,9 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
     _requires_connection = False
 
-    def run(
-        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> Result:
         """Return ``msg``, a line each; fails with it, if it is to, unless all is well."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
+        result: Result = super().run(tmp, task_vars)
         _result, arguments = self.validate_argument_spec(_ARGUMENTS)
         state, host = arguments["state"], str((task_vars or {}).get("inventory_hostname"))
         failed = arguments["fails"] and state["verdict"] not in _WELL

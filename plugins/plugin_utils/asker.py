@@ -10,25 +10,23 @@ from ansible.errors import AnsibleActionFail
 
 from . import cards, inputs, verdict
 from .findings import Finding, ProbeError, derived, finding
-from .host_action import HostAction
+from .host_action import HostAction, Result
 from .redact import clean
 
 
 class Asker(HostAction):
     """An action that reads a host and never changes it: it runs in check mode as well."""
 
-    def run(
-        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> Result:
         """Return what ``answer`` of the action returns; fails where a probe or card is wrong."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
+        result: Result = super().run(tmp, task_vars)
         self.known = self.known_secrets(task_vars or {})
         try:
             return result | {"changed": False} | self.answer(task_vars or {})
         except (ProbeError, KeyError, ValueError) as error:
             raise AnsibleActionFail(f"a probe or card is wrong: {error}") from error
 
-    def answer(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+    def answer(self, variables: Mapping[str, Any]) -> Result:
         """Return what this action finds of a host with these ``variables``."""
         raise NotImplementedError
 

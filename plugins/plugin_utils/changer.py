@@ -8,7 +8,7 @@ from typing import Any
 
 from . import lock
 from .channel import Answer
-from .host_action import HostAction
+from .host_action import HostAction, Result
 
 # A lease is renewed while its step goes on, and outlives it by the time that probing again and
 # deciding may take.
@@ -64,7 +64,7 @@ class Changer(HostAction):
         return self.ask([asked], functions, whole=whole)["step"]
 
 
-def refusal(answer: Answer) -> dict[str, Any]:
+def refusal(answer: Answer) -> Result:
     """Return the failure of a host that is held by others, or refuses; empty where it does not."""
     said = _last_line(answer)
     if answer.rc == lock.HELD:

@@ -23,6 +23,8 @@ from .redact import is_secret, named_secrets
 # What a host gets beyond its deadlines, to connect, and beyond its answers, in memory.
 _CONNECT_SECONDS = 120
 _ROOM_BYTES = 64 * 2**20
+Result = dict[str, Any]
+"""What an action returns to Ansible: Ansible's own keys, and those of the action."""
 
 
 class HostAction(ActionBase):
@@ -32,11 +34,9 @@ class HostAction(ActionBase):
     _supports_check_mode = True
     _supports_async = False
 
-    def run(
-        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> Result:
         """Refuse extra variables that would stand for what was found; return an empty result."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
+        result: Result = super().run(tmp, task_vars)
         self.library = self._library(task_vars or {})
         if strange := inputs.strangers(load_extra_vars(self._loader), self.library):
             raise AnsibleActionFail(f"wrong input: no input is called {', '.join(strange)}")
