@@ -50,7 +50,7 @@ _STEMS = (
     *("_pw", "-pw", "_pat", "-pat", "_auth", "_dsn", "_salt", "_creds", "_otp"),
 )
 # With one, its name must end before a sign that gives it a value: no other line has such a place.
-_GIVEN = re.compile(rf"(?:{'|'.join(_STEMS)})[\w.-]*+(?:\\*[\"'])?[ \t]*[=:]", re.I)
+_GIVEN = re.compile(rf"(?:{'|'.join(_STEMS)})[\w.-]*+\\*[\"']?[ \t]*[=:]", re.I)
 # Where a secret stands in a line, by the name before it; the group `secret` must not be seen.
 _IN_LINES = [
     # A string of JSON, as docker prints an environment: "NAME=…"

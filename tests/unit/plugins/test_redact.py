@@ -8,7 +8,7 @@ from ansible_collections.oncall.runbook.plugins.plugin_utils.redact import (
     clean,
     redact,
 )
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from secret_forms import FORMS
 
@@ -260,6 +260,7 @@ PARTS = ["pass", "password", "API_KEY", "db-pat", "_SALT", "x", "-", "_", ".", "
 PARTS += ['"', "'", ":", "=", "{", "value1", "- ", "-pw", "token", "é", ","]
 
 
+@example("API_KEY\\:password")
 @given(st.lists(st.sampled_from(PARTS), max_size=14).map("".join))
 def test_no_line_with_a_place_is_passed_over(line):
     if any(place.search(line) for place in _IN_LINES):
