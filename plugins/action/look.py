@@ -14,12 +14,10 @@ from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import 
 _ARGUMENTS = {
     "operation": {"type": "str", "required": True},
     "allow": {"type": "str", "choices": list(verdict.RISKS), "default": "restart"},
-    "pause_seconds": {"type": "float", "default": 1},
+    "pause_seconds": {"type": "float", "default": 0},
 }
-# From when on a host's log is to be read further, by host: the items of a task's loop, which cannot
-# hand each other anything, share one process.
-_next: dict[str, str] = {}
-
+# How a log says from when on it is to be read further.
+_NEXT = "#next "
 # What an operation sees may be a list of hundreds: of backups, or of what may go.
 _LOOK_BYTES = 2**21
 
@@ -32,17 +30,15 @@ class ActionModule(Asker):
         arguments = self.arguments(_ARGUMENTS)
         self._shell_of_operation = self.use_operations(variables)
         self.check_inputs(inputs.options("run", "stack", "operation"))
-        seen = self._look(arguments, variables["inventory_hostname"])
+        time.sleep(arguments["pause_seconds"])
+        seen = self._look(arguments, variables)
         deadline = int(self.variable("run_deadline_seconds"))
         return {"phase": "diagnose", **seen, "deadline_seconds": deadline}
 
-    def _look(self, arguments: dict[str, Any], host: str) -> Result:
+    def _look(self, arguments: Mapping[str, Any], variables: Mapping[str, Any]) -> Result:
         """Return what an operation sees of the host, what it would do, and what it needs for it."""
         name = arguments["operation"]
         operation = cards.operations()["operation_kinds"][name]
-        if host in _next:
-            time.sleep(arguments["pause_seconds"])
-            self._templar.available_variables["operation_next"] = _next[host]
         look = {"limit": _LOOK_BYTES, **operation["look"]}
         probe = {"id": name, "title": operation["title"], **look}
         found = self.ask_all(
@@ -50,9 +46,11 @@ class ActionModule(Asker):
             {**self._shell_of_operation, **cards.own()["stack_look"]},
         )
         first, _end, rest = str(found[name]["value"] or "").partition("\n")
-        if first.startswith("#next "):
-            _next[host] = first.removeprefix("#next ")
+        if first.startswith(_NEXT):
             found[name] |= {"value": rest, "output": ""}
+            later = first.removeprefix(_NEXT)
+        else:  # what could not be read now is read the next time
+            later = self._templar.template(variables.get("operation_next", ""))
         steps, refused = _planned(found[name]["value"])
         plan = [
             {
@@ -70,7 +68,7 @@ class ActionModule(Asker):
         return {
             "operation": name,
             "title": operation["title"],
-            "next": _next.get(host, ""),
+            "next": later,
             "touches_services": operation.get("touches_services", True),
             "lease": operation.get("lease", True),
             "interruptible": operation.get("interruptible", False),

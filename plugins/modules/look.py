@@ -26,7 +26,7 @@ options:
   pause_seconds:
     description: How long to wait before a host is looked at once more, to follow something.
     type: float
-    default: 1
+    default: 0
 extends_documentation_fragment: [oncall.runbook.host]
 attributes:
   check_mode:
