@@ -1,6 +1,7 @@
 # make demo      fresh machine: engine, one lab host, a real fault, and its cure, step by step
 # make test      fresh machine: every check and every test
 # make lab-up    practice hosts (HOSTS=4); make lab-down removes them
+# make compat    the tests, and a cure, with every Python and ansible-core that can be had
 # make bench     how fast, against the commands typed by hand
 # make lint      the checks alone; make galaxy: the collection as Galaxy imports it
 # make lock      requirements.lock anew, which make setup installs
@@ -14,8 +15,8 @@ BIN := $(VENV)/bin
 LAB := tests/lab/lab
 # Tests that run while the practice hosts are raised; and those that need hosts, or their images. Of
 # these as many run at a time as there are workers, each with a host of its own, and one host more is
-# for tests that need two. They mostly wait: four workers keep two processors busy.
-WORKERS ?= 4
+# for tests that need two. They mostly wait: three workers keep two processors busy.
+WORKERS ?= 3
 EARLY := tests/unit tests/pages
 ON_HOSTS := $(addprefix tests/,operations incidents lab record)
 # Its tests share what lies in /dev/shm: one at a time.
@@ -31,7 +32,7 @@ part = begin=$$(date +%s); code=0; { $(2); } || code=$$?; \
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup engine lab-up lab-down demo test beside early checks lint galaxy unit drills bench docs matrix lock clean
+.PHONY: setup engine lab-up lab-down demo test beside early checks lint galaxy unit compat drills bench docs matrix lock clean
 
 setup: $(READY)
 
@@ -64,19 +65,25 @@ demo: lab-up
 lint: setup
 	@$(call part,lint,ruff check . && ruff format --check . && mypy && ansible-lint --offline && \
 		shellcheck $$(find plugins roles -name '*.sh') && \
-		shellcheck .ci/run tools/importer tools/sanity tests/lab/lab tests/lab/demo tests/lab/images/host/start-dockerd \
+		shellcheck .ci/run tools/compat tools/importer tools/sanity tests/lab/lab tests/lab/demo tests/lab/images/host/start-dockerd \
 			$$(find tests/lab -name '*.sh'))
 	@$(call part,the collection as ansible-test sees it,tools/sanity)
 
 galaxy: setup
 	@$(call part,the collection as Galaxy imports it,tools/importer)
 
-# Checks of texts take what the drills leave of the processors: a session is an "autogroup" of the kernel's.
+# Texts are checked with the time that the drills leave: a session is an "autogroup" of the kernel's, whose
+# share of the processors can be bound. The importer would give up on a lint as slow as that.
 checks: setup
-	@setsid -w sh -c '(echo 19 >/proc/self/autogroup) 2>/dev/null; exec nice -n 19 $(MAKE) --no-print-directory lint galaxy'
+	@setsid -w sh -c '(echo 19 >/proc/self/autogroup) 2>/dev/null; exec nice -n 19 $(MAKE) --no-print-directory lint'
+	@$(MAKE) --no-print-directory galaxy
 
 unit: setup
 	pytest tests/unit
+
+compat: lab-up
+	tools/compat all unit
+	tools/compat all hosts
 
 test: engine
 	@$(call part,all,$(MAKE) --no-print-directory beside && \
