@@ -101,6 +101,7 @@ def test_following_two_hosts_until_ctrl_c_leaves_nothing_there(two, start):
         seen = lines_of(process, [f"/{turn}-{host.name}" for host in hosts])
         assert all(f"{host.name} frontend | " in seen for host in hosts)
         assert seen.count(f"/{turn}-{hosts[0].name}") == 1
+        assert [line for line in seen.splitlines() if " frontend | " not in line] == []
     process.send_signal(signal.SIGINT)
     rest, _ = process.communicate(timeout=30)
     assert "first-" not in rest

@@ -119,8 +119,8 @@ def log_lines() -> Callable[[Event], None]:
 
     def take(event: Event) -> None:
         if event.kind == "item" or (event.kind == "ok" and "results" not in event.result):
-            for found in as_mapping(event.result.get("findings")).values():
-                _lines(event.host, as_mapping(found).get("value"))
+            found = as_mapping(event.result.get("findings")).get("logs")
+            _lines(event.host, as_mapping(found).get("value"))
             sys.stdout.flush()
 
     return take

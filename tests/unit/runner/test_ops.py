@@ -87,7 +87,9 @@ def test_log_lines_have_host_and_service_in_front_and_no_colours(fake: FakeEngin
 
 
 def test_a_log_is_followed_as_its_lines_come_until_ctrl_c(fake: FakeEngine) -> None:
-    item = {"findings": {"logs": {"status": "healthy", "value": "redis\tmore"}}}
+    beside = {"status": "healthy", "value": {"hold": "", "step": "", "history": ""}}
+    logs = {"status": "healthy", "value": "redis\tmore"}
+    item = {"findings": {"notes": beside, "logs": logs}}
     fake.diagnosis = [
         ("db1", "probe", "ok", looked("logs", "redis\tone")),
         ("db1", "probe", "item", item),
