@@ -344,7 +344,9 @@ def test_plain_ansible_only_looks_and_with_the_tag_does_the_same(practice, tmp_p
     playbook = ["-l", HOST, "oncall.runbook.database_connection_failures"]
     evidence = ["-e", f"incident_evidence_dir={tmp_path}"]
     running = "docker inspect -f '{{.State.Running}}' school_mgmt_db"
-    assert play(*playbook).returncode == 0
+    looked = play(*playbook)
+    assert looked.returncode == 2, looked.stdout
+    assert "SEV1 database_connection_failures" in looked.stdout
     assert play(*playbook, "--tags", "remediate", "--check", *evidence).returncode == 2
     assert practice.run(running).strip() == "false"
     cured = play(*playbook, "--tags", "remediate", *evidence)
