@@ -92,6 +92,12 @@ def test_the_holder_is_named_with_what_its_sessions_do():
     assert [h["sessions"] for h in holders] == [95, 2]
 
 
+def test_who_holds_all_sessions_is_said_in_the_line_that_says_why_nobody_gets_one():
+    rows = [("10.202.0.5", "postgres", "", "idle", 1)] * 3
+    _, _, told = held(rows, REFUSED="sorry, too many clients already")
+    assert told.startswith("sorry, too many clients already: 3 sessions: 3 idle of the API's")
+
+
 def test_of_replicas_the_one_that_holds_is_meant():
     peers = "10.202.0.5\taaa\t/api_1\tshop\tbackend\n10.202.0.6\tddd\t/api_2\tshop\tbackend\n"
     rows = [("10.202.0.5", "app", "", "idle", 1)] * 2 + [("10.202.0.6", "app", "", "idle", 1)] * 9

@@ -65,7 +65,7 @@ blocking="
 # Texts in statements are masked: they may be anybody's data.
 database_activity() {
     need_database
-    holder='"service": "", "who": "", "half": false'
+    refused='' holder='"service": "", "who": "", "half": false'
     apart inside "$STACK_DATABASE" 5 env PGCONNECT_TIMEOUT=2 PGOPTIONS='-c statement_timeout=3s' \
         psql -X -q -A -t -v ON_ERROR_STOP=1 -U "$DATABASE_USER" -d "$DATABASE_NAME" -c "$(activity_statement)"
     case $? in
@@ -104,7 +104,7 @@ database_refuses() {
     ready=${ready#* - }
     case $accepts$complaint in
     0*"too many c"* | 0*"remaining connection slots"*)
-        echo "$reason" >&2
+        refused=$reason # is said with who holds them
         answer='{"sessions_percent": 100, "crowded" : true, "blocked": null}'
         ;;
     0*FATAL*database*"does not exist"*)
@@ -129,7 +129,10 @@ activity_details() {
     case $answer in
     *'"crowded" : true'*)
         held=$(session_holders)
-        case $held in *"who"*) holder=${held%%"$newline"*} answer="${answer%\}}, \"holders\": ${held#*"$newline"}}" ;; esac
+        case $held in
+        *"who"*) holder=${held%%"$newline"*} answer="${answer%\}}, \"holders\": ${held#*"$newline"}}" ;;
+        *) [ -z "$refused" ] || echo "$refused" >&2 ;;
+        esac
         ;;
     esac
     case $DATABASE_READ_ALL$answer in
@@ -245,7 +248,7 @@ session_holders() {
     peers=$(docker inspect --format '{{$me := .}}{{$mark := "'"$line_mark"'"}}{{range .NetworkSettings.Networks}}{{if .IPAddress}}{{$mark}}{{.IPAddress}}	{{$me.ID}}	{{$me.Name}}	{{index $me.Config.Labels "com.docker.compose.project"}}	{{index $me.Config.Labels "com.docker.compose.service"}}{{println}}{{if .GlobalIPv6Address}}{{$mark}}{{.GlobalIPv6Address}}	{{$me.ID}}	{{$me.Name}}	{{index $me.Config.Labels "com.docker.compose.project"}}	{{index $me.Config.Labels "com.docker.compose.service"}}{{println}}{{end}}{{$mark}}{{.Gateway}}	host{{println}}{{end}}{{end}}' \
         $(docker ps -q --no-trunc) | marked)
     ours=$(containers | cut -d ' ' -f 1) clients=$(host_clients "$rows" "$peers")
-    printf '%s\n' "$rows" | OURS=$ours PEERS=$peers HOST_CLIENTS=$clients name_holders
+    printf '%s\n' "$rows" | OURS=$ours PEERS=$peers HOST_CLIENTS=$clients REFUSED=${refused:-} name_holders
 }
 
 # Reads processes of a server and prints of each session ADDRESS ROLE APPLICATION STATE SECONDS, tab-separated.
@@ -288,7 +291,8 @@ host_clients() {
 }
 
 # Reads sessions and prints their holders, as session_holders does.
-# In: OURS (ids), PEERS (ADDRESS ID NAME PROJECT SERVICE, or ADDRESS host), HOST_CLIENTS
+# In: OURS (ids), PEERS (ADDRESS ID NAME PROJECT SERVICE, or ADDRESS host), HOST_CLIENTS, REFUSED (why the
+#     server tells nothing itself)
 name_holders() {
     awk -F '\t' '
         function quoted(text) { gsub(/[\\"]/, "\\\\&", text); gsub(/[\001-\037]/, " ", text); return "\"" text "\"" }
@@ -337,7 +341,8 @@ name_holders() {
                 list = list (list == "" ? "" : ", ") "{" object ", \"words\": " quoted(words) "}"
                 delete count[best]
             }
-            print first; print "[" list "]"; print told >"/dev/stderr"
+            print first; print "[" list "]"
+            print (ENVIRON["REFUSED"] == "" ? "" : ENVIRON["REFUSED"] ": ") told >"/dev/stderr"
         }'
 }
 
