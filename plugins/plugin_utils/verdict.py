@@ -302,8 +302,9 @@ def uncovered(
     """Return the unhealthy findings that no confirmed incident is made of or looks at.
 
     Nothing cures them, but people must hear of them. Left out are circumstances (``circumstance``
-    of a probe), which say more about an incident and are no trouble by themselves. Of several that
-    are read from one answer, the first stands for all.
+    of a probe), which say more about an incident and are no trouble by themselves; a card's own
+    probes may say that its incident covers them (``covered``). Of several that are read from one
+    answer, the first stands for all.
     """
     present = [name for name in incidents if incidents[name]["confirmed"]]
     because = {id for name in present for id in incidents[name]["because"]}
@@ -313,6 +314,8 @@ def uncovered(
     }
     shared = {id for card in cards.values() for id in card["probes"] if isinstance(id, str)}
     looked_at |= shared.intersection(id for name in present for id in _asked(cards[name]))
+    own = [probe for name in present for probe in cards[name]["probes"] if isinstance(probe, dict)]
+    looked_at |= {probe["id"] for probe in own if probe.get("covered")}
     found: dict[str, str] = {}
     for probe in probes:
         id, source = probe["id"], probe.get("of", probe["id"])

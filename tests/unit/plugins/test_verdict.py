@@ -408,6 +408,14 @@ def test_what_the_card_of_a_confirmed_incident_asks_is_covered_by_it():
     assert verdict.uncovered(cards, [{"id": "locks"}, {"id": "view"}], incidents, findings) == []
 
 
+@pytest.mark.parametrize(("covered", "expected"), [(True, []), (False, ["ports"])])
+def test_a_card_says_which_of_its_own_probes_belong_to_its_incident(covered, expected):
+    cards = {"down": card("not api.healthy", [{"id": "api"}, {"id": "ports", "covered": covered}])}
+    findings = seen(api="unhealthy", ports="unhealthy")
+    incidents = verdict.judge(cards, findings, INPUTS.__getitem__)
+    assert verdict.uncovered(cards, cards["down"]["probes"], incidents, findings) == expected
+
+
 def test_what_cannot_be_judged_says_what_it_may_come_of():
     base = {"title": "", "severity": "SEV1", "explains": []}
     known = {
