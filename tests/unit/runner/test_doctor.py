@@ -351,7 +351,7 @@ def test_software_that_is_too_old_or_missing(
     assert code == 1
     assert of(found, "software") == [
         ("bad", "Python 3.9.1 is not >=3.11"),
-        ("bad", "ansible-core 2.16.3 is not <2.20,>=2.19"),
+        ("bad", "ansible-core 2.16.3 is not <2.23,>=2.19"),
         ("bad", "ansible-runner is not installed"),
     ]
     better = [check["next"] for check in found if check["check"] == "software"]
