@@ -355,7 +355,7 @@ def test_software_that_is_too_old_or_missing(
         ("bad", "ansible-runner is not installed"),
     ]
     better = [check["next"] for check in found if check["check"] == "software"]
-    assert better[1] == "pip install 'ansible-core<2.20,>=2.19'"
+    assert better[1] == "pip install 'ansible-core<2.23,>=2.19'"
 
 
 def test_an_ssh_client_is_missed_only_by_a_host_that_uses_it(
