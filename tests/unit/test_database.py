@@ -98,6 +98,13 @@ def test_who_holds_all_sessions_is_said_in_the_line_that_says_why_nobody_gets_on
     assert told.startswith("sorry, too many clients already: 3 sessions: 3 idle of the API's")
 
 
+def test_a_full_server_says_why_where_nobody_can_tell_who_holds_it():
+    full = '{"sessions_percent": 100, "crowded" : true, "blocked": null}'
+    details = "session_holders() { :; }; activity_details"
+    _, told = said(f"answer=$ANSWER; refused='too many'; {details}", ANSWER=full)
+    assert told == "too many\n"
+
+
 def test_of_replicas_the_one_that_holds_is_meant():
     peers = "10.202.0.5\taaa\t/api_1\tshop\tbackend\n10.202.0.6\tddd\t/api_2\tshop\tbackend\n"
     rows = [("10.202.0.5", "app", "", "idle", 1)] * 2 + [("10.202.0.6", "app", "", "idle", 1)] * 9

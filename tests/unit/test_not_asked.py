@@ -35,8 +35,8 @@ NODE = {
 CACHE = {"refuses": "gone", "hangs": "", "latency_ms": 0, "slow": False, "answers": False}
 
 
-def view(outcome, route=None):
-    seen = {"outcome": outcome, "reason": "postgres:5432 …", "where": "postgres:5432", "ms": 4}
+def view(outcome, route=None, ms=4):
+    seen = {"outcome": outcome, "reason": "postgres:5432 …", "where": "postgres:5432", "ms": ms}
     return {"way": "driver", "database": seen, "cache": None, "chain": None, "route": route}
 
 
@@ -63,8 +63,9 @@ def read_from(source, answer):
         ("blockchain_node", NODE, {"blockchain_client"}),
         ("cache_activity", CACHE, {"cache_hangs"}),
         *(
-            ("application_view", view(outcome), {"backend_route", "backend_pool"})
-            for outcome in ("refused", "no_session_left", "wrong_password", "error")
+            ("application_view", view(outcome, ms=ms), {"backend_route", "backend_pool"})
+            for outcome in ("timed_out", "refused", "no_session_left", "wrong_password", "error")
+            for ms in (4, 4005)
         ),
     ],
 )
@@ -91,6 +92,12 @@ def test_only_a_read_that_came_about_is_timed(database, route, ms):
     named = route and {"outcome": route[0], "reason": "…", "status": 0, "ms": route[1]}
     _, readers = read_from("application_view", view(database, named))
     assert readers["read_time"]["value"] == ms
+
+
+@pytest.mark.parametrize(("ms", "status"), [(1400, "unknown"), (4005, "unhealthy")])
+def test_a_read_that_was_cut_off_takes_longer_than_it_was_let(ms, status):
+    _, readers = read_from("application_view", view("timed_out", ms=ms))
+    assert readers["read_time"]["status"] == status
 
 
 @pytest.mark.parametrize("answer", [HUNG, CROWDED, FULL])

@@ -50,7 +50,12 @@ def empty_table(*columns: str) -> Table:
 
 def _seen(document: RunDocument, operation: str) -> Iterator[tuple[str, Any]]:
     for host, state in document["hosts"].items():
-        yield host, as_mapping(state["findings"].get(operation)).get("value")
+        yield host, _found(state, operation).get("value")
+
+
+def _found(told: Facts, operation: str) -> Facts:
+    """Return what an operation found of a host; a look asks more beside it."""
+    return as_mapping(as_mapping(told.get("findings")).get(operation))
 
 
 def status(document: RunDocument) -> None:
@@ -119,8 +124,7 @@ def log_lines() -> Callable[[Event], None]:
 
     def take(event: Event) -> None:
         if event.kind == "item" or (event.kind == "ok" and "results" not in event.result):
-            found = as_mapping(event.result.get("findings")).get("logs")
-            _lines(event.host, as_mapping(found).get("value"))
+            _lines(event.host, _found(event.result, "logs").get("value"))
             sys.stdout.flush()
 
     return take
@@ -138,7 +142,7 @@ def stats_now() -> Callable[[Event], None]:
     seen: dict[str, Any] = {}
 
     def take(event: Event) -> None:
-        found = as_mapping(as_mapping(event.result.get("findings")).get("stats"))
+        found = _found(event.result, "stats")
         if event.kind in ("item", "ok") and found:
             seen[event.host] = found.get("value")
             screen = report.console()
