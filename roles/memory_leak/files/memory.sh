@@ -26,7 +26,8 @@ memory_groups() {
 # lately, 2 for one that was killed or had a process killed. It grows when, from the lowest reading on
 # (a heap that was just collected starts there), the lowest of each fifth is well above that of the
 # fifth before: a busy heap goes up and down, a cache that warms up becomes slower, a leak does neither.
-# A leaking heap is collected too: a single fall in the whole window may take a fifth's growth back.
+# A leaking heap is collected too: a single fall in the whole window may take a fifth's growth back. After
+# one of half of all that was seen, a window tells nothing: it watches for as long again, and judges that.
 # Usage: memory_samples WINDOW RECENT GROWTH_MIB
 memory_samples() {
     awk -v window="$1" -v recent="$2" -v growth_mib="$3" "$MEMORY_SAMPLES_AWK"

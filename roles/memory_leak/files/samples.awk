@@ -35,10 +35,26 @@ function look(i, dir, stat, file) {
     processes[i] = first(dir "/pids.current")
     most[i] = first(dir "/pids.max")
 }
-function growth(i, part, s, low, step, from, count, falls, behind) {
-    split("", low); from = falls = behind = 0
-    for (s = 1; s < samples; s++) if (seen[i, s] < seen[i, from]) from = s
-    count = samples - from
+function watch(until, i) {
+    for (taken += 0; taken < until; taken++) {
+        if (taken) system("sleep " window / samples)
+        for (i = 1; i <= NR; i++) if (!(i in down)) { look(i); seen[i, taken] = held[i] }
+    }
+}
+function fell(i, begin, s, high, low, fall) {
+    high = low = seen[i, begin]; fall = 0
+    for (s = begin + 1; s < begin + samples; s++) {
+        if (seen[i, s] > high) high = seen[i, s]
+        if (seen[i, s] < low) low = seen[i, s]
+        if (high - seen[i, s] > fall) fall = high - seen[i, s]
+    }
+    return fall >= growth_mib * 1048576 && fall >= (high - low) / 2
+}
+function growth(i, begin, part, s, low, step, from, count, falls, behind) {
+    if (samples < 5 || i in down || (begin && fell(i, begin))) return "-"
+    split("", low); from = begin; falls = behind = 0
+    for (s = begin + 1; s < begin + samples; s++) if (seen[i, s] < seen[i, from]) from = s
+    count = begin + samples - from
     if (count < samples / 2 || count < 5) return "-"
     for (s = 0; s < count; s++) {
         part = int(s * 5 / count)
@@ -65,12 +81,11 @@ BEGIN {
 $4 != "Up" || $3 == "-" { down[NR] = 1 }
 END {
     samples = window >= 5 ? (window < 20 ? window : 20) : 1
-    for (s = 0; s < samples; s++) {
-        if (s) system("sleep " window / samples)
-        for (i = 1; i <= NR; i++) if (!(i in down)) { look(i); seen[i, s] = held[i] }
-    }
+    watch(samples)
+    for (i = 1; i <= NR; i++) if (samples > 1 && !(i in down) && fell(i, 0)) again = begin[i] = samples
+    if (again) watch(2 * samples)
     for (i = 1; i <= NR; i++)
         printf "%s %s %d %.0f %.0f %.0f %.0f %.0f %d %s %d %d %d\n", service[i], id[i], !(i in down),
             used[i], working[i], held[i], limit[i], swap[i], kills[i],
-            (samples < 5 || i in down) ? "-" : growth(i), processes[i], most[i], (kills[i] > 0) ? 2 : suspect[i]
+            growth(i, begin[i] + 0), processes[i], most[i], (kills[i] > 0) ? 2 : suspect[i]
 }
