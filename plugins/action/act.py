@@ -55,9 +55,8 @@ class ActionModule(Changer):
         if not verdict.allows(arguments["allow"], arguments["risk"]):
             reason = f"{arguments['title']}: needs --allow {arguments['risk']}"
             return result | {"failed": True, "verdict": "refused", "reason": reason, "msg": reason}
-        if self._task.check_mode:
-            return result | {"skipped": True, "msg": f"would run: {arguments['run']}"}
-        return result | clean(self._act(arguments), self.known_secrets(task_vars or {}))
+        done = _would(arguments) if self._task.check_mode else self._act(arguments)
+        return result | clean(done, self.known_secrets(task_vars or {}))
 
     def _with_card(self, arguments: dict[str, Any], variables: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments of a step; of a rung those of its card, over what was found."""
@@ -70,9 +69,11 @@ class ActionModule(Changer):
             return arguments
         try:
             rung = self.library.rung_of(arguments["incident"], arguments["rung"])
-        except KeyError as error:
-            raise AnsibleActionFail(f"no card has {error}: see runbook list") from error
+        except cards.CardError as error:
+            raise AnsibleActionFail(str(error)) from error
         step = {key: self._rendered(rung[key]) for key in _OF_CARD if key in rung}
+        if rung.get("shows"):
+            step["shown"] = arguments["findings"].get(rung["shows"], {}).get("value")
         return {**arguments, **step, "timeout": float(step.get("timeout", arguments["timeout"]))}
 
     def _act(self, arguments: Mapping[str, Any]) -> Result:
@@ -119,3 +120,14 @@ class ActionModule(Changer):
         if "reason" in told:
             self._display.warning(f"{arguments['title']}: {told['reason']}")
         return told
+
+
+def _would(arguments: Mapping[str, Any]) -> Result:
+    """Return what a step would do; whether that would change anything is a guess."""
+    run = str(arguments["run"])
+    shown = str(arguments.get("shown") or "")
+    return {
+        "changed": str(arguments["changes"]) != "false",
+        "msg": f"would run: {run}",
+        "diff": {"prepared": f"{shown}\n{run}\n".lstrip()},
+    }

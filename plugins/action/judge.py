@@ -14,7 +14,7 @@ from ansible_collections.oncall.runbook.plugins.plugin_utils import (
     lock,
     verdict,
 )
-from ansible_collections.oncall.runbook.plugins.plugin_utils.asker import Asker
+from ansible_collections.oncall.runbook.plugins.plugin_utils.asker import Asker, statistics
 from ansible_collections.oncall.runbook.plugins.plugin_utils.findings import Finding
 from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import Result
 
@@ -48,13 +48,15 @@ class ActionModule(Asker):
         """
         arguments = self.arguments(_ARGUMENTS)
         self.use_collection(variables)
+        for name in filter(None, (arguments["incident"], arguments["climbed"])):
+            self.library.card(name)
         told: Result = {"phase": arguments["phase"]}
         if arguments["phase"] == "diagnose":
             self.check_inputs({**inputs.options("run", "stack", "incident"), **self.library.inputs})
             told["deadline_seconds"] = int(self.variable("run_deadline_seconds"))
         judged = self._settle(arguments)
         if not self.variable("incident_run"):
-            told["ansible_stats"] = _statistics(variables["inventory_hostname"], judged)
+            told["ansible_stats"] = statistics(variables["inventory_hostname"], judged)
         return judged | told
 
     def _settle(self, arguments: dict[str, Any]) -> Result:
@@ -164,19 +166,3 @@ class ActionModule(Asker):
         own = (str(self.variable("incident_run")), lock.owner())
         window = float(self.variable("incident_window_seconds"))
         return history.spent(text, own, window, int(self.variable("incident_attempts")))
-
-
-def _statistics(host: str, result: Mapping[str, Any]) -> Result:
-    """Return what workflows get of a host, as ``set_stats`` gives it: its part of a document.
-
-    That is the command's document of a run (run.schema.json), without what programs printed. The
-    command has it all from the results.
-    """
-    keys = ("verdict", "reason", "root_causes", "uncovered", "incidents", "plan")
-    findings = {
-        id: {key: value for key, value in finding.items() if key not in ("output", "stderr")}
-        for id, finding in result["findings"].items()
-    }
-    part = {**{key: result[key] for key in keys}, "findings": findings}
-    document = {"schema": 1, "hosts": {host: part}}
-    return {"data": {"runbook": document}, "per_host": False, "aggregate": True}

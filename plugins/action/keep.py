@@ -30,5 +30,5 @@ class ActionModule(Asker):
     def _evidence(self, names: Iterable[str]) -> list[dict[str, Any]]:
         """Return who asks for evidence: the stack, and the card of each incident for its own."""
         of = self.library
-        own = [{"probes": of.cards[n].get("evidence", []), "shell": of.shell_of(n)} for n in names]
+        own = [{"probes": of.card(n).get("evidence", []), "shell": of.shell_of(n)} for n in names]
         return [{"probes": cards.own()["stack_evidence"]}, *own]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, inputs, verdict
-from ansible_collections.oncall.runbook.plugins.plugin_utils.asker import Asker
+from ansible_collections.oncall.runbook.plugins.plugin_utils.asker import Asker, statistics
 from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import Result
 
 _ARGUMENTS = {
@@ -33,12 +33,21 @@ class ActionModule(Asker):
         time.sleep(arguments["pause_seconds"])
         seen = self._look(arguments, variables)
         deadline = int(self.variable("run_deadline_seconds"))
-        return {"phase": "diagnose", **seen, "deadline_seconds": deadline}
+        told: Result = {"phase": "diagnose", "deadline_seconds": deadline}
+        if not self.variable("operation_run"):
+            kept = {**seen, "findings": {}} if self._is_text(arguments["operation"]) else seen
+            told["ansible_stats"] = statistics(variables["inventory_hostname"], kept)
+        return seen | told
+
+    @staticmethod
+    def _is_text(name: str) -> bool:
+        """Return whether an operation's answer is text as programs print it, such as their logs."""
+        return bool(cards.operation(name)["look"].get("parse") == "text")
 
     def _look(self, arguments: Mapping[str, Any], variables: Mapping[str, Any]) -> Result:
         """Return what an operation sees of the host, what it would do, and what it needs for it."""
         name = arguments["operation"]
-        operation = cards.operations()["operation_kinds"][name]
+        operation = cards.operation(name)
         look = {"limit": _LOOK_BYTES, **operation["look"]}
         probe = {"id": name, "title": operation["title"], **look}
         found = self.ask_all(

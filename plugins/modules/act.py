@@ -101,7 +101,12 @@ extends_documentation_fragment: [oncall.runbook.host]
 attributes:
   check_mode:
     support: full
-    details: It says what it would run, and runs nothing.
+    details: It says what it would run, and runs nothing. Whether that would change anything is a
+      guess.
+  diff_mode:
+    support: partial
+    details: In check mode it shows the shell that it would run, and what the card shows of the
+      rung, such as the lines of a file that would change.
   idempotent:
     support: partial
     details: As far as the step is. The rungs of cards are written so that twice does no harm.
@@ -198,6 +203,16 @@ msg:
   returned: in check mode
   type: str
   sample: "would run: restart database"
+diff:
+  description: What it would run, below what its card shows of it.
+  returned: in check mode
+  type: dict
+  contains:
+    prepared:
+      description: The shell, and what the card shows of the rung.
+      returned: always
+      type: str
+      sample: restart database
 command:
   description: The shell that was run.
   returned: when it was run

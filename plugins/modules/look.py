@@ -13,6 +13,8 @@ description:
     M(oncall.runbook.act) then does what is planned, and M(oncall.runbook.prove) asks whether it is
     done.
   - Checks all inputs against their argument specs first.
+  - For workflows it gives its part of the run's document as a statistic of the play (C(runbook), as
+    M(ansible.builtin.set_stats) does), without log lines, unless the command runs it.
 options:
   operation:
     description: The routine operation to look for.

@@ -10,6 +10,8 @@ version_added: 0.1.0
 author: Runbook maintainers (@oncall)
 description:
   - Asks a host for the proof of a routine operation, for as long as it may take to show.
+  - For workflows it gives its part of the run's document as a statistic of the play (C(runbook), as
+    M(ansible.builtin.set_stats) does), unless the command runs it.
 options:
   operation:
     description: The routine operation.

@@ -10,13 +10,15 @@ version_added: 0.1.0
 author: Runbook maintainers (@oncall)
 description:
   - Says the verdict with its reason, what was done, each root cause with the findings that decide,
-    what is explained by what, and the command to type next, a line each.
+    what is explained by what, and the command to type next, a line each. Of a routine operation it
+    says what that saw.
   - Fails with the same words where not all is well, so that a job is red while an incident is
     present.
   - It reaches no host, and changes nothing.
 options:
   state:
-    description: What M(oncall.runbook.judge) returned of the host.
+    description: What M(oncall.runbook.judge), M(oncall.runbook.look) or M(oncall.runbook.prove)
+      returned of the host.
     type: dict
     required: true
   acted:
@@ -24,6 +26,10 @@ options:
     type: list
     elements: str
     default: []
+  plan:
+    description: Whether to say the steps that would be taken, with their risk, and what they lack.
+    type: bool
+    default: false
   fails:
     description: Whether to fail unless the verdict is V(healthy) or V(fixed).
     type: bool
@@ -49,6 +55,7 @@ attributes:
     membership: [oncall.runbook.runbook]
 seealso:
   - module: oncall.runbook.judge
+  - module: oncall.runbook.look
 """
 
 EXAMPLES = r"""

@@ -13,6 +13,8 @@ from .findings import Finding, ProbeError, derived, finding
 from .host_action import HostAction, Result
 from .redact import clean
 
+_TOLD = ("verdict", "reason", "root_causes", "uncovered", "incidents", "plan")
+
 
 class Asker(HostAction):
     """An action that reads a host and never changes it: it runs in check mode as well."""
@@ -23,6 +25,8 @@ class Asker(HostAction):
         self.known = self.known_secrets(task_vars or {})
         try:
             return result | {"changed": False} | self.answer(task_vars or {})
+        except cards.CardError as error:
+            raise AnsibleActionFail(str(error)) from error
         except (ProbeError, KeyError, ValueError) as error:
             raise AnsibleActionFail(f"a probe or card is wrong: {error}") from error
 
@@ -71,3 +75,18 @@ class Asker(HostAction):
                 else finding(probe, found[id], self.evaluate)
             )
         return clean(findings, self.known)
+
+
+def statistics(host: str, result: Mapping[str, Any]) -> Result:
+    """Return what workflows get of a host, as ``set_stats`` gives it: its part of a document.
+
+    That is the command's document of a run (run.schema.json), without what programs printed. The
+    command has it all from the results.
+    """
+    part = {key: result[key] for key in _TOLD if key in result}
+    part["findings"] = {
+        id: {key: value for key, value in finding.items() if key not in ("output", "stderr")}
+        for id, finding in result["findings"].items()
+    }
+    document = {"schema": 1, "hosts": {host: part}}
+    return {"data": {"runbook": document}, "per_host": False, "aggregate": True}

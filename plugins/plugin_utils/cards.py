@@ -32,7 +32,7 @@ _COLLECTION = re.compile(r"[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*")
 
 
 class CardError(ValueError):
-    """A card of a site's own that cannot be used; says where, and what to write instead."""
+    """A card or operation that is not known, or cannot be used; says what to write instead."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,12 @@ class Library:
     """Every card that is known, by the name of its incident, causes before what they explain."""
 
     cards: Mapping[str, Card]
+
+    def card(self, name: str) -> Card:
+        """Return the card of the incident ``name``; raises CardError where none is known."""
+        if name not in self.cards:
+            raise CardError(f"there is no card {name!r}, but {', '.join(sorted(self.cards))}")
+        return self.cards[name]
 
     def inputs_of(self, name: str) -> dict[str, Mapping[str, Any]]:
         """Return the inputs of a card by the names of their variables: type, default, meaning."""
@@ -70,12 +76,14 @@ class Library:
 
     def shell_of(self, name: str) -> Mapping[str, Any]:
         """Return the shell functions and variables that the card of ``name`` brings."""
-        found: Mapping[str, Any] = self.cards[name].get("shell", {})
+        found: Mapping[str, Any] = self.card(name).get("shell", {})
         return found
 
     def rung_of(self, incident: str, name: str) -> Mapping[str, Any]:
-        """Return the rung ``name`` of the card of ``incident``; raises KeyError where none is."""
-        ladder = {rung["rung"]: rung for rung in self.cards[incident]["ladder"]}
+        """Return the rung ``name`` of the card of ``incident``; raises CardError where none is."""
+        ladder = {rung["rung"]: rung for rung in self.card(incident)["ladder"]}
+        if name not in ladder:
+            raise CardError(f"{incident} has no rung {name!r}, but {', '.join(ladder)}")
         found: Mapping[str, Any] = ladder[name]
         return found
 
@@ -181,6 +189,14 @@ def operations() -> Mapping[str, Any]:
     """Return what the role of the routine operations holds: its variables, and its inputs."""
     found = load("operation", "defaults", "main.yml") | load("operation", "vars", "main.yml")
     return MappingProxyType(_trusted(found))
+
+
+def operation(name: str) -> Mapping[str, Any]:
+    """Return how the routine operation ``name`` is done; raises CardError where none is known."""
+    known: Mapping[str, Mapping[str, Any]] = operations()["operation_kinds"]
+    if name not in known:
+        raise CardError(f"there is no routine operation {name!r}, but {', '.join(known)}")
+    return known[name]
 
 
 def ladder(cards: Mapping[str, Card]) -> list[dict[str, Any]]:

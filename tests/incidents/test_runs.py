@@ -8,12 +8,11 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 import yaml
 from ansible_collections.oncall.runbook.plugins.plugin_utils import lock
-from practice import BOTH, FIRST, HOST, INVENTORY, ROOT
+from practice import BOTH, FIRST, HOST, INVENTORY, ROOT, play
 
 from oncall_runbook.cards import catalog
 
@@ -330,16 +329,6 @@ def until(condition, seconds=20):
         time.sleep(0.1)
 
 
-def play(*arguments):
-    return subprocess.run(
-        [Path(sys.executable).with_name("ansible-playbook"), "-i", INVENTORY, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-    )
-
-
 def test_plain_ansible_only_looks_and_with_the_tag_does_the_same(practice, tmp_path):
     practice.run(STOP_DATABASE)
     playbook = ["-l", HOST, "oncall.runbook.database_connection_failures"]
@@ -348,12 +337,22 @@ def test_plain_ansible_only_looks_and_with_the_tag_does_the_same(practice, tmp_p
     looked = play(*playbook)
     assert looked.returncode == 2, looked.stdout
     assert "SEV1 database_connection_failures" in looked.stdout
-    assert play(*playbook, "--tags", "remediate", "--check", *evidence).returncode == 2
+    planned = play(*playbook, "--tags", "remediate", "--check", "--diff", *evidence)
+    assert planned.returncode == 2
+    title = "Start, or continue, the database's container"
+    assert f"changed: [{HOST}] => (item={title})" in planned.stdout
+    assert 'start "$STACK_DATABASE"' in planned.stdout
+    assert f"plan: {title} [restart]" in planned.stdout
     assert practice.run(running).strip() == "false"
     cured = play(*playbook, "--tags", "remediate", *evidence)
     assert cured.returncode == 0, cured.stdout
+    assert "changed=1 " in cured.stdout
+    assert cured.stdout.count("rung | Start") == 1
+    assert cured.stdout.count("skipping") == 1  # that it climbs on
     assert practice.run(running).strip() == "true"
     assert (tmp_path / HOST / "manifest.json").exists()
+    again = play(*playbook, "--tags", "remediate", *evidence)
+    assert (again.returncode, "changed=0 " in again.stdout) == (0, True)
 
 
 def test_two_hosts_with_different_troubles_are_both_cured(practice_hosts, runbook):

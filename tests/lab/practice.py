@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
@@ -63,6 +64,17 @@ def lose_the_connection(process):
     """Break the connection of a command to the first host; it says so."""
     subprocess.run(["pkill", "-KILL", "-f", f"ssh .*Port={2200 + int(HOST[-1])}"], check=False)
     assert process.wait(60) == 4
+
+
+def play(*arguments):
+    """Run plain ansible-playbook on practice hosts."""
+    return subprocess.run(
+        [Path(sys.executable).with_name("ansible-playbook"), "-i", INVENTORY, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
 
 
 def session():

@@ -7,7 +7,7 @@ import time
 
 import pytest
 from drill import the_stack_works
-from practice import BOTH, HOST, INVENTORY, ctrl_c, lose_the_connection
+from practice import BOTH, HOST, INVENTORY, ctrl_c, lose_the_connection, play
 
 SERVICES = ["postgres", "redis", "blockchain", "backend", "frontend", "pdf-service"]
 # A site's own directory of logs, with an old one in it.
@@ -46,6 +46,25 @@ def test_status_of_two_hosts_is_one_table(two, runbook):
     assert len([line for line in lines if line.startswith("runbook-lab-")]) == 2 * len(SERVICES)
     backend = next(s for s in value(ran, hosts[1].name, "status") if s["service"] == "backend")
     assert (backend["image"], backend["ports"].strip()) == ("school_mgmt/backend", "5007->5007/tcp")
+
+
+def test_plain_ansible_says_what_is_seen_planned_and_done(practice):
+    seen = play("-l", HOST, "oncall.runbook.ops_status")
+    assert seen.returncode == 0
+    assert "service redis, container /school_mgmt_redis, state running" in seen.stdout
+    restart = ["-l", HOST, "oncall.runbook.ops_restart", "-e", "operation_services=redis"]
+    before = started(practice)
+    planned = play(*restart)
+    assert planned.returncode == 0, planned.stdout
+    assert "plan: " in planned.stdout
+    assert "changed=1 " in play(*restart, "--tags", "remediate", "--check").stdout
+    assert started(practice) == before
+    done = play(*restart, "--tags", "remediate")
+    assert done.returncode == 0, done.stdout
+    assert "changed=1 " in done.stdout
+    assert '"fixed"' in done.stdout
+    assert started(practice) != before
+    assert play(*restart, "--tags", "remediate", "-e", "operation_services=poem").returncode == 2
 
 
 def test_a_hung_engine_costs_its_deadline_and_no_more(practice, runbook):

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.oncall.runbook.plugins.action.act import _would
 
+NOWHERE = "/srv/no stack"
 PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 ALLOWING = {"group/oncall.runbook.allowance": {"allow": "data"}}
 INCIDENT = {"severity": "SEV1", "confirmed": True, "explained_by": [], "evidence": "It is down"}
@@ -20,6 +22,7 @@ STATE = {
     "root_causes": ["database_connection_failures"],
 }
 WELL = {"verdict": "healthy", "reason": "", "incidents": {}, "root_causes": []}
+GIVEN = {"given": "a'b {{ '{{' }} $(id)", "stack_dir": NOWHERE}
 QUESTIONS = [
     {"id": "well", "run": "echo 4", "parse": "int", "healthy": "value < 5", "unit": "apples"},
     {"id": "half", "of": "well", "value": "value / 2", "healthy": "value > 2"},
@@ -49,6 +52,7 @@ def tasks(place):
         "late": ("act", act("sleep 30", timeout=0.5)),
         "never done": ("act", act("echo 'refused: it is paused' >&2; exit 77")),
         "no rung": ("act", {**of_card, "rung": "pray"}),
+        "no card": ("act", {"incident": "boredom", "findings": {}, "rung": "pray"}),
         "two steps": ("act", act(":", **of_card)),
         "no step": ("act", {}),
         "questions": ("ask", {"probes": QUESTIONS, "shell": {"environment": {"GIVEN": "given"}}}),
@@ -62,6 +66,16 @@ def tasks(place):
         "fetched": ("fetch", copies),
         "torn": ("fetch", {**copies, "path": f"{place}/torn.dump"}),
         "lease": ("lease", {"state": "kept"}),
+        "kept": ("keep", {"incidents": ["disk_space_full"], "to": f"{place}/evidence"}),
+        "no evidence": ("keep", {"incidents": ["boredom"], "to": f"{place}/evidence"}),
+        "looked": ("look", {"operation": "status"}),
+        "no operation": ("look", {"operation": "poem"}),
+        "not proven": ("prove", {"operation": "restart", "did": {"rc": 0}}),
+        "not done": ("prove", {"operation": "restart", "did": {"rc": 3, "reason": "broken"}}),
+        "refused itself": ("prove", {"operation": "restart", "did": {"rc": 69, "reason": "away"}}),
+        "nothing to prove": ("prove", {"operation": "poem", "did": {}}),
+        "taken": ("lease", {"state": "taken", "run_id": "one"}),
+        "left": ("lease", {"state": "left", "run_id": "one"}),
     }
 
 
@@ -71,7 +85,7 @@ def play(place, tasks, *options):
         {"name": name, f"oncall.runbook.{action}": given, "ignore_errors": True, **dict(*more)}
         for name, (action, given, *more) in tasks.items()
     ]
-    header = {"hosts": "all", "gather_facts": False, "vars": {"given": "a'b {{ '{{' }} $(id)"}}
+    header = {"hosts": "all", "gather_facts": False, "vars": GIVEN}
     (place / "play.yml").write_text(yaml.safe_dump([{**header, "tasks": written}]))
     done = subprocess.run(
         [PLAYBOOK, "-v", "-i", "here,", "-c", "local", "play.yml", *options],
@@ -115,6 +129,7 @@ def checked(place):
     """What the same play would do."""
     wanted = {
         "allowed": ("act", act(f"touch {place}/checked")),
+        "looking": ("act", act(":", changes="false")),
         "refused": ("act", act(f"touch {place}/checked", risk="data")),
         "questions": ("ask", {"probes": QUESTIONS[:1]}),
         "lease": ("lease", {"state": "taken"}),
@@ -164,12 +179,16 @@ def test_a_step_may_refuse_itself(told):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("no rung", "no card has 'pray'"),
+        ("no rung", "disk_space_full has no rung 'pray', but "),
+        ("no card", "there is no card 'boredom', but application_not_responding, "),
+        ("no evidence", "there is no card 'boredom'"),
+        ("no operation", "there is no routine operation 'poem', but status, logs"),
+        ("nothing to prove", "there is no routine operation 'poem'"),
         ("two steps", "mutually exclusive: incident|run"),
         ("no step", "one of the following is required: incident, run"),
         ("no question", "a probe or card is wrong: probe empty: run missing"),
         ("odd answers", "parse is 'poem'"),
-        ("no incident", "a probe or card is wrong: 'boredom'"),
+        ("no incident", "there is no card 'boredom', but application_not_responding, "),
         ("wrong input", "wrong input: "),
         ("lease", "value of state must be one of: taken, left"),
     ],
@@ -222,10 +241,59 @@ def test_a_backup_is_fetched_whole_or_not_at_all(told, place):
     assert kept == {"whole.dump", "whole.dump.manifest.json"}
 
 
+def test_evidence_is_kept_with_a_manifest_for_its_owner_only(told, place):
+    kept = told["kept"]["evidence"]
+    folder = place / "evidence" / "here"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    files = {path.name for path in folder.iterdir()} - {"manifest.json"}
+    assert (kept["path"], kept["files"]) == (str(folder), len(files))
+    assert folder.stat().st_mode & 0o777 == 0o700
+    for name in files:
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() in json.dumps(manifest)
+
+
+def test_what_cannot_be_looked_at_is_unknown_and_nothing_is_planned(told):
+    looked = told["looked"]
+    assert (looked["verdict"], looked["plan"], looked["changed"]) == ("unknown", [], False)
+    assert looked["reason"] == f"no directory {NOWHERE} on this host: set stack_dir"
+    part = looked["ansible_stats"]["data"]["runbook"]["hosts"]["here"]
+    assert (part["verdict"], part["reason"]) == ("unknown", looked["reason"])
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict", "reason"),
+    [
+        ("not proven", "not_fixed", f"no directory {NOWHERE} on this host: set stack_dir"),
+        ("not done", "not_fixed", "broken"),
+        ("refused itself", "refused", "away"),
+    ],
+)
+def test_what_cannot_be_proven_is_not_fixed(told, name, verdict, reason):
+    proof = told[name]
+    assert (proof["verdict"], proof["reason"], proof["held"]) == (verdict, reason, False)
+
+
+def test_a_host_is_taken_and_left_and_that_is_no_change(told):
+    for name in ("taken", "left"):
+        assert (told[name]["state"], told[name]["changed"]) == (name, False)
+
+
 def test_check_mode_says_what_it_would_run_and_runs_nothing(checked, place):
     assert checked["allowed"]["msg"] == f"would run: touch {place}/checked"
-    assert not checked["allowed"]["changed"]
+    assert [checked[name]["changed"] for name in ("allowed", "looking", "refused")] == [
+        True,
+        False,
+        False,
+    ]
     assert not (place / "checked").exists()
+
+
+@pytest.mark.parametrize(
+    ("shown", "prepared"), [({}, "lift 4\n"), ({"shown": "-a\n+b"}, "-a\n+b\nlift 4\n")]
+)
+def test_the_difference_is_what_would_run_below_what_its_card_shows(shown, prepared):
+    done = _would({"run": "lift 4", "changes": "true", **shown})
+    assert done["diff"] == {"prepared": prepared}
 
 
 def test_check_mode_refuses_and_asks_as_always(checked):

@@ -51,3 +51,50 @@ def test_other_verdicts_say_why_and_give_no_next_command(found, first):
 def test_a_cure_says_what_was_done():
     lines = list(said(state("fixed", "", [], acted=["start_database", "restart_backend"]), "web1"))
     assert lines[:2] == ["fixed", "done: start_database, restart_backend"]
+
+
+PLAN = [
+    {"title": "Start the database", "risk": "restart", "allowed": True},
+    {"title": "Restore it", "risk": "data", "allowed": False},
+    {"title": "Restart it", "risk": "restart", "allowed": False, "spent": "it did not hold"},
+]
+PLANNED = [
+    "plan: Start the database [restart]",
+    "plan: Restore it [data]: needs --allow data",
+    "plan: Restart it [restart]: it did not hold",
+]
+
+
+def test_a_plan_is_said_where_it_is_asked_for():
+    planned = state("incident", plan=PLAN)
+    assert [line for line in said(planned, "h") if line.startswith("plan:")] == []
+    assert list(said(planned, "h", plan=True))[-4:-1] == PLANNED
+
+
+@pytest.mark.parametrize(
+    ("value", "lines"),
+    [
+        ("one\ntwo", ["one", "two"]),
+        (None, []),
+        (
+            {
+                "services": [
+                    {"name": "a ", "up": True, "health": None},
+                    {"name": "b", "ports": [80]},
+                ],
+                "free": 3,
+            },
+            ["free 3", "services:", "  name a, up True", "  name b", "  ports:", "    80"],
+        ),
+    ],
+)
+def test_what_a_routine_operation_saw_is_said_in_lines(value, lines):
+    seen = {"operation": "status", "findings": {"status": {"value": value}}, "plan": []}
+    assert list(said({"verdict": "healthy", **seen}, "h", plan=True)) == ["healthy", *lines]
+
+
+def test_the_plan_of_a_routine_operation_is_said_once():
+    found = {"restart": {"value": {"steps": [{"step": "redis"}]}}}
+    seen = {"verdict": "refused", "reason": "needs --allow data", "plan": PLAN[1:2]}
+    told = said({**seen, "operation": "restart", "findings": found}, "h", plan=True)
+    assert list(told) == ["refused: needs --allow data", PLANNED[1]]
