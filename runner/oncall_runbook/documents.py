@@ -338,6 +338,28 @@ class CardInput(TypedDict):
     help: str
 
 
+class SurveyQuestion(TypedDict):
+    """A question of a survey of AWX."""
+
+    variable: str
+    question_name: str
+    question_description: str
+    type: str
+    choices: list[str]
+    default: str | int | float
+    required: bool
+    min: int | None
+    max: int | None
+
+
+class SurveyDocument(TypedDict):
+    """A survey of AWX, as its `survey_spec` takes it."""
+
+    name: str
+    description: str
+    spec: list[SurveyQuestion]
+
+
 class CardDocument(TypedDict, total=False):
     """A card, as it is shown; `incident` is its name."""
 

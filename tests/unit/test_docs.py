@@ -20,6 +20,7 @@ DOCUMENTS = (
     "pages",
     "performance",
     "response",
+    "without-the-command",
 )
 
 

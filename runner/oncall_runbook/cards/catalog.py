@@ -146,6 +146,12 @@ def _inputs(name: str, options: Facts) -> list[CardInput]:
     ]
 
 
+def role_options(role: str) -> dict[str, Any]:
+    """Return the options of a role of the collection, from its argument specs."""
+    specs = _load(collection() / "roles" / role / "meta/argument_specs.yml")["argument_specs"]
+    return dict(specs["diagnose"]["options"])
+
+
 def _load(path: Path) -> dict[str, Any]:
     loaded = load_yaml(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return loaded if isinstance(loaded, dict) else {}

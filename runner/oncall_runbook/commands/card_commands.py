@@ -42,7 +42,13 @@ def show(incident: str, format: str, options: Options) -> int:
     from oncall_runbook.run.sources import catalog_for
 
     known = catalog_for(options)
-    card = known.full_card(known.resolve(incident))
+    name = known.resolve(incident)
+    if format == "survey":
+        from oncall_runbook.cards.survey import survey
+
+        tell_json(survey(known, name))
+        return 0
+    card = known.full_card(name)
     return tell(card, format, "card_text", "show_page" if format == "markdown" else "show_card")
 
 

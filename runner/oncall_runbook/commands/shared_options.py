@@ -39,7 +39,9 @@ def _format_option(*more: str, help: str) -> Callable[[Command], Command]:
 
 format_option = _format_option(help="Text for people, or one JSON document on stdout.")
 card_format_option = _format_option(
-    "markdown", help="Text for people, one JSON document on stdout, or a page for a wiki."
+    "markdown",
+    "survey",
+    help="Text for people, one JSON document on stdout, a page for a wiki, or a survey of AWX.",
 )
 
 _OPTIONS = {
