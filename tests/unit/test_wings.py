@@ -1,4 +1,4 @@
-"""Imports between the wings of the runner go one way; no file imports itself by a detour."""
+"""Imports between the wings of the runner go one way, and functions are short."""
 
 import ast
 from collections import Counter
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[2] / "runner" / "oncall_runbook"
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "runner" / "oncall_runbook"
 NAME = PACKAGE.name
 # What each wing may import, besides itself and what lies above all of them (GROUND), which
 # imports none. A wing that stands here stands above all that it names.
@@ -98,3 +99,24 @@ def test_the_graph_is_that_of_the_code():
 def test_no_two_files_have_one_name():
     names = Counter(path.name for path in PACKAGE.rglob("*.*") if "__pycache__" not in path.parts)
     assert {name for name, count in names.items() if count > 1} == {"__init__.py"}
+
+
+def function_lengths(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef):
+            yield node.end_lineno - node.lineno + 1
+
+
+def test_functions_are_short():
+    """Half of them have at most eight lines, nine of ten at most twenty, and none above 45."""
+    paths = [*ROOT.glob("plugins/**/*.py"), *ROOT.glob("runner/oncall_runbook/**/*.py")]
+    paths = [path for path in paths if "migrations" not in path.parts]
+    lengths = sorted(length for path in paths for length in function_lengths(path))
+    found = (lengths[len(lengths) // 2], lengths[len(lengths) * 9 // 10], lengths[-1])
+    assert all(length <= most for length, most in zip(found, (8, 20, 45), strict=True)), found
+
+
+def test_documents_have_types():
+    texts = [path.read_text() for path in ROOT.glob("runner/oncall_runbook/**/*.py")]
+    texts += [path.read_text() for path in ROOT.glob("plugins/**/*.py")]
+    assert sum("dict[str, Any]" in line for text in texts for line in text.splitlines()) < 60
