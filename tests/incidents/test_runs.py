@@ -17,6 +17,11 @@ from practice import BOTH, FIRST, HOST, INVENTORY, ROOT, play
 from oncall_runbook.cards import catalog
 
 STOP_DATABASE = "docker stop school_mgmt_db"
+BROKEN_DEPLOYMENT = """
+cd /srv/school_mgmt
+sudo sed -i 's|container_name: school_mgmt_backend|&\\n    command: ["false"]|' docker-compose.yml
+docker compose up -d --no-deps backend 2>&1
+"""
 
 
 def files(practice):
@@ -146,11 +151,7 @@ def test_without_a_yes_nothing_is_done(practice, runbook):
 
 def test_a_riskier_rung_waits_for_its_allowance(practice, runbook):
     """A broken deployment: nothing we may do cures it, and the outage is not ours to choose."""
-    practice.run(
-        "sudo sed -i 's|container_name: school_mgmt_backend|&\\n    command: [\"false\"]|'"
-        " /srv/school_mgmt/docker-compose.yml;"
-        " docker compose -f /srv/school_mgmt/docker-compose.yml up -d --no-deps backend 2>&1"
-    )
+    practice.run(BROKEN_DEPLOYMENT)
     chain = "docker inspect -f '{{.Id}} {{.State.StartedAt}}' school_mgmt_blockchain"
     before, data = practice.run(chain), practice.data()["rows"]
     quick = ["--yes", "--format", "json", "-e", "incident_settle_seconds=2"]
@@ -353,6 +354,24 @@ def test_plain_ansible_only_looks_and_with_the_tag_does_the_same(practice, tmp_p
     assert (tmp_path / HOST / "manifest.json").exists()
     again = play(*playbook, "--tags", "remediate", *evidence)
     assert (again.returncode, "changed=0 " in again.stdout) == (0, True)
+
+
+def test_plain_ansible_says_every_verdict_and_ends_with_its_status(practice, tmp_path):
+    triage = ["-l", HOST, "oncall.runbook.triage", "-e", f"incident_evidence_dir={tmp_path}"]
+    well = play(*triage)
+    assert (well.returncode, '"healthy"' in well.stdout) == (0, True), well.stdout
+    away = play(*triage, "-e", "ansible_port=9")
+    assert (away.returncode, "UNREACHABLE!" in away.stdout) == (4, True), away.stdout
+    practice.run(BROKEN_DEPLOYMENT)
+    quick = ["--tags", "remediate", "-e", "incident_settle_seconds=2"]
+    tried = play(*triage, *quick)
+    assert tried.returncode == 2, tried.stdout
+    assert '"msg": "not_fixed: ' in tried.stdout
+    assert "restart_stack needs --allow outage" in tried.stdout
+    refused = play(*triage, *quick)
+    assert refused.returncode == 2, refused.stdout
+    assert '"msg": "refused: ' in refused.stdout
+    assert "changed=0 " in refused.stdout
 
 
 def test_two_hosts_with_different_troubles_are_both_cured(practice_hosts, runbook):

@@ -145,7 +145,7 @@ def test_act_in_check_mode_tells_and_does_nothing(first_host, play):
     act = {"title": "Touch", "risk": "restart", "run": "touch /tmp/ran"}
     told = play([{"name": "do", "oncall.runbook.act": act}], options=["-v", "--check"])["do"]
     assert told["msg"] == "would run: touch /tmp/ran"
-    assert not told["changed"]
+    assert told["changed"]
     assert first_host.shell.run("test -e /tmp/ran").rc != 0
 
 
