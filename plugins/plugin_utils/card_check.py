@@ -86,7 +86,8 @@ def problems(name: str, card: Any, known: Known) -> list[Problem]:
 
 def located(text: str, found: Sequence[Problem], path: str) -> str:
     """Return ``found`` as lines ``PATH:LINE: PLACE: TEXT``, for a card of this ``text``."""
-    lines = _lines(yaml.compose(text, Loader=yaml.SafeLoader))
+    # The loader that has read it: the one in Python knows another YAML.
+    lines = _lines(yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
     return "\n".join(
         f"{path}:{_line(lines, problem.place)}: {_dotted(problem.place)}{problem.text}"
         for problem in found

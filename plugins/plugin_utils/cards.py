@@ -22,7 +22,7 @@ from typing import Any
 
 from ansible.module_utils.common.yaml import yaml_load
 from ansible.template import trust_as_template
-from yaml import MarkedYAMLError
+from yaml import MarkedYAMLError, YAMLError
 
 from . import card_check
 
@@ -138,11 +138,16 @@ def complaints(files: Iterable[Path], others: Mapping[str, Card]) -> list[str]:
         except MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             said.append(f"{path}:{line}: is no YAML: {error.problem}")
+        except (YAMLError, ValueError, RecursionError) as error:
+            said.append(f"{path}:1: is no YAML: {' '.join(str(error).split())}")
     context = known({**others, **parsed})
     for path, text in texts.items():
         if (name := name_of(path)) in parsed:
-            wrong = card_check.problems(name, parsed[name], context)
-            said += card_check.located(text, wrong, str(path)).splitlines()
+            try:
+                wrong = card_check.problems(name, parsed[name], context)
+                said += card_check.located(text, wrong, str(path)).splitlines()
+            except (RecursionError, ValueError) as error:  # it holds itself
+                said.append(f"{path}:1: cannot be read: {error}")
     return said
 
 

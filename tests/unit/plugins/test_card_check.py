@@ -150,3 +150,34 @@ def test_its_shape_is_judged_as_a_json_schema_would(place, value):
     schema = json.loads(card_check.SCHEMA.read_text())
     right = jsonschema.Draft202012Validator(schema).is_valid(card)
     assert right == (not list(card_check._shape(card, schema, ())))
+
+
+def complaints_of(tmp_path, text):
+    path = tmp_path / "clock_off.yml"
+    path.write_text(text)
+    return [line.removeprefix(f"{path}:") for line in cards.complaints([path], {})]
+
+
+def test_what_reads_a_card_also_finds_its_lines(tmp_path):
+    """The two YAML readers of Python differ: a question mark in a flow, for one."""
+    text = CARD + "checklist: [Who did it?]\nodd: 1\n"
+    (told,) = complaints_of(tmp_path, text)
+    assert told.startswith(f"{len(text.splitlines())}: odd: ")
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        ("title: [", "is no YAML"),
+        ("title: \x01", "is no YAML"),
+        ("title: 2026-13-45", "is no YAML: month must be in 1..12"),
+        ("title: !!python/object:os.system x", "is no YAML"),
+        ("symptoms: &all [*all]", ""),
+        ("title: " + "[" * 3000, "is no YAML"),
+    ],
+)
+def test_no_text_of_a_card_breaks_its_reader(tmp_path, broken, told):
+    said = complaints_of(tmp_path, broken + "\n")
+    assert said
+    assert told in said[0]
+    assert all(line.partition(":")[0].isdigit() for line in said)

@@ -55,3 +55,8 @@ def test_an_unknown_name_gets_the_nearest_ones(collection: Path, typed: str, hin
 
 def test_a_role_without_a_card_is_no_incident(collection: Path) -> None:
     assert list(catalog.Catalog().files) == ["database_connection_failures", "high_error_rate"]
+
+
+@pytest.mark.parametrize("text", ["title: 2026-13-45", "title: [", "title: \x01", "[" * 3000])
+def test_text_that_is_no_yaml_is_no_card_and_no_traceback(text: str) -> None:
+    assert catalog.load_yaml(text) is None
