@@ -14,7 +14,7 @@ from ansible_collections.oncall.runbook.plugins.plugin_utils import (
     lock,
     verdict,
 )
-from ansible_collections.oncall.runbook.plugins.plugin_utils.asker import Asker, statistics
+from ansible_collections.oncall.runbook.plugins.plugin_utils.asker import Asker
 from ansible_collections.oncall.runbook.plugins.plugin_utils.findings import Finding
 from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import Result
 
@@ -55,9 +55,7 @@ class ActionModule(Asker):
             self.check_inputs({**inputs.options("run", "stack", "incident"), **self.library.inputs})
             told["deadline_seconds"] = int(self.variable("run_deadline_seconds"))
         judged = self._settle(arguments)
-        if not self.variable("incident_run"):
-            told["ansible_stats"] = statistics(variables["inventory_hostname"], judged)
-        return judged | told
+        return judged | told | self.statistics("incident_run", judged)
 
     def _settle(self, arguments: dict[str, Any]) -> Result:
         """Judge until all is well for ``samples`` in a row, or the time to settle is over.

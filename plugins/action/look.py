@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, inputs, verdict
-from ansible_collections.oncall.runbook.plugins.plugin_utils.asker import Asker, statistics
+from ansible_collections.oncall.runbook.plugins.plugin_utils.asker import Asker
 from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import Result
 
 _ARGUMENTS = {
@@ -34,10 +34,8 @@ class ActionModule(Asker):
         seen = self._look(arguments, variables)
         deadline = int(self.variable("run_deadline_seconds"))
         told: Result = {"phase": "diagnose", "deadline_seconds": deadline}
-        if not self.variable("operation_run"):
-            kept = {**seen, "findings": {}} if self._is_text(arguments["operation"]) else seen
-            told["ansible_stats"] = statistics(variables["inventory_hostname"], kept)
-        return seen | told
+        kept = {**seen, "findings": {}} if self._is_text(arguments["operation"]) else seen
+        return seen | told | self.statistics("operation_run", kept)
 
     @staticmethod
     def _is_text(name: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, verdict
-from ansible_collections.oncall.runbook.plugins.plugin_utils.asker import Asker, statistics
+from ansible_collections.oncall.runbook.plugins.plugin_utils.asker import Asker
 from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import Result
 
 _ARGUMENTS = {
@@ -25,10 +25,8 @@ class ActionModule(Asker):
         """Return the verdict: fixed, not_fixed or refused, and why."""
         arguments = self.arguments(_ARGUMENTS)
         self._shell_of_operation = self.use_operations(variables)
-        told = {"phase": "settle", **self._prove(arguments)}
-        if not self.variable("operation_run"):
-            told["ansible_stats"] = statistics(variables["inventory_hostname"], told)
-        return told
+        proven = self._prove(arguments)
+        return {"phase": "settle"} | proven | self.statistics("operation_run", proven)
 
     def _prove(self, arguments: dict[str, Any]) -> Result:
         """Ask whether an operation is done, for as long as it may take to show."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -30,9 +31,26 @@ class Asker(HostAction):
         except (ProbeError, KeyError, ValueError) as error:
             raise AnsibleActionFail(f"a probe or card is wrong: {error}") from error
 
+    @abstractmethod
     def answer(self, variables: Mapping[str, Any]) -> Result:
         """Return what this action finds of a host with these ``variables``."""
-        raise NotImplementedError
+
+    def statistics(self, run: str, result: Mapping[str, Any]) -> Result:
+        """Return what workflows get of the host, as ``set_stats`` gives it: its part of a document.
+
+        That is the command's document of a run (run.schema.json), without what programs printed.
+        Nothing, where the variable ``run`` says that the command runs this: it has all of it.
+        """
+        if self.variable(run):
+            return {}
+        part = {key: result[key] for key in _TOLD if key in result}
+        part["findings"] = {
+            id: {key: value for key, value in finding.items() if key not in ("output", "stderr")}
+            for id, finding in result["findings"].items()
+        }
+        document = {"schema": 1, "hosts": {self.variable("inventory_hostname"): part}}
+        told = {"data": {"runbook": document}, "per_host": False, "aggregate": True}
+        return {"ansible_stats": told}
 
     def check_inputs(self, spec: Mapping[str, Any]) -> None:
         """Fail with what is wrong with the inventory's inputs of this ``spec``."""
@@ -75,18 +93,3 @@ class Asker(HostAction):
                 else finding(probe, found[id], self.evaluate)
             )
         return clean(findings, self.known)
-
-
-def statistics(host: str, result: Mapping[str, Any]) -> Result:
-    """Return what workflows get of a host, as ``set_stats`` gives it: its part of a document.
-
-    That is the command's document of a run (run.schema.json), without what programs printed. The
-    command has it all from the results.
-    """
-    part = {key: result[key] for key in _TOLD if key in result}
-    part["findings"] = {
-        id: {key: value for key, value in finding.items() if key not in ("output", "stderr")}
-        for id, finding in result["findings"].items()
-    }
-    document = {"schema": 1, "hosts": {host: part}}
-    return {"data": {"runbook": document}, "per_host": False, "aggregate": True}

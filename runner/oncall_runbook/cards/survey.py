@@ -62,6 +62,6 @@ def _question(variable: str, option: Facts) -> SurveyQuestion:
 def _default(value: Any, kind: Type) -> str | int | float:
     if value is None:
         return ""
-    if isinstance(value, bool) or kind in ("text", "multiplechoice"):
-        return str(value).lower() if isinstance(value, bool) else str(value)
-    return float(value) if kind == "float" else int(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return int(value) if kind == "integer" else float(value) if kind == "float" else str(value)
