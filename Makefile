@@ -77,6 +77,7 @@ galaxy: setup
 checks: setup
 	@setsid -w sh -c '(echo 19 >/proc/self/autogroup) 2>/dev/null; exec nice -n 19 $(MAKE) --no-print-directory lint'
 	@$(MAKE) --no-print-directory galaxy
+	@$(call part,the newest ansible-core and Python,tools/compat newest core)
 
 unit: setup
 	pytest tests/unit

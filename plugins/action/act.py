@@ -9,7 +9,11 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, verdict
-from ansible_collections.oncall.runbook.plugins.plugin_utils.changer import Changer, refusal
+from ansible_collections.oncall.runbook.plugins.plugin_utils.changer import (
+    Changer,
+    failure,
+    refusal,
+)
 from ansible_collections.oncall.runbook.plugins.plugin_utils.channel import Answer
 from ansible_collections.oncall.runbook.plugins.plugin_utils.findings import UNAVAILABLE
 from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import Result
@@ -54,7 +58,7 @@ class ActionModule(Changer):
         result |= {"changed": False, **told}
         if not verdict.allows(arguments["allow"], arguments["risk"]):
             reason = f"{arguments['title']}: needs --allow {arguments['risk']}"
-            return result | {"failed": True, "verdict": "refused", "reason": reason, "msg": reason}
+            return result | failure("refused", reason)
         done = _would(arguments) if self._task.check_mode else self._act(arguments)
         return result | clean(done, self.known_secrets(task_vars or {}))
 

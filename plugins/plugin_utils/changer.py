@@ -69,11 +69,16 @@ def refusal(answer: Answer) -> Result:
     said = _last_line(answer)
     if answer.rc == lock.HELD:
         reason = str(lock.Lease.read(said))
-        return {"failed": True, "verdict": "locked", "reason": reason, "msg": reason}
+        return failure("locked", reason)
     if said.startswith(_REFUSALS.get(answer.rc or 0, "\n")):
         reason = said.removeprefix(_REFUSAL)
-        return {"failed": True, "verdict": "refused", "reason": reason, "msg": reason}
+        return failure("refused", reason)
     return {}
+
+
+def failure(word: str, reason: str) -> Result:
+    """Return the failure of an action whose verdict is ``word``, said as ``tell`` says it."""
+    return {"failed": True, "verdict": word, "reason": reason, "msg": f"{word}: {reason}"}
 
 
 def _last_line(answer: Answer) -> str:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 import yaml
@@ -173,21 +174,30 @@ def test_a_riskier_rung_waits_for_its_allowance(practice, runbook):
     assert practice.data()["rows"] == data
 
 
+@contextmanager
+def held_by_another(practice):
+    """Hold the lease of a host as a run on another machine does."""
+    text = lock.shell("/srv/school_mgmt", "20261123T000000Z-0000", 60)
+    foreign = text.replace(lock.owner(), "another-machine:1")
+    ssh = practice.ssh_command()
+    subprocess.run(ssh, input=f"{foreign}\ntake_lock\n", text=True, check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(ssh, input=f"{foreign}\nrelease_lock\n", text=True, check=True)
+
+
 def test_a_host_that_another_run_holds_is_left_alone_until_resumed(practice_hosts, runbook):
     practice, other = practice_hosts
     for host in practice_hosts:
         host.reset()
     practice.run(STOP_DATABASE)
-    ssh = practice.ssh_command()
-    text = lock.shell("/srv/school_mgmt", "20261123T000000Z-0000", 60)
-    foreign = text.replace(lock.owner(), "another-machine:1")
-    subprocess.run(ssh, input=f"{foreign}\ntake_lock\n", text=True, check=True)
-    held = runbook("remediate", "--yes", "--format", "json", env=BOTH)
+    with held_by_another(practice):
+        held = runbook("remediate", "--yes", "--format", "json", env=BOTH)
     assert (held.code, held.host()["verdict"], held.host()["actions"]) == (7, "locked", [])
     assert "20261123T000000Z-0000" in held.host()["reason"]
     assert held.document["hosts"][other.name]["verdict"] == "healthy"
     assert practice.run("docker inspect -f '{{.State.Running}}' school_mgmt_db").strip() == "false"
-    subprocess.run(ssh, input=f"{foreign}\nrelease_lock\n", text=True, check=True)
     again = runbook("runs", "resume", "last", "--yes", "--format", "json")
     assert (again.code, list(again.document["hosts"])) == (0, [HOST])
     assert [a["rung"] for a in again.host()["actions"]] == ["start_database"]
@@ -364,6 +374,11 @@ def test_plain_ansible_says_every_verdict_and_ends_with_its_status(practice, tmp
     assert (away.returncode, "UNREACHABLE!" in away.stdout) == (4, True), away.stdout
     practice.run(BROKEN_DEPLOYMENT)
     quick = ["--tags", "remediate", "-e", "incident_settle_seconds=2"]
+    with held_by_another(practice):
+        locked = play(*triage, *quick)
+    assert locked.returncode == 2, locked.stdout
+    assert '"msg": "locked: ' in locked.stdout, locked.stdout
+    assert "changed=0 " in locked.stdout
     tried = play(*triage, *quick)
     assert tried.returncode == 2, tried.stdout
     assert '"msg": "not_fixed: ' in tried.stdout

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -45,6 +45,7 @@ class Catalog:
     """The cards that are known: those of the collection, and a site's own in directories."""
 
     directories: tuple[Path, ...] = ()
+    _complaints: dict[Path, list[str]] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def files(self) -> dict[str, Path]:
@@ -71,11 +72,22 @@ class Catalog:
         raise BadInputError(f"there is no card {name!r}; {hint}")
 
     def card(self, name: str) -> Facts:
-        """Load a card; shared probes stay ids."""
+        """Load a card; shared probes stay ids. Raises RunbookError for an own one that is wrong."""
         found = _load(self.files[name]) if name in self.files else {}
+        if name in self.files and self.is_own(name):
+            self._check(self.files[name])
         if not found:
             raise RunbookError(f"the card of {name} cannot be read: runbook lint says why")
         return found
+
+    def _check(self, path: Path) -> None:
+        from oncall_runbook.cards.linting import complaints
+
+        if path not in self._complaints:
+            self._complaints[path] = complaints([path])
+        if wrong := self._complaints[path]:
+            more = f" (and {len(wrong) - 1} more: runbook lint)" if wrong[1:] else ""
+            raise RunbookError(f"a card is wrong: {wrong[0]}{more}")
 
     def full_card(self, name: str) -> CardDocument:
         """Load a card for showing: shared probes resolved, with its name and its inputs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,22 @@ def test_a_role_without_a_card_is_no_incident(collection: Path) -> None:
 @pytest.mark.parametrize("text", ["title: 2026-13-45", "title: [", "title: \x01", "[" * 3000])
 def test_text_that_is_no_yaml_is_no_card_and_no_traceback(text: str) -> None:
     assert catalog.load_yaml(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("title: &title\n  - *title\n", ":1: cannot be read: Circular reference"),
+        ("title: [a, {b: c}]\nprobes: [1]\nladder: 7\n", ":1: severity is missing"),
+        ("title: [\n", ":2: is no YAML"),
+        ("7\n", ":1: "),
+    ],
+)
+@pytest.mark.parametrize("read", ["card", "full_card"])
+def test_a_card_of_ones_own_that_is_wrong_is_named_and_not_shown(
+    tmp_path: Path, text: str, told: str, read: str
+) -> None:
+    (tmp_path / "odd.yml").write_text(text)
+    known = catalog.Catalog((tmp_path,))
+    with pytest.raises(RunbookError, match=re.escape(f"a card is wrong: {tmp_path}/odd.yml{told}")):
+        getattr(known, read)("odd")

@@ -118,7 +118,7 @@ def test_what_is_no_yaml_says_where(runbook: Runbook, tmp_path: Path) -> None:
     (tmp_path / "incidents").mkdir()
     (tmp_path / "incidents/disk_slow.yml").write_text("title: a: b\n")
     assert "disk_slow.yml:1: is no YAML" in runbook("lint").stdout
-    assert "runbook lint says why" in runbook("list").stderr
+    assert "disk_slow.yml:1: is no YAML" in runbook("list").stderr
 
 
 @pytest.mark.parametrize("way", ["option", "inventory", "plain"])
