@@ -120,10 +120,12 @@ class ActionModule(Asker):
         own = cards.own()
         shell = {**own["stack_shell"], **own["stack_look"]}
         always = {"probes": own["stack_always"] + own["stack_judged"]}
-        probes = verdict.probes_of([*asked.values(), always], self.library.probes)
+        absent = self.absent_parts()
+        asking = [*verdict.applicable(asked, absent).values(), always]
+        probes = verdict.probes_of(asking, self.library.probes)
         untouched = arguments["phase"] == "verify" and not arguments["acted"]
         findings = arguments["before"]["findings"] if untouched else self.agreed(probes, shell)
-        incidents = verdict.judge(asked, findings, self.variable)
+        incidents = verdict.judge(asked, findings, self.variable, absent)
         causes = verdict.root_causes(incidents)
         before = (arguments["before"] or {}).get("incidents")
         rest = verdict.unfinished(asked, incidents, before or incidents, findings, self.variable)
@@ -136,6 +138,7 @@ class ActionModule(Asker):
         word, reason = verdict.verdict(
             subjects, incidents, findings, steps, before, bool(arguments["acted"])
         )
+        reason = reason or (incidents[name].get("not_applicable", "") if name else "")
         uncovered = verdict.uncovered(asked, probes, incidents, findings)
         if uncovered and not reason:
             shown = "; ".join(verdict.describe(findings[id]) for id in uncovered)

@@ -105,7 +105,8 @@ incidents:
     - Every incident that was judged, by its name, with C(title), C(severity), C(confirmed) (true,
       false, or null where it can be neither confirmed nor excluded), C(explained_by), C(because)
       (ids of the findings that decide), C(evidence) and C(reason), which say so in words. One that
-      cannot be judged has C(may_come_of), which would explain it.
+      cannot be judged has C(may_come_of), which would explain it. One about a part that the stack
+      does not have says so in C(not_applicable).
   returned: always
   type: dict
 root_causes:

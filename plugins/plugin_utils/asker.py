@@ -10,7 +10,7 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 
 from . import cards, inputs, verdict
-from .findings import Finding, ProbeError, derived, finding
+from .findings import Finding, ProbeError, derived, finding, not_applicable
 from .host_action import HostAction, Result
 from .redact import clean
 
@@ -81,15 +81,34 @@ class Asker(HostAction):
     def ask_probes(
         self, probes: Sequence[Mapping[str, Any]], shell: Mapping[str, Any]
     ) -> dict[str, Finding]:
-        """Ask ``probes`` in one round trip, in their order, and return their findings."""
-        asked = [self.question(probe) for probe in probes if "of" not in probe]
-        found = self.ask(asked, shell)
+        """Ask ``probes`` in one round trip, in their order, and return their findings.
+
+        What is about a part that this stack does not have is not asked.
+        """
+        absent = self.absent_parts()
+        lacking: dict[str, str] = {}
+        for probe in probes:
+            part = probe.get("part") or lacking.get(probe.get("of", ""))
+            if part in absent:
+                lacking[probe["id"]] = part
+        asked = [
+            self.question(probe)
+            for probe in probes
+            if "of" not in probe and probe["id"] not in lacking
+        ]
+        found = self.ask(asked, shell) if asked else {}
         findings: dict[str, Finding] = {}
         for probe in probes:
             id = probe["id"]
-            findings[id] = (
-                derived(probe, findings[probe["of"]], self.evaluate)
-                if "of" in probe
-                else finding(probe, found[id], self.evaluate)
-            )
+            if id in lacking:
+                findings[id] = not_applicable(probe, lacking[id])
+            elif "of" in probe:
+                findings[id] = derived(probe, findings[probe["of"]], self.evaluate)
+            else:
+                findings[id] = finding(probe, found[id], self.evaluate)
         return clean(findings, self.known)
+
+    def absent_parts(self) -> frozenset[str]:
+        """Return the parts that the inventory says this host's stack does not have."""
+        parts = self.evaluate("stack_parts", {})
+        return frozenset(part for part, service in parts.items() if not service)

@@ -112,6 +112,33 @@ def derived(probe: Mapping[str, Any], source: Finding, evaluate: Evaluate) -> Fi
     return result
 
 
+def not_applicable(probe: Mapping[str, Any], part: str) -> Finding:
+    """Return what ``probe`` comes to on a host whose stack has no such ``part``: nothing was asked.
+
+    It is no trouble, so it is healthy; it has no value, so nothing is concluded from it.
+    """
+    return {
+        "title": str(probe.get("title", probe["id"])),
+        "status": "not_applicable",
+        "healthy": True,
+        "value": None,
+        "unit": str(probe.get("unit", "")),
+        "rc": None,
+        "ms": 0,
+        "command": "",
+        "output": "",
+        "stderr": "",
+        "cut": False,
+        "late": False,
+        "reason": lacks_part(part),
+    }
+
+
+def lacks_part(part: str) -> str:
+    """Return in words that a stack has no such ``part``."""
+    return f"this stack has no {part}, says stack_services"
+
+
 def _judge(probe: Mapping[str, Any], answer: Answer, seen: Finding, evaluate: Evaluate) -> Finding:
     why = last if answer.rc == UNAVAILABLE else reason
     said = why(seen["stderr"], seen["output"])

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 from .conditions import Answer, Variable, names_in
 from .conditions import judge as answer
-from .findings import UNAVAILABLE, Finding
+from .findings import UNAVAILABLE, Finding, lacks_part
 
 Card = Mapping[str, Any]
 Incident = dict[str, Any]
@@ -92,16 +92,28 @@ def _aged(one: Finding, other: Finding) -> bool:
     return apart and abs(one["ms"] - other["ms"]) > AGED_MS
 
 
+def applicable(cards: Mapping[str, Card], absent: Container[str]) -> dict[str, Card]:
+    """Return those of ``cards`` that are about no part which is ``absent`` from the stack."""
+    return {name: card for name, card in cards.items() if card.get("part") not in absent}
+
+
 def judge(
-    cards: Mapping[str, Card], findings: Mapping[str, Finding], variable: Variable
+    cards: Mapping[str, Card],
+    findings: Mapping[str, Finding],
+    variable: Variable,
+    absent: Container[str] = (),
 ) -> dict[str, Incident]:
     """Return every incident of ``cards``: confirmed (true, false, null), and what explains it.
 
     Of one that cannot be judged, ``may_come_of`` holds what would explain it. ``because`` holds the
-    ids of the findings that confirm it, or that keep it from being judged.
+    ids of the findings that confirm it, or that keep it from being judged. One about a part that is
+    ``absent`` from the stack is not there, and ``not_applicable`` says why.
     """
     incidents: dict[str, Incident] = {}
     for name, card in cards.items():
+        if (part := card.get("part")) in absent:
+            incidents[name] = _not_applicable(card, str(part))
+            continue
         told = answer(card["confirmed"], findings, variable)
         because = _because(told, findings)
         incidents[name] = {
@@ -125,6 +137,19 @@ def judge(
         elif incident["confirmed"] and not answer(own_cause, findings, variable).truth:
             incident["explained_by"] = causes
     return incidents
+
+
+def _not_applicable(card: Card, part: str) -> Incident:
+    return {
+        "title": card["title"],
+        "severity": card["severity"],
+        "confirmed": False,
+        "explained_by": [],
+        "because": [],
+        "evidence": "",
+        "reason": "",
+        "not_applicable": lacks_part(part),
+    }
 
 
 def _explains(

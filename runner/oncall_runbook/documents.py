@@ -36,7 +36,7 @@ class JudgedCard(TypedDict, total=False):
     """What was judged of a card on a host."""
 
     confirmed: bool | None
-    applies: bool
+    not_applicable: str
     title: str
     severity: str
     evidence: str
@@ -366,6 +366,7 @@ class CardDocument(TypedDict, total=False):
     incident: str
     title: str
     severity: str
+    part: str
     symptoms: list[str]
     explains: list[str]
     explains_when: dict[str, str]

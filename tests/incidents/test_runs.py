@@ -13,16 +13,11 @@ from contextlib import contextmanager
 import pytest
 import yaml
 from ansible_collections.oncall.runbook.plugins.plugin_utils import lock
-from practice import BOTH, FIRST, HOST, INVENTORY, ROOT, play
+from practice import BOTH, BROKEN_DEPLOYMENT, FIRST, HOST, INVENTORY, ROOT, play
 
 from oncall_runbook.cards import catalog
 
 STOP_DATABASE = "docker stop school_mgmt_db"
-BROKEN_DEPLOYMENT = """
-cd /srv/school_mgmt
-sudo sed -i 's|container_name: school_mgmt_backend|&\\n    command: ["false"]|' docker-compose.yml
-docker compose up -d --no-deps backend 2>&1
-"""
 
 
 def files(practice):

@@ -21,6 +21,12 @@ ROOT = Path(__file__).parents[2]
 LAB = ROOT / "tests" / "lab" / "lab"
 WORDS = ROOT / "tests" / "lab" / "words.sh"
 COMPOSE = ROOT / "tests" / "lab" / "stack" / "docker-compose.yml"
+# A new version of the API, which ends at once.
+BROKEN_DEPLOYMENT = """
+cd /srv/school_mgmt
+sudo sed -i 's|container_name: school_mgmt_backend|&\\n    command: ["false"]|' docker-compose.yml
+docker compose up -d --no-deps backend 2>&1
+"""
 INVENTORY = Path(os.environ.get("RUNBOOK_LAB_INVENTORY", ROOT / "inventory" / "lab.yml"))
 KEYS = ROOT / ".lab"
 # The number of the host that tests break: somebody else may be at work on the ones before it, and

@@ -110,7 +110,7 @@ disk_usage() {
     database=null
     if just_changed; then
         # Not where it could end the server: without room for WAL, PostgreSQL panics.
-        [ "$exhausted" = true ] || database=\"$(database_takes_writes)\"
+        [ "$exhausted" = true ] || [ -z "$STACK_DATABASE" ] || database=\"$(database_takes_writes)\"
         [ "$bytes" -le "$DISK_TARGET" ] && [ "$inodes" -le "$DISK_TARGET" ] || disk_details
     elif [ -n "$told" ]; then
         disk_details

@@ -207,7 +207,7 @@ restart_for_memory() {
         *) start "$service" ;;
         esac || exit
     done
-    for service in "$@" "$STACK_BACKEND"; do wait_for "$service" "$start_seconds" service_is_well "$service"; done
+    for service in "$@" ${STACK_BACKEND:+"$STACK_BACKEND"}; do wait_for "$service" "$start_seconds" service_is_well "$service"; done
 }
 
 # Prints 512m and the like in bytes.

@@ -55,11 +55,11 @@ wanted_services() {
     asked=
     for name in $OPERATION_SERVICES; do
         case $name in
-        database) name=$STACK_DATABASE ;;
-        cache) name=$STACK_CACHE ;;
-        blockchain) name=$STACK_BLOCKCHAIN ;;
-        backend) name=$STACK_BACKEND ;;
-        frontend) name=$STACK_FRONTEND ;;
+        database) name=${STACK_DATABASE:-$name} ;;
+        cache) name=${STACK_CACHE:-$name} ;;
+        blockchain) name=${STACK_BLOCKCHAIN:-$name} ;;
+        backend) name=${STACK_BACKEND:-$name} ;;
+        frontend) name=${STACK_FRONTEND:-$name} ;;
         esac
         printf '%s\n' "$known" | grep -qxF "$name" ||
             unknown "there is no service $name here: $(printf '%s' "$known" | tr '\n' ' ')"

@@ -201,6 +201,7 @@ other_volumes() {
 
 # A new container with the same volumes, without touching what it depends on. Usage: recreate SERVICE
 recreate() {
+    [ -n "$1" ] || return 0
     need_same "$1"
     know_stack "$1"
     bring_up --no-deps --force-recreate "$1"

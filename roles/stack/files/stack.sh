@@ -2,7 +2,7 @@
 # Shell functions about the compose stack in $STACK_DIR, for probes and rungs.
 #
 # In: STACK_DIR; STACK_BACKEND, STACK_FRONTEND, STACK_DATABASE, STACK_BLOCKCHAIN, STACK_CACHE:
-#     the compose service that plays each part; STACK_CONTAINERS_AWK, STACK_STATES_AWK, STACK_CAUSE_AWK, the texts
+#     the compose service that plays each part, empty for a part that the stack does not have; STACK_CONTAINERS_AWK, STACK_STATES_AWK, STACK_CAUSE_AWK, the texts
 #     of containers.awk, states.awk and cause.awk
 # Exit status 69 says "could not be asked", with the reason on standard error.
 
@@ -79,12 +79,13 @@ project() {
 
 # Whether the compose file has a service. Usage: defined SERVICE
 defined() {
-    grep -Eq "^[[:space:]]+[\"']?$1[\"']?:[[:space:]]*(#.*)?\$" "$compose_file"
+    [ -n "$1" ] && grep -Eq "^[[:space:]]+[\"']?$1[\"']?:[[:space:]]*(#.*)?\$" "$compose_file"
 }
 
 # Prints the id of a service's container. Without one: exit status 1 when the compose file has
 # the service, else 69.
 container() {
+    [ -n "$1" ] || unknown "this stack has no such part, says stack_services"
     found=$(containers) || exit
     # No here-document: bash before 5.1 writes it to a file, which a full disk has no room for.
     id='' of='' rest=$found
@@ -502,8 +503,9 @@ state_of() {
 }
 
 # Starts what is stopped, continues what is paused, creates what is absent; touches nothing that
-# runs.
+# runs. Here as in the words below, a part that the stack does not have needs nothing.
 start() {
+    [ -n "$1" ] || return 0
     state=$(state_of "$1" 2>/dev/null) done=started
     case $state in
     paused) done=continued && docker unpause "$(container "$1")" ;;
@@ -515,6 +517,7 @@ start() {
 
 # Restarts a service's container, and says so. Usage: restart SERVICE
 restart() {
+    [ -n "$1" ] || return 0
     id=$(container "$1") || exit
     docker restart "$id" >/dev/null && echo "restarted $1"
 }
@@ -538,6 +541,7 @@ networks_of() {
 # Joins a service that lost its network to the one its neighbours are on, under its own name; one that
 # is there without its name, once more with it.
 reconnect() {
+    [ -n "$1" ] || return 0
     id=$(container "$1") || exit
     if [ "$(networks_of "$1")" -ne 0 ]; then
         networks=$(docker inspect --format '{{range $name, $network := .NetworkSettings.Networks}}{{range $network.Aliases}}{{println $name .}}{{end}}{{println $name}}{{end}}' "$id")

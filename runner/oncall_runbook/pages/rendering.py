@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     )
 
 _ENDED = ("resolved", "reviewed")
-_STATUSES = ("unhealthy", "unknown", "healthy")
+_STATUSES = ("unhealthy", "unknown", "healthy", "not_applicable")
 _FILTERS = (
     wording.answer,
     wording.block,

@@ -56,6 +56,8 @@ def _line(value: object) -> str:
 def _lines(card: CardDocument) -> Iterator[RenderableType]:
     title = (str(card.get("title")), "bold")
     yield Text.assemble(title, " ", word(str(card.get("severity"))), f" ({card['incident']})")
+    if part := card.get("part"):
+        yield Text(f"not applicable where the stack has no {part}", "dim")
     yield from _section("Symptoms", _texts(card, "symptoms"))
     yield from _section("Explains", _explains(card))
     yield from _section("Asked of the host", _probes(card))

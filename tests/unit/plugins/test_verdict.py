@@ -430,3 +430,14 @@ def test_what_cannot_be_judged_says_what_it_may_come_of():
     assert judged["slow"]["confirmed"] is None
     assert judged["slow"]["may_come_of"] == ["database"]
     assert "may_come_of" not in judged["database"]
+
+
+def test_a_card_about_a_part_that_is_not_there_is_not_applicable():
+    chain = {**CARDS["database"], "part": "blockchain", "title": "Chain"}
+    judged = verdict.judge({"chain": chain}, {}, {}.__getitem__, absent={"blockchain"})
+    assert judged["chain"]["confirmed"] is False
+    assert judged["chain"]["not_applicable"] == "this stack has no blockchain, says stack_services"
+    assert verdict.applicable({"chain": chain}, {"blockchain"}) == {}
+    assert verdict.applicable({"chain": chain}, {"cache"}) == {"chain": chain}
+    assert verdict.root_causes(judged) == []
+    assert verdict.verdict(["chain"], judged, {}, []) == ("healthy", "")
