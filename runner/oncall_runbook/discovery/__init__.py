@@ -1,0 +1,1 @@
+"""What is found on hosts that no inventory describes yet."""
