@@ -18,7 +18,7 @@ LAB := tests/lab/lab
 # for tests that need two. They mostly wait: three workers keep two processors busy.
 WORKERS ?= 3
 EARLY := tests/unit tests/pages
-ON_HOSTS := $(addprefix tests/,operations incidents lab record)
+ON_HOSTS := $(addprefix tests/,operations incidents stacks lab record)
 # Its tests share what lies in /dev/shm: one at a time.
 SHARING := tests/unit/plugins/test_lock.py
 # Tests of the shell functions that run on hosts, which know more than one shell.

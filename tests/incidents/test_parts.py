@@ -3,16 +3,8 @@
 import json
 
 import pytest
-from practice import BROKEN_DEPLOYMENT
+from practice import BROKEN_DEPLOYMENT, SMALLER
 
-# The practice stack without its cache and its blockchain; the API is not told of them either.
-SMALLER = r"""
-cd /srv/school_mgmt
-sudo sed -i -e '/^  redis:$/,/^$/d' -e '/^  blockchain:$/,/^$/d' \
-    -e '/REDIS_\|BLOCKCHAIN_\|LOCALHOST_RPC/d' \
-    -e '/^      redis:$/,+1d' -e '/^      blockchain:$/,+1d' docker-compose.yml
-docker compose up -d --remove-orphans --wait --wait-timeout 60 2>&1
-"""
 PARTS = ["backend", "frontend", "database", "blockchain", "cache"]
 
 

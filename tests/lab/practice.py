@@ -21,6 +21,14 @@ ROOT = Path(__file__).parents[2]
 LAB = ROOT / "tests" / "lab" / "lab"
 WORDS = ROOT / "tests" / "lab" / "words.sh"
 COMPOSE = ROOT / "tests" / "lab" / "stack" / "docker-compose.yml"
+# The stack without its cache and its blockchain; the API is not told of them either.
+SMALLER = r"""
+cd /srv/school_mgmt
+sudo sed -i -e '/^  redis:$/,/^$/d' -e '/^  blockchain:$/,/^$/d' \
+    -e '/REDIS_\|BLOCKCHAIN_\|LOCALHOST_RPC/d' \
+    -e '/^      redis:$/,+1d' -e '/^      blockchain:$/,+1d' docker-compose.yml
+docker compose up -d --remove-orphans --wait --wait-timeout 60 2>&1
+"""
 # A new version of the API, which ends at once.
 BROKEN_DEPLOYMENT = """
 cd /srv/school_mgmt

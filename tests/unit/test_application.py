@@ -370,6 +370,7 @@ def shell(command, stdin="", **environment):
     known = dict.fromkeys(("STACK_READ_PATH", "STACK_READ_BODY", "STACK_READ_PROVES"), "") | {
         "STACK_DIR": "/",
         "STACK_BACKEND_URL": "http://localhost:1",
+        "STACK_HEALTH_PATH": "/health",
         "DATABASE_SETTINGS_AWK": (FILES / "settings.awk").read_text(),
     }
     done = subprocess.run(

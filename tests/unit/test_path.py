@@ -252,6 +252,7 @@ def test_what_only_explains_never_keeps_an_answer_from_being_told(
         PATH,
         programs_said={name: takes + script for name, script in SLOW.items()},
         STACK_BACKEND_URL="http://localhost:5007",
+        STACK_HEALTH_PATH="/health",
         STACK_FRONTEND_URL="http://localhost",
         PATH_API="/api/v1/health",
         STACK_CONTAINERS="a backend p Up 1 minute\t\t,5007,\nb frontend p Up 1 minute\t\t,80,443,\n"

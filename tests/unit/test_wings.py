@@ -14,14 +14,14 @@ NAME = PACKAGE.name
 # imports none. A wing that stands here stands above all that it names.
 ALLOWED = {
     "templates": set(),
-    "discovery": set(),
     "cards": {"templates"},
     "run": {"cards"},
+    "discovery": {"run"},
     "record": {"run", "templates"},
     "checkup": {"record", "run"},
     "text": {"checkup", "record", "run", "templates"},
     "pages": {"run", "templates", "text"},
-    "commands": {"cards", "checkup", "pages", "record", "run", "text"},
+    "commands": {"cards", "checkup", "discovery", "pages", "record", "run", "text"},
     "__main__": {"commands"},
 }
 GROUND = {NAME, "errors", "clock", "documents"}

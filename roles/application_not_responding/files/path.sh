@@ -2,7 +2,7 @@
 # Shell functions about the way from users to the services, on top of stack.sh: published ports, what the
 # web server and the API answer on them, and the state of an API that does not answer.
 #
-# In: STACK_BACKEND, STACK_BACKEND_URL, STACK_FRONTEND, STACK_FRONTEND_URL,
+# In: STACK_BACKEND, STACK_BACKEND_URL, STACK_HEALTH_PATH, STACK_FRONTEND, STACK_FRONTEND_URL,
 #     PATH_API (a path of the API that the web server may pass on), PATH_FIREWALL ("True": read its rules),
 #     PATH_PORTS_AWK, PATH_FIREWALL_AWK, PATH_START_AWK, PATH_PROCESSES_AWK: the texts of ports.awk, firewall.awk,
 #     start.awk and processes.awk
@@ -80,7 +80,7 @@ blocked_ports() {
 
 # --- what is answered -------------------------------------------------------------------------
 
-# Asks the API for /health, and where that fails, for what a restart would destroy. Prints one JSON
+# Asks the API for its health path, and where that fails, for what a restart would destroy. Prints one JSON
 # object:
 #   code     HTTP status; 0 without an answer
 #   inside   the same, asked at the container's own address; null when not asked
@@ -91,7 +91,7 @@ blocked_ports() {
 #   reason   why it does not answer, in plain words
 backend_state() {
     inside=null trouble='' stage='' reason=''
-    answer=$(http 3 "$STACK_BACKEND_URL/health" 2>&1) || held_by_others "$?" "$answer"
+    answer=$(http 3 "$STACK_BACKEND_URL$STACK_HEALTH_PATH" 2>&1) || held_by_others "$?" "$answer"
     code=${answer##*"$newline"}
     if [ "$code" != 200 ]; then
         explain_within 7
@@ -146,7 +146,7 @@ look_inside() {
     done
     if [ -n "$address" ] && [ -n "$own" ]; then
         place=$address:${own%/*}
-        said=$(http 2 "http://$place/health" 2>&1)
+        said=$(http 2 "http://$place$STACK_HEALTH_PATH" 2>&1)
         inside=$(printf '%d' "$(printf '%s\n' "$said" | sed -n '$s/^00*\([0-9]\)/\1/p')")
         reason=${said%"$newline"*}
     fi

@@ -155,4 +155,4 @@ forget_errors() {
     wait_until "$1" answers && note_change
 }
 # Whether the API answers /health with 200.
-answers() { [ "$(http 3 "$STACK_BACKEND_URL/health")" = 200 ]; }
+answers() { [ "$(http 3 "$STACK_BACKEND_URL$STACK_HEALTH_PATH")" = 200 ]; }

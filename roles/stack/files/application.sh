@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # Shell functions about how the application sees its database, cache and chain, on top of stack.sh.
 #
-# In: STACK_BACKEND, STACK_BACKEND_URL, STACK_DATABASE; STACK_READ_PATH, STACK_READ_BODY,
+# In: STACK_BACKEND, STACK_BACKEND_URL, STACK_HEALTH_PATH, STACK_DATABASE; STACK_READ_PATH, STACK_READ_BODY,
 #     STACK_READ_PROVES: a route that the inventory names; APPLICATION_JS and DATABASE_SETTINGS_AWK, the texts of
 #     application.js and settings.awk
 
@@ -159,7 +159,7 @@ client_outcome() {
 
 # Whether the API answers, and its application can use its database as far as that can be told.
 application_works() {
-    [ "$(http 2 "$STACK_BACKEND_URL/health" 2>/dev/null)" = 200 ] || return
+    [ "$(http 2 "$STACK_BACKEND_URL$STACK_HEALTH_PATH" 2>/dev/null)" = 200 ] || return
     case $(application_view) in
     '{"way":'*'"database":{"outcome":"works"'* | '{"way":"none"'*) ;;
     *) return 1 ;;

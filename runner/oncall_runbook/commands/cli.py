@@ -13,6 +13,7 @@ from oncall_runbook import __version__
 from oncall_runbook.commands.card_commands import lint, list_, new, show, test
 from oncall_runbook.commands.doctor_command import doctor
 from oncall_runbook.commands.incident_commands import contacts, incident
+from oncall_runbook.commands.init_command import init
 from oncall_runbook.commands.operation_commands import hold, ops
 from oncall_runbook.commands.run_commands import runs
 from oncall_runbook.commands.shared_options import (
@@ -129,7 +130,7 @@ def remediate(
 
 
 for command in (
-    *(list_, show, lint, new, test),
+    *(init, list_, show, lint, new, test),
     *(ops, hold, runs, incident, contacts, doctor),
 ):
     cli.add_command(command)

@@ -1,0 +1,130 @@
+"""An inventory for stacks that were found: what plays which part, and what could not be told."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from oncall_runbook.discovery.recognition import PARTS, Service, recognised
+from oncall_runbook.discovery.stacks import Stack
+
+# What YAML takes for a text without quotes, but for words that it takes for something else.
+_PLAIN = re.compile(r"(https?://|redis://)?[A-Za-z/][A-Za-z0-9_./-]*(:\d+)?")
+_WORDS = ("yes", "no", "on", "off", "true", "false", "null", "y", "n")
+# What is not judged of a stack without a part.
+_NOT_JUDGED = {
+    "backend": "application, error rate and response times are not judged",
+    "frontend": "no web page is asked",
+    "database": "the database is not looked into",
+    "blockchain": "no chain is asked",
+    "cache": "the cache is not looked into",
+}
+
+
+def settings_of(stack: Stack) -> dict[str, object]:
+    """Return the variables of an inventory that describe a stack."""
+    chosen = {part: (likely[0] if likely else None) for part, likely in stack.parts.items()}
+    found: dict[str, object] = {
+        "stack_dir": stack.directory,
+        "stack_services": {part: one.name if (one := chosen[part]) else "" for part in PARTS},
+    }
+    if (api := chosen["backend"]) and api.ports:
+        found["stack_backend_url"] = f"http://localhost:{_published(api)}"
+    if (api := chosen["backend"]) and (path := stack.health.get(api.name)):
+        found["stack_health_path"] = path
+    if (web := chosen["frontend"]) and web.ports:
+        found["stack_frontend_url"] = _address(web)
+    if (node := chosen["blockchain"]) and node.ports:
+        found["stack_blockchain_url"] = f"http://localhost:{_published(node, 8545)}"
+    if (cache := chosen["cache"]) is not None:
+        published = 6379 in (cache.ports or {})
+        address = f"redis://localhost:{_published(cache, 6379)}" if published else ""
+        found["stack_cache_url"] = address
+    if (database := chosen["database"]) is not None:
+        found["stack_database_name"] = stack.settings[database.name]["name"]
+        found["stack_database_user"] = stack.settings[database.name]["user"]
+    return found
+
+
+def written(hosts: Mapping[str, tuple[str | None, Stack]]) -> str:
+    """Return an inventory in YAML, with comments: `hosts` holds address and stack by name.
+
+    The address is none for this machine.
+    """
+    lines = ["---", "all:", "  hosts:"]
+    for name, (address, stack) in hosts.items():
+        lines.append(f"    {_yaml(name)}:")
+        lines += [f"      {line}" for line in _of(name, address, stack)]
+    return "\n".join(lines) + "\n"
+
+
+def _of(name: str, address: str | None, stack: Stack) -> Iterator[str]:
+    yield f"# The compose project {_comment(stack.project)}."
+    if address is None:
+        yield "ansible_connection: local"
+    elif address != name:
+        yield f"ansible_host: {_yaml(address)}"
+    for key, value in settings_of(stack).items():
+        if key == "stack_services":
+            yield "stack_services:"
+            yield from (f"  {line}" for line in _parts(stack))
+        else:
+            yield f"{key}: {_yaml(str(value))}"
+    yield from _others(stack)
+
+
+def _parts(stack: Stack) -> Iterator[str]:
+    for part, likely in stack.parts.items():
+        if likely:
+            first, *rest = likely
+            why = recognised(first).why
+            also = f"; or {', '.join(one.name for one in rest)}" if rest else ""
+            yield f"{part}: {_yaml(first.name)}  # {_comment(why + also)}"
+        else:
+            yield f'{part}: ""  # there is none: {_NOT_JUDGED[part]}'
+
+
+def _others(stack: Stack) -> Iterator[str]:
+    chosen = {likely[0].name for likely in stack.parts.values() if likely}
+    rest = [service for service in stack.services if service.name not in chosen]
+    if rest:
+        yield "# Not looked into further than container, health and log:"
+    for service in rest:
+        told = recognised(service)
+        yield f"#   {_comment(f'{service.name}: {told.kind}, {told.why}')}"
+
+
+def _published(service: Service, own: int = 0) -> int:
+    ports = service.ports or {}
+    return ports.get(own) or ports[min(ports)]
+
+
+def _address(web: Service) -> str:
+    ports = web.ports or {}
+    if 443 in ports and 80 not in ports:
+        return "https://localhost" + (f":{ports[443]}" if ports[443] != 443 else "")
+    port = _published(web, 80)
+    return "http://localhost" + (f":{port}" if port != 80 else "")
+
+
+def _yaml(text: str) -> str:
+    """Return a text as YAML, quoted where it needs that; whatever it holds stays one value.
+
+    A host's words are data: Ansible would read what stands in double braces as a template.
+    """
+    if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
+        return text
+    return f"!unsafe {json.dumps(text)}" if "{" in text else json.dumps(text)
+
+
+def _comment(text: str) -> str:
+    """Return a text that can stand in a comment: on one line, without control codes."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def names_for(address: str, stacks: Sequence[Stack]) -> list[str]:
+    """Return what the hosts of an inventory are called: the address, and of several the project."""
+    if len(stacks) == 1:
+        return [address]
+    return [f"{address}-{re.sub(r'[^A-Za-z0-9_.-]', '-', stack.project)}" for stack in stacks]
