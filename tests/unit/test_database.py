@@ -202,18 +202,34 @@ def test_the_last_line_stands_for_a_cause_in_words_that_nobody_knows(log, cause)
         ("0 false", "exit status 0"),
         ("1 false", "exit status 1: FATAL:  lock file exists"),
         ("0 true", "ended for want of memory: FATAL:  lock file exists"),
+        # What its environment holds could not be asked: then no word of its log is said.
+        ("", "exit status unknown"),
     ],
 )
 def test_an_end_without_an_error_has_no_cause_in_a_log(tmp_path, ended, told):
     docker = tmp_path / "docker"
     docker.write_text(
         "#!/bin/sh\ncase $1,$3 in\n"
-        f"inspect,*State*) echo '{ended} 2026-01-19T15:05:42Z ' ;;\n"
+        f"inspect,*State*) [ -z '{ended}' ] ||"
+        f" printf '{ended} 2026-01-19T15:05:42Z \\036DB_PASSWORD=hunter22\\n' ;;\n"
         "logs,*) echo 'FATAL:  lock file exists' ;;\nesac\n"
     )
     docker.chmod(0o755)
     out, _ = said("why_ended a", PATH=f"{tmp_path}:{os.environ['PATH']}")
     assert out.strip() == told
+
+
+def test_a_cause_is_said_without_what_the_environment_hides(tmp_path):
+    docker = tmp_path / "docker"
+    docker.write_text(
+        "#!/bin/sh\ncase $1,$3 in\n"
+        "inspect,*State*)"
+        " printf '1 false 2026-01-19T15:05:42Z \\036A=b\\nDB_PASSWORD=hunter22\\n' ;;\n"
+        "logs,*) echo 'FATAL:  refused hunter22' ;;\nesac\n"
+    )
+    docker.chmod(0o755)
+    out, _ = said("why_ended a", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert out.strip() == "exit status 1: FATAL:  refused ********"
 
 
 def test_a_warning_before_an_answer_stays_out_of_it():

@@ -129,7 +129,7 @@ $service {"*) ;;
 $service {\"state\":\"absent\",\"networks\":0,\"stopped_on_purpose\":true}" ;;
         esac
     done
-    ENDINGS=$(explain_within 3; printf '%s\n' "$states" | endings)
+    ENDINGS=$(explain_within 6; printf '%s\n' "$states" | endings)
     export ENDINGS
     printf '%s\n' "$found" "" "$states" | awk "$STACK_STATES_AWK"
 }
@@ -175,8 +175,11 @@ endings() {
 # error has none: what its log complains of before is another matter.
 # Usage: why_ended ID
 why_ended() {
-    explain_within 3
-    state=$(docker inspect --format '{{.State.ExitCode}} {{.State.OOMKilled}} {{.State.StartedAt}} {{.State.Error}}' "$1")
+    explain_within 6
+    state=$(docker inspect --format '{{.State.ExitCode}} {{.State.OOMKilled}} {{.State.StartedAt}} {{.State.Error}}{{"\x1e"}}{{range .Config.Env}}{{println .}}{{end}}' "$1")
+    # What its environment holds must be known before a word of its log is said.
+    case $state in *"$separator_mark"*) ;; *) echo "exit status unknown"; return ;; esac
+    variables=${state#*"$separator_mark"} state=${state%%"$separator_mark"*}
     code=${state%% *} error=${state#* * * } state=${state#* }
     killed=${state%% *} start=${state#* } start=${start%% *} error=${error%%"$newline"*}
     if [ -n "$error" ]; then
@@ -191,7 +194,7 @@ why_ended() {
     esac
     # What ended by its own decision may have said why in other words, and last.
     case $said in "exit status"*) own=1 ;; *) own=0 ;; esac
-    cause=$(docker logs --since "$start" --tail 60 "$1" 2>&1 | cause_of_end "$own" | without_secrets "$1")
+    cause=$(docker logs --since "$start" --tail 60 "$1" 2>&1 | cause_of_end "$own" | without_secrets "$1" "$variables")
     echo "$said${cause:+: $cause}"
 }
 
@@ -397,9 +400,10 @@ api_environment() {
 }
 
 # Masks in its input what a container's environment holds under the name of a secret: nothing
-# else on the way would know such a value for one.
+# else on the way would know such a value for one. Usage: without_secrets ID [ENVIRONMENT], where it is known
 without_secrets() {
-    environment=$(docker inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "$1") ||
+    environment=${2-}
+    [ "$#" -gt 1 ] || environment=$(docker inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "$1") ||
         { cat >/dev/null; return; }
     secrets=$(printf '%s\n' "$environment" |
         grep -iE '^[^=]*(pass|pwd|secret|token|key|credential|url|uri|dsn)[^=]*=' | cut -d = -f 2- |
