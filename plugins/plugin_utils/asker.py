@@ -85,11 +85,12 @@ class Asker(HostAction):
 
         What is about a part that this stack does not have is not asked.
         """
-        absent = self.absent_parts()
+        absent = self.absent_parts() if any("part" in probe for probe in probes) else frozenset()
         lacking: dict[str, str] = {}
         for probe in probes:
-            part = probe.get("part") or lacking.get(probe.get("of", ""))
-            if part in absent:
+            if probe.get("part") in absent:
+                lacking[probe["id"]] = probe["part"]
+            elif part := lacking.get(probe.get("of", "")):
                 lacking[probe["id"]] = part
         asked = [
             self.question(probe)

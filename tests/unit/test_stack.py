@@ -107,6 +107,15 @@ def test_the_parts_are_told_by_what_they_are_and_others_by_their_names():
     assert found["report"]["steady"] is True
 
 
+def test_a_service_that_is_called_as_a_part_and_plays_it_not_is_not_taken_for_it():
+    listed = ["a postgres shop Up 3 hours\t\t", "b database shop Up 3 hours\t\t"]
+    found, _said = states(listed, [inspected("database", "b"), inspected("postgres", "a")])
+    assert {name: one["id"] for name, one in found.items()} == {
+        "service database": "b",
+        "database": "a",
+    }
+
+
 def test_what_is_not_well_is_named_with_its_reason():
     listed = ["a backend shop Restarting (1) 3 seconds ago\t\t", "b redis shop Up 3 seconds\t\t"]
     ends = 'a\t1\texit status 1: \\"no\\" such file\nbroken line\n\n'

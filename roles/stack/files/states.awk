@@ -8,12 +8,16 @@ BEGIN {
     part[ENVIRON["STACK_BACKEND"]] = "backend"; part[ENVIRON["STACK_FRONTEND"]] = "frontend"
     part[ENVIRON["STACK_DATABASE"]] = "database"; part[ENVIRON["STACK_CACHE"]] = "cache"
     part[ENVIRON["STACK_BLOCKCHAIN"]] = "blockchain"
+    split("backend frontend database cache blockchain", word, " ")
+    for (w in word) called[word[w]]
+    delete part[""]
     printf "{"
 }
 !NF { told = 1; next }
 !told { id = $1; sub(/\t.*/, ""); sub(/^[^ ]+ [^ ]+ [^ ]+ /, ""); statuses[id] = $0; next }
 {
-    name = $1 in part ? part[$1] : $1
+    # One that is called as a part is, and plays it not, must not be taken for it.
+    name = $1 in part ? part[$1] : ($1 in called ? "service " $1 : $1)
     gsub(/["\\[:cntrl:]]/, "?", name)
     status = "no container"
     id = match($0, /"id":"[^"]+"/) ? substr($0, RSTART + 6, RLENGTH - 7) : ""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="The inventory to write.",
 )
-@click.option("--force", is_flag=True, help="Write over an inventory that is there.")
+@option("--force", is_flag=True, help="Write over an inventory that is there.")
 @shared_options("extra_vars", "forks", "timeout", "vault_password_file", "verbose")
 def init(hosts: tuple[str, ...], output: Path, force: bool, options: Options) -> int:
     """Look at the compose stacks of hosts, or of this machine, and write an inventory for them.
@@ -41,7 +41,7 @@ def init(hosts: tuple[str, ...], output: Path, force: bool, options: Options) ->
     found = _asked(hosts, options)
     for host, why in found.failed.items():
         say(f"runbook: {host}: {why}", err=True)
-    from oncall_runbook.discovery.inventory import names_for, written
+    from oncall_runbook.discovery.inventory_text import names_for, written
 
     named = {
         name: (host if hosts else None, stack)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from oncall_runbook.discovery.inventory import names_for, settings_of, written
+from oncall_runbook.discovery.inventory_text import names_for, settings_of, written
 from oncall_runbook.discovery.stacks import stacks_of
 
 SHOP: list[dict[str, Any]] = [

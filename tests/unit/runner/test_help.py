@@ -44,7 +44,7 @@ ALL = list(commands(cli))
 
 def test_the_commands_are_those_of_the_design() -> None:
     names = "list show lint new test triage diagnose plan remediate"
-    groups = "hold runs ops incident contacts doctor"
+    groups = "hold runs ops incident contacts doctor init"
     incidents = "open update ack escalate resolve review list show"
     operations = "status logs stats restart reboot backup backups restore clean"
     assert {" ".join(path) for path in ALL} == {
