@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import yaml
 from practice import KEYS, SMALLER
 
 SECRETS = ("lab-database-password", "lab-access-token-secret", "re_lab_resend_key")
@@ -31,6 +32,11 @@ def test_a_healthy_host_is_healthy_with_what_init_writes(practice, runbook, way,
     assert practice.containers() == before
     text = path.read_text()
     assert not [secret for secret in SECRETS if secret in text + made.stdout + made.stderr]
+    (known,) = yaml.safe_load(text)["all"]["hosts"].values()
+    parts = {"backend": "backend", "frontend": "frontend", "database": "postgres"}
+    others = {"blockchain": "blockchain", "cache": "redis"}
+    lacking = dict.fromkeys(others, "")
+    assert known["stack_services"] == {**parts, **(lacking if changed else others)}
     ours = {"RUNBOOK_INVENTORY": str(path), "RUNBOOK_LIMIT": "all"}
     seen = runbook("triage", *options, "--format", "json", env=ours)
     (host,) = seen.document["hosts"].values()

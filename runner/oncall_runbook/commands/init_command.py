@@ -52,7 +52,10 @@ def init(hosts: tuple[str, ...], output: Path, force: bool, options: Options) ->
         if found.failed:
             return found.exit_code or 4
         raise NothingMatchedError("no compose stack there: start one with docker compose up")
-    output.write_text(written(named))
+    try:
+        output.write_text(written(named))
+    except OSError as error:
+        raise BadInputError(f"{output} cannot be written: {error.strerror}") from error
     say(str(output))
     say(f"next: look it over, then: runbook triage -i {output}", err=True)
     return found.exit_code

@@ -75,6 +75,8 @@ _OWN_PORTS: Mapping[str, int] = {
     "ganache": 8545,
     "anvil": 8545,
 }
+# JSON-RPC of an Ethereum node, which nothing else uses by custom.
+_CHAIN_RPC = 8545
 _WEB_PORTS = (80, 443, 8080, 8443)
 
 
@@ -109,9 +111,11 @@ def recognised(service: Service) -> Recognised:
             return Recognised(kind, f"runs {program}")
     if clients := _CLIENTS.intersection(programs):
         return Recognised("worker", f"runs {min(clients)}")
+    if _deploys(service.command):
+        return Recognised("worker", "deploys to a chain")
     name = image_name(service.image)
     words = re.split(r"[-_.]", name)
-    if (kind := _KINDS.get(name)) and not _deploys(service.command):
+    if kind := _KINDS.get(name):
         return Recognised(kind, f"image {name}")
     if _SERVING.intersection(words):
         return Recognised("tool", f"image {name}")
@@ -120,6 +124,8 @@ def recognised(service: Service) -> Recognised:
     for word in (words[0], words[-1]):
         if _OWN_PORTS.get(word) in ports:
             return Recognised(_KINDS[word], f"image {name}, port {_OWN_PORTS[word]}")
+    if _CHAIN_RPC in ports:
+        return Recognised("ethereum", f"serves port {_CHAIN_RPC}")
     if found := _WORKER.search(" ".join([*service.command, service.name.replace("-", " ")])):
         return Recognised("worker", f"runs as {found[1]}")
     if ports:
