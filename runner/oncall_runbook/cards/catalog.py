@@ -83,7 +83,7 @@ class Catalog:
     def _complaints(self) -> list[str]:
         from oncall_runbook.cards.linting import complaints
 
-        return complaints(self.directories)
+        return complaints(self.directories, self.directories)
 
     def _check(self, path: Path) -> None:
         if wrong := [line for line in self._complaints if line.startswith(f"{path}:")]:
