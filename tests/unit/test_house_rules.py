@@ -367,3 +367,11 @@ def test_only_builtin_and_our_own_actions_are_used():
     for path in (ROOT / "roles").glob("*/tasks/**/*.yml"):
         for word in re.findall(r"^\s+([a-z_]+\.[a-z_]+\.[a-z_]+):", path.read_text(), re.M):
             assert word.startswith(("ansible.builtin.", "oncall.runbook.")), path
+
+
+def test_the_entries_of_the_change_log_can_be_read():
+    sections = {name for name, _title in load("changelogs", "config.yaml")["sections"]}
+    for path in (ROOT / "changelogs" / "fragments").glob("*.yml"):
+        entries = load(path)
+        assert entries.keys() <= sections, path
+        assert all(isinstance(entry, str) for texts in entries.values() for entry in texts), path

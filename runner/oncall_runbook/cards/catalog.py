@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -45,7 +45,6 @@ class Catalog:
     """The cards that are known: those of the collection, and a site's own in directories."""
 
     directories: tuple[Path, ...] = ()
-    _complaints: dict[Path, list[str]] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def files(self) -> dict[str, Path]:
@@ -80,12 +79,14 @@ class Catalog:
             raise RunbookError(f"the card of {name} cannot be read: runbook lint says why")
         return found
 
-    def _check(self, path: Path) -> None:
+    @cached_property
+    def _complaints(self) -> list[str]:
         from oncall_runbook.cards.linting import complaints
 
-        if path not in self._complaints:
-            self._complaints[path] = complaints([path])
-        if wrong := self._complaints[path]:
+        return complaints(self.directories, self.directories)
+
+    def _check(self, path: Path) -> None:
+        if wrong := [line for line in self._complaints if line.startswith(f"{path}:")]:
             more = f" (and {len(wrong) - 1} more: runbook lint)" if wrong[1:] else ""
             raise RunbookError(f"a card is wrong: {wrong[0]}{more}")
 

@@ -63,8 +63,8 @@ def lint(paths: tuple[Path, ...], options: Options) -> int:
     from oncall_runbook.cards.linting import complaints
     from oncall_runbook.run.sources import catalog_for
 
-    chosen = [path.absolute() for path in paths] or [*catalog_for(options).directories]
-    said = complaints(chosen)
+    known = catalog_for(options).directories
+    said = complaints([path.absolute() for path in paths] or known, known)
     if options.format == "json":
         tell_json(said)
     else:

@@ -80,3 +80,15 @@ def test_a_card_of_ones_own_that_is_wrong_is_named_and_not_shown(
     known = catalog.Catalog((tmp_path,))
     with pytest.raises(RunbookError, match=re.escape(f"a card is wrong: {tmp_path}/odd.yml{told}")):
         getattr(known, read)("odd")
+
+
+def test_a_card_may_explain_one_of_an_earlier_directory(tmp_path: Path) -> None:
+    places = tmp_path / "one", tmp_path / "two"
+    text = "title: T\nseverity: SEV3\nsymptoms: [s]\nexplains: [%s]\nprobes: [containers]\n"
+    text += "confirmed: containers.status == 'unhealthy'\nladder: []\n"
+    for place, explains in zip(places, ("", "slow_one"), strict=True):
+        place.mkdir()
+        (place / f"slow_{place.name}.yml").write_text(text % explains)
+    assert catalog.Catalog(places).card("slow_two")["explains"] == ["slow_one"]
+    with pytest.raises(RunbookError, match="no incident is called slow_one"):
+        catalog.Catalog(places[1:]).card("slow_two")
