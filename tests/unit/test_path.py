@@ -5,7 +5,10 @@ import os
 import re
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from ansible_collections.oncall.runbook.plugins.plugin_utils import cards
@@ -59,6 +62,11 @@ def shell(tmp_path):
                 "LC_ALL": "C",
                 "STACK_DIR": str(tmp_path),
                 "SERVICES_FRESH_SECONDS": "300",
+                "STACK_BACKEND_URL": "http://localhost:5007",
+                "STACK_HEALTH_STATUSES": "200",
+                "STACK_REQUEST_HEADERS": "",
+                "STACK_DATABASES": "postgres mysqld mariadb",
+                "STACK_CLIENTS": "mysqldump pg_dump",
                 **environment,
             },
         )
@@ -725,9 +733,9 @@ SERVICE = {
 }
 
 
-@pytest.mark.parametrize("case", SERVICE)
-def test_a_service_in_trouble_is_named_with_what_may_help(shell, case):
-    (state, code, oom, policy, restarts, begun, health, check, output), kind, step = SERVICE[case]
+def troubles(shell, case, runs):
+    """What is said of one service that runs so."""
+    state, code, oom, policy, restarts, begun, health, check, output = SERVICE[case][0]
     fields = [
         "id1",
         "pdf",
@@ -742,19 +750,34 @@ def test_a_service_in_trouble_is_named_with_what_may_help(shell, case):
         "-",
         json.dumps(output),
         '""',
+        runs,
     ]
     line = "\t".join(map(str, fields))
-    done = shell(
+    return shell(
         f'printf "%s\\n" "$LINE" | sed "s/BEGUN/{NOW_AGO[begun]}/" | name_troubles',
         SERVICES,
         programs_said={"docker": "echo 'Error: no fonts'"},
         LINE=line,
     )
+
+
+@pytest.mark.parametrize("case", SERVICE)
+def test_a_service_in_trouble_is_named_with_what_may_help(shell, case):
+    _said, kind, step = SERVICE[case]
+    done = troubles(shell, case, '"shop/pdf" "node" "server.js"')
     assert done.stderr == ""
     if kind is None:
         assert done.stdout == ""
     else:
         assert done.stdout.split("\t")[:3] == ["pdf", kind, step]
+
+
+@pytest.mark.parametrize("case", [case for case in SERVICE if SERVICE[case][2]])
+def test_a_database_in_trouble_is_named_and_nothing_is_done_to_it(shell, case):
+    done = troubles(shell, case, '"mariadb:11" "docker-entrypoint.sh" "mariadbd"')
+    name, kind, step, why = done.stdout.rstrip("\n").split("\t")
+    assert (name, kind, step, done.stderr) == ("pdf", SERVICE[case][1], "", "")
+    assert why.endswith("it is a database that is not looked into, which people start")
 
 
 # --- a start that takes its time ----------------------------------------------------------------
@@ -803,7 +826,7 @@ def test_what_is_sent_stands_on_no_command_line(shell, tmp_path, without):
         STACK_CONTAINERS_STATUS="0",
     )
     assert (done.stdout, done.returncode) == ("200\n", 0)
-    assert (tmp_path / "body").read_text() == login
+    assert "canary-of-a-login" in (tmp_path / "body").read_text()
     assert "canary" not in (tmp_path / "arguments").read_text()
 
 
@@ -871,3 +894,102 @@ def test_a_sentence_stays_one_whatever_a_log_says(why):
     assert found["degraded"] == ["pdf"]
     assert found["why"]["pdf"] == re.sub(r"[\x00-\x1f]", "?", why)
     assert list(services(f"{why}\tdown\tstartable\tit is down")["why"].values()) == ["it is down"]
+
+
+# --- how the API is asked -----------------------------------------------------------------------
+
+
+class Heard(BaseHTTPRequestHandler):
+    """A server that remembers what it was sent."""
+
+    requests: ClassVar[list[tuple[dict[str, str], str]]] = []
+
+    def do_GET(self):
+        length = int(self.headers.get("Content-Length") or 0)
+        self.requests.append((dict(self.headers), self.rfile.read(length).decode()))
+        self.send_response(200)
+        self.end_headers()
+
+    do_POST = do_GET
+
+    def log_message(self, *_):
+        """Keep silent."""
+
+
+@pytest.fixture
+def server():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Heard) as serving:
+        Heard.requests.clear()
+        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{serving.server_port}"
+        serving.shutdown()
+
+
+@pytest.mark.parametrize(
+    "body", ['{"a": "b"}', r'{"a": "q\"uote \\ back\n"}', "@/etc/passwd", '{"é": "ü"}']
+)
+def test_what_is_sent_arrives_as_it_is(shell, server, body):
+    done = shell(f'http 3 {server}/login "$BODY"', BODY=body, STACK_BACKEND_URL=server)
+    assert done.stdout == "200\n"
+    ((headers, arrived),) = Heard.requests
+    assert (headers["Content-Type"], arrived) == ("application/json", body)
+
+
+def test_headers_go_to_the_api_alone_and_stand_on_no_command_line(shell, server, tmp_path):
+    given = 'X-Api-Key: canary "of" a \\ header\nHost: api.example.com'
+    words = f"http 3 {server}/health; http 3 {server.replace('127.0.0.1', 'localhost')}/health"
+    done = shell(words, STACK_REQUEST_HEADERS=given, STACK_BACKEND_URL=server)
+    assert done.stdout == "200\n200\n"
+    (to_api, _), (to_other, _) = Heard.requests
+    assert to_api["X-Api-Key"] == 'canary "of" a \\ header'
+    assert to_api["Host"] == "api.example.com"
+    assert "X-Api-Key" not in to_other
+    seen = {"SEEN": str(tmp_path), "STACK_REQUEST_HEADERS": given}
+    shell("http 3 http://localhost:5007/x", programs_said={"curl": ASKS}, **seen)
+    assert "canary" not in (tmp_path / "arguments").read_text()
+    without = 'command() { [ "$2" != curl ]; }\nhttp 3 http://localhost:5007/x'
+    done = shell(without, programs_said={"wget": ASKS}, **seen)
+    assert (done.returncode, "sent with curl only" in done.stderr) == (69, True)
+
+
+@pytest.mark.parametrize(
+    ("url", "reached"),
+    [
+        ("http://backend:3000/health", "http://172.18.0.4:3000/health"),
+        ("http://backend", "http://172.18.0.4"),
+        ("http://localhost:5007/health", "http://localhost:5007/health"),
+        ("https://api.school.example/", "https://api.school.example/"),
+        ("http://elsewhere:5007", "http://elsewhere:5007"),
+        ("http://[::1]:5007", "http://[::1]:5007"),
+        ("http://user:word@backend:5007", "http://user:word@backend:5007"),
+        # One that does not run has no address.
+        ("http://frontend:80", "http://frontend:80"),
+    ],
+)
+def test_a_service_is_asked_at_its_own_address(shell, url, reached):
+    docker = 'case $* in *idb) printf "\\n172.18.0.4\\n172.19.0.4\\n" ;; *) echo ;; esac'
+    done = shell(
+        'reach "$URL"; echo "$reached"',
+        programs_said={"docker": docker},
+        URL=url,
+        STACK_CONTAINERS="idb backend p Up 1 minute\t\t\nidf frontend p Exited\t\t\n-- others\n",
+        STACK_CONTAINERS_STATUS="0",
+    )
+    assert done.stdout == reached + "\n"
+
+
+@pytest.mark.parametrize(
+    ("runs", "database"),
+    [
+        ("mariadb:11 docker-entrypoint.sh mariadbd", True),
+        ("registry.example:5000/shop/mariadb@sha256:0abc docker-entrypoint.sh", True),
+        ("shop/data docker-entrypoint.sh /usr/sbin/mysqld --user=mysql", True),
+        ("postgres:16 sh -c while true; do pg_dump shop; done", False),
+        ("shop/api node server.js", False),
+        ("shop/* node *", False),
+        ("", False),
+    ],
+)
+def test_a_database_is_told_by_its_image_and_by_what_it_runs(shell, runs, database):
+    done = shell("set -f; is_database $RUNS && echo yes || echo no", RUNS=runs)
+    assert done.stdout == ("yes\n" if database else "no\n"), done.stderr

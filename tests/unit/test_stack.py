@@ -116,6 +116,25 @@ def test_a_service_that_is_called_as_a_part_and_plays_it_not_is_not_taken_for_it
     }
 
 
+@pytest.mark.parametrize(
+    ("service", "image", "said"),
+    [
+        ("data", "mariadb:11", "data (mariadb)"),
+        ("data", "registry.example:5000/x/mariadb@sha256:0ab", "data (mariadb)"),
+        ("postgres", "mariadb", ""),  # it plays the database
+        ("pdf", "shop/pdf:1", ""),
+        ("pdf", "", ""),
+        ('a"b', "mariadb", "a?b (mariadb)"),
+    ],
+)
+def test_what_is_not_looked_into_is_named_with_its_image(service, image, said, monkeypatch):
+    monkeypatch.setitem(PARTS, "STACK_SERVERS", "redis mariadb memcached")
+    one = inspected(service, "a", not_looked_into=image, state="running")
+    found, _said = states([f"a {service} shop Up 3 hours\t\t"], [one])
+    (told,) = found.values()
+    assert (told["not_looked_into"], told["state"]) == (said, "running")
+
+
 def test_what_is_not_well_is_named_with_its_reason():
     listed = ["a backend shop Restarting (1) 3 seconds ago\t\t", "b redis shop Up 3 seconds\t\t"]
     ends = 'a\t1\texit status 1: \\"no\\" such file\nbroken line\n\n'

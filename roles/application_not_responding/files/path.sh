@@ -93,14 +93,14 @@ backend_state() {
     inside=null trouble='' stage='' reason=''
     answer=$(http 3 "$STACK_BACKEND_URL$STACK_HEALTH_PATH" 2>&1) || held_by_others "$?" "$answer"
     code=${answer##*"$newline"}
-    if [ "$code" != 200 ]; then
+    if ! is_well "$code"; then
         explain_within 7
         reason=${answer%"$newline"*}
         case $reason in
         *"already in use"*) ;;
         *)
             [ "$code" != 000 ] || ! id=$(container "$STACK_BACKEND" 2>/dev/null) || look_inside "$id"
-            [ -n "$trouble$stage" ] || [ "$inside" = 200 ] || reason="$reason$(last_complaint "$STACK_BACKEND" 'rror:')"
+            [ -n "$trouble$stage" ] || is_well "$inside" || reason="$reason$(last_complaint "$STACK_BACKEND" 'rror:')"
             ;;
         esac
     fi
@@ -150,7 +150,7 @@ look_inside() {
         inside=$(printf '%d' "$(printf '%s\n' "$said" | sed -n '$s/^00*\([0-9]\)/\1/p')")
         reason=${said%"$newline"*}
     fi
-    if [ "$inside" = 200 ]; then
+    if is_well "$inside"; then
         reason="the API answers inside its container ($place), but not on its published port $port"
     else
         said=$(start_facts "$id" "$started" | awk "$PATH_START_AWK")

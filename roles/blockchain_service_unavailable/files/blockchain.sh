@@ -16,11 +16,13 @@ fetch() {
 # The request itself. The address goes in by standard input: it may hold a provider's key, and every user
 # of the host can read arguments. Usage: request SECONDS URL [JSON]
 request() {
+    reach "$2"
+    [ "$reached" = "$2" ] && direct=localhost,127.0.0.1,::1 || direct='*'
     if command -v curl >/dev/null; then
-        printf 'url = "%s"\n' "$2" | curl -sS -K - -m "$1" --noproxy localhost,127.0.0.1,::1 \
+        { printf 'url = "%s"\n' "$reached" && request_words "$2"; } | curl -sS -K - -m "$1" --noproxy "$direct" \
             ${3:+-H 'Content-Type: application/json' --data-raw "$3"}
     elif command -v wget >/dev/null; then
-        wget -q -O - -T "$1" ${3:+--header 'Content-Type: application/json' --post-data "$3"} "$2"
+        wget -q -O - -T "$1" ${3:+--header 'Content-Type: application/json' --post-data "$3"} "$reached"
     else
         unknown "neither curl nor wget on this host"
     fi

@@ -32,7 +32,8 @@ cache_activity() {
 # at a published port curl asks for a tenth of what a client in the container costs. A cache that asks
 # for a password is asked with the API's.
 cache_info() {
-    answer=$(curl -s --noproxy '*' -m 2 -w '\nseconds:%{time_total}' "dict://${STACK_CACHE_URL#*://}/INFO")
+    reach "dict://${STACK_CACHE_URL#*://}/INFO"
+    answer=$(curl -s --noproxy '*' -m 2 -w '\nseconds:%{time_total}' "$reached")
     case $?$answer in
     *used_memory:* | 28* | *-BUSY* | *"max number of clients"*) printf '%s\n' "$answer" ;;
     *)

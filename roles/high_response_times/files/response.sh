@@ -39,6 +39,7 @@ response_times() {
 # A line for each request: seconds, status code, route. On a port that others hold, none is made: the API
 # is not there.
 time_requests() {
+    reach "$STACK_BACKEND_URL"
     if ! (need_own_port "$STACK_BACKEND_URL") 2>/dev/null; then
         for route; do echo "0 000 $STACK_BACKEND_URL$route"; done
     elif command -v curl >/dev/null; then
@@ -46,14 +47,15 @@ time_requests() {
             shift
             number=0
             while [ "$number" -lt "$requests" ]; do
-                set -- "$@" -o /dev/null "$STACK_BACKEND_URL$route"
+                set -- "$@" -o /dev/null "$reached$route"
                 number=$((number + 1))
             done
         done
-        set -- -s --noproxy '*' -m "$seconds" -w '%{time_total} %{http_code} %{url_effective}\n' "$@"
-        curl --parallel --parallel-max 100 "$@"
+        set -- -s -K - --noproxy '*' -m "$seconds" -w '%{time_total} %{http_code} %{url_effective}\n' "$@"
+        words=$(request_words "$STACK_BACKEND_URL")
+        printf '%s\n' "$words" | curl --parallel --parallel-max 100 "$@"
         # Before 7.66 it does not know --parallel: then what it gets done in time, one by one.
-        [ $? -ne 2 ] || timeout "$seconds" curl "$@"
+        [ $? -ne 2 ] || printf '%s\n' "$words" | timeout "$seconds" curl "$@"
     else
         for route; do
             read -r start _ </proc/uptime

@@ -188,7 +188,7 @@ put_limits_back() {
 # Tells whether a service is up again, as far as that can be asked of it.
 service_is_well() {
     case $1 in
-    "$STACK_BACKEND") [ "$(http 3 "$STACK_BACKEND_URL$STACK_HEALTH_PATH")" = 200 ] ;;
+    "$STACK_BACKEND") is_well "$(http 3 "$STACK_BACKEND_URL$STACK_HEALTH_PATH")" ;;
     *) docker inspect --format '{{.State.Status}} {{with .State.Health}}{{.Status}}{{end}}' "$(container "$1")" |
         grep -Eq '^running (healthy)?$' ;;
     esac

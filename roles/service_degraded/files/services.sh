@@ -32,14 +32,14 @@ troubled_services() {
         }')
     [ -n "$ids" ] || return 0
     # shellcheck disable=SC2086  # one word an id
-    facts=$(docker container inspect --format '{{.ID}}	{{index .Config.Labels "com.docker.compose.service"}}	{{.State.Status}}	{{.State.ExitCode}}	{{.State.OOMKilled}}	{{or .HostConfig.RestartPolicy.Name "no"}}	{{.RestartCount}}	{{.State.StartedAt}}	{{with .State.Health}}{{.Status}}{{else}}-{{end}}	{{$last := ""}}{{$status := 0}}{{with .State.Health}}{{range .Log}}{{$last = .Output}}{{$status = .ExitCode}}{{end}}{{end}}{{$status}}	{{range .HostConfig.PortBindings}}{{range .}}{{.HostPort}} {{end}}{{end}}-	{{json $last}}	{{json .State.Error}}' $ids) ||
+    facts=$(docker container inspect --format '{{.ID}}	{{index .Config.Labels "com.docker.compose.service"}}	{{.State.Status}}	{{.State.ExitCode}}	{{.State.OOMKilled}}	{{or .HostConfig.RestartPolicy.Name "no"}}	{{.RestartCount}}	{{.State.StartedAt}}	{{with .State.Health}}{{.Status}}{{else}}-{{end}}	{{$last := ""}}{{$status := 0}}{{with .State.Health}}{{range .Log}}{{$last = .Output}}{{$status = .ExitCode}}{{end}}{{end}}{{$status}}	{{range .HostConfig.PortBindings}}{{range .}}{{.HostPort}} {{end}}{{end}}-	{{json $last}}	{{json .State.Error}}	{{json .Config.Image}} {{json .Path}}{{range .Args}} {{json .}}{{end}}' $ids) ||
         unknown "docker did not answer"
     printf '%s\n' "$facts" | name_troubles
 }
 
 # Reads the facts of troubled_services, and prints its lines.
 name_troubles() {
-    while IFS='	' read -r id service state code oom policy restarts started health check_code ports check error; do
+    while IFS='	' read -r id service state code oom policy restarts started health check_code ports check error runs; do
         trouble_of_service
     done
 }
@@ -56,9 +56,10 @@ trouble_of_service() {
             ;;
         esac
         ! is_part || return 0
-        step=restartable
+        step=restartable why=
         ! is_fresh || step=''
-        printf '%s\tunhealthy\t%s\t%s is unhealthy: %s\n' "$service" "$step" "$service" "$check"
+        leave_databases_alone
+        printf '%s\tunhealthy\t%s\t%s is unhealthy: %s\n' "$service" "$step" "$service" "$check$why"
         return
         ;;
     running,*)
@@ -87,7 +88,18 @@ trouble_of_service() {
         holder=$(holder_of "$port") || continue
         step='' why="$why; its port $port is already in use by $holder"
     done
+    leave_databases_alone
     printf '%s\tdown\t%s\t%s %s\n' "$service" "$step" "$service" "$why"
+}
+
+# Takes the step from a service that is a database: what its data needs is not known here. Adds to why.
+leave_databases_alone() {
+    set -f
+    # shellcheck disable=SC2046  # words
+    if is_database $(printf '%s' "$runs" | tr -d '"'); then
+        step='' why="$why; it is a database that is not looked into, which people start"
+    fi
+    set +f
 }
 
 # Whether another card looks after it: after the cache while it runs, after the other parts always.

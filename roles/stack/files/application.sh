@@ -159,7 +159,7 @@ client_outcome() {
 
 # Whether the API answers, and its application can use its database as far as that can be told.
 application_works() {
-    [ "$(http 2 "$STACK_BACKEND_URL$STACK_HEALTH_PATH" 2>/dev/null)" = 200 ] || return
+    is_well "$(http 2 "$STACK_BACKEND_URL$STACK_HEALTH_PATH" 2>/dev/null)" || return
     case $(application_view) in
     '{"way":'*'"database":{"outcome":"works"'* | '{"way":"none"'*) ;;
     *) return 1 ;;

@@ -2,8 +2,10 @@
 # Shell functions about the compose stack in $STACK_DIR, for probes and rungs.
 #
 # In: STACK_DIR; STACK_BACKEND, STACK_FRONTEND, STACK_DATABASE, STACK_BLOCKCHAIN, STACK_CACHE:
-#     the compose service that plays each part, empty for a part that the stack does not have; STACK_CONTAINERS_AWK, STACK_STATES_AWK, STACK_CAUSE_AWK, the texts
-#     of containers.awk, states.awk and cause.awk
+#     the compose service that plays each part, empty for a part that the stack does not have;
+#     STACK_BACKEND_URL, STACK_HEALTH_STATUSES, STACK_REQUEST_HEADERS: how the API is asked;
+#     STACK_SERVERS, STACK_DATABASES, STACK_CLIENTS: what programs and images of each kind are called;
+#     STACK_CONTAINERS_AWK, STACK_STATES_AWK, STACK_CAUSE_AWK, the texts of containers.awk, states.awk, cause.awk
 # Exit status 69 says "could not be asked", with the reason on standard error.
 
 newline="
@@ -82,6 +84,20 @@ defined() {
     [ -n "$1" ] && grep -Eq "^[[:space:]]+[\"']?$1[\"']?:[[:space:]]*(#.*)?\$" "$compose_file"
 }
 
+# Whether it is a database server, by the name of its image and the words of its command: somebody's data is
+# in it. Usage: is_database IMAGE WORD...
+is_database() {
+    image=${1##*/}
+    case " $STACK_DATABASES " in *" ${image%%[:@]*} "*) server=0 ;; *) server=1 ;; esac
+    [ "$#" -eq 0 ] || shift
+    for word in "$@"; do
+        word=${word##*/}
+        case " $STACK_DATABASES " in *" $word "*) return 0 ;; esac
+        case " $STACK_CLIENTS " in *" $word "*) return 1 ;; esac
+    done
+    return "$server"
+}
+
 # Prints the id of a service's container. Without one: exit status 1 when the compose file has
 # the service, else 69.
 container() {
@@ -112,12 +128,13 @@ container() {
 # end, or ended, a process exits with 143 or 137; what Docker would have restarted, with any status),
 # paused it, or took it off its network. steady: up,
 # and not just restarted by its policy once more; Docker itself takes for stable what ran ten seconds.
+# not_looked_into: service and image of a database, cache, queue or web server that plays no part; else nothing.
 # Of one that ended by itself, ended says why, and start_may_help whether one more start could end otherwise:
 # one more start would end the same way.
 container_states() {
     found=$(containers) || exit
     ids=$(printf '%s\n' "$found" | cut -d ' ' -f 1)
-    format='{{index .Config.Labels "com.docker.compose.service"}} {"name":{{json .Name}},"id":{{json .ID}},"image":{{json .Image}},"state":{{json .State.Status}},"exit_code":{{.State.ExitCode}},"oom_killed":{{.State.OOMKilled}},"error":{{json .State.Error}},"started":{{json .State.StartedAt}},"restarts":{{.RestartCount}},"health":{{with .State.Health}}{{json .Status}}{{else}}null{{end}},"networks":{{len .NetworkSettings.Networks}},"stopped_on_purpose":{{or .State.Paused (eq .State.Status "created") (and .State.Running (eq (len .NetworkSettings.Networks) 0)) (and (eq .State.Status "exited") (not .State.OOMKilled) (eq .State.Error "") (or (eq .State.ExitCode 0) (eq .State.ExitCode 137) (eq .State.ExitCode 143) (eq .HostConfig.RestartPolicy.Name "always") (eq .HostConfig.RestartPolicy.Name "unless-stopped")))}}}'
+    format='{{index .Config.Labels "com.docker.compose.service"}} {"name":{{json .Name}},"id":{{json .ID}},"image":{{json .Image}},"not_looked_into":{{json .Config.Image}},"state":{{json .State.Status}},"exit_code":{{.State.ExitCode}},"oom_killed":{{.State.OOMKilled}},"error":{{json .State.Error}},"started":{{json .State.StartedAt}},"restarts":{{.RestartCount}},"health":{{with .State.Health}}{{json .Status}}{{else}}null{{end}},"networks":{{len .NetworkSettings.Networks}},"stopped_on_purpose":{{or .State.Paused (eq .State.Status "created") (and .State.Running (eq (len .NetworkSettings.Networks) 0)) (and (eq .State.Status "exited") (not .State.OOMKilled) (eq .State.Error "") (or (eq .State.ExitCode 0) (eq .State.ExitCode 137) (eq .State.ExitCode 143) (eq .HostConfig.RestartPolicy.Name "always") (eq .HostConfig.RestartPolicy.Name "unless-stopped")))}}}'
     # shellcheck disable=SC2086  # one word an id
     states=$([ -z "$ids" ] || docker container inspect --format "$format" $ids) || exit
     for service in "$STACK_BACKEND" "$STACK_FRONTEND" "$STACK_DATABASE" "$STACK_BLOCKCHAIN" "$STACK_CACHE"; do
@@ -126,7 +143,7 @@ $states" in
         *"
 $service {"*) ;;
         *) ! defined "$service" || states="$states
-$service {\"state\":\"absent\",\"networks\":0,\"stopped_on_purpose\":true}" ;;
+$service {\"state\":\"absent\",\"not_looked_into\":\"\",\"networks\":0,\"stopped_on_purpose\":true}" ;;
         esac
     done
     ENDINGS=$(explain_within 6; printf '%s\n' "$states" | endings)
@@ -239,6 +256,27 @@ inside() {
     return "$1"
 }
 
+# Sets reached: an address as it is, but with a service of the stack for its host that service's own address on
+# the stack's network, where an API without a published port is asked. Usage: reach URL
+reach() {
+    reached=$1 named=${1#*://}
+    named=${named%%[/?:]*}
+    case $named in "" | localhost | *[!A-Za-z0-9_-]* | "$(hostname)") return ;; esac
+    named_id=$(container "$named" 2>/dev/null) || return 0
+    named_at=$(docker inspect --format '{{range .NetworkSettings.Networks}}{{println .IPAddress}}{{end}}' "$named_id" | grep -m 1 .) ||
+        return 0
+    reached=${1%%://*}://$named_at${1#*://"$named"}
+}
+
+# Prints what curl reads as its configuration: the headers that requests to the API are sent with, which may hold
+# a key, and with JSON that. Usage: request_words URL [JSON]
+request_words() {
+    if [ -n "$STACK_REQUEST_HEADERS" ] && [ "${1#"$STACK_BACKEND_URL"}" != "$1" ]; then
+        printf '%s\n' "$STACK_REQUEST_HEADERS" | sed 's/[\\"]/\\&/g; s/.*/header = "&"/'
+    fi
+    [ -z "${2-}" ] || printf 'header = "Content-Type: application/json"\ndata-raw = "%s"\n' "$(json_text "$2")"
+}
+
 # Prints the status code of a request, 000 without an answer, and on standard error why it has none, or
 # the body of an error. Not asked (69): a port that is somebody else's. curl gets the words of
 # curl_options as well. What is sent goes in by standard input: it may be a login, and every user of the
@@ -246,17 +284,17 @@ inside() {
 http() {
     need_own_port "$2"
     seconds=$1 url=$2 sent=${3-}
+    reach "$url"
     if command -v curl >/dev/null; then
-        set --
-        [ -z "$sent" ] || set -- -H 'Content-Type: application/json' --data-binary @-
         # shellcheck disable=SC2086  # words
-        answer=$(printf '%s' "$sent" | curl -sS --noproxy '*' ${curl_options:-} -m "$seconds" -w '\n<code>%{http_code}</code>' "$@" "$url" 2>&1)
+        answer=$(request_words "$url" "$sent" | curl -sS -K - --noproxy '*' ${curl_options:-} -m "$seconds" -w '\n<code>%{http_code}</code>' "$reached" 2>&1)
         status=$? code=${answer##*"<code>"} body=${answer%"$newline<code>"*}
         code=${code%%"</code>"*}
     elif command -v wget >/dev/null; then
+        [ -z "$(request_words "$url")" ] || unknown "headers are sent with curl only, which this host does not have"
         set --
         [ -z "$sent" ] || set -- --header 'Content-Type: application/json' --post-file /dev/stdin
-        body=$(printf '%s' "$sent" | timeout "$seconds" wget -S -O /dev/null "$@" "$url" 2>&1)
+        body=$(printf '%s' "$sent" | timeout "$seconds" wget -S -O /dev/null "$@" "$reached" 2>&1)
         status=$? code=$(printf '%s\n' "$body" | sed -n 's|^ *HTTP/[0-9.]* \([0-9]*\).*|\1|p' | tail -n 1)
         [ -z "$code" ] || status=0 body=
     else
@@ -269,6 +307,11 @@ http() {
     *) no_answer "$status" "$body" "$seconds" "$url" ;;
     esac >&2
     echo "$code"
+}
+
+# Whether the API's health path answered what the inventory takes for well. Usage: is_well CODE
+is_well() {
+    case " $STACK_HEALTH_STATUSES " in *" $1 "*) ;; *) return 1 ;; esac
 }
 
 # Prints what the body of an error says: of a page its title. Usage: error_body BODY CODE

@@ -1,6 +1,6 @@
 # Reads lines of containers, an empty one, and lines of what docker inspect says (SERVICE {…}), and prints what
 # container_states of stack.sh says; what is not well on standard error.
-# In: ENDINGS of the environment, as endings prints them; STACK_BACKEND and the other parts
+# In: ENDINGS of the environment, as endings prints them; STACK_BACKEND and the other parts; STACK_SERVERS
 BEGIN {
     lines = split(ENVIRON["ENDINGS"], line, "\n")
     for (l = 1; l <= lines; l++)
@@ -11,6 +11,7 @@ BEGIN {
     split("backend frontend database cache blockchain", word, " ")
     for (w in word) called[word[w]]
     delete part[""]
+    servers = " " ENVIRON["STACK_SERVERS"] " "
     printf "{"
 }
 !NF { told = 1; next }
@@ -28,6 +29,13 @@ BEGIN {
         if (match($0, /"restarts":[1-9][0-9]*/))
             trouble = trouble ", restarts: " substr($0, RSTART + 11, RLENGTH - 11)
         if (id in why) trouble = trouble ": " why[id]
+    }
+    # What serves others and plays no part: the image's own name, after what the host is told of such.
+    if (match($0, /"not_looked_into":"[^"]*",/)) {
+        image = substr($0, RSTART + 19, RLENGTH - 21)
+        sub(/.*\//, "", image); sub(/[:@].*/, "", image)
+        server = (!($1 in part) && index(servers, " " image " ")) ? name " (" image ")" : ""
+        $0 = substr($0, 1, RSTART + 18) server substr($0, RSTART + RLENGTH - 2)
     }
     printf "%s\"%s\":{\"steady\":%s,\"ended\":\"%s\",\"start_may_help\":%s,%s", separator, name, steady ? "true" : "false",
         why[id], (id in why && in_vain[id]) ? "false" : "true", substr($0, length($1) + 3)

@@ -7,48 +7,21 @@ own name. Whatever is not certain is no database and no cache: nothing is done t
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from oncall_runbook.cards import catalog
+
 PARTS = ("backend", "frontend", "database", "blockchain", "cache")
 
-# What each kind is called, by names of programs and of images (last part of the path). The first
-# four are looked into deeply; of the others only container, port, health and log.
-_NAMES = {
-    "postgresql": """postgres postgresql postgresql-repmgr postgis pgvector pgvecto-rs timescaledb
-        timescaledb-ha spilo""",
-    "redis": """redis redis-server redis-stack redis-stack-server redismod valkey valkey-server
-        keydb keydb-server dragonfly""",
-    "nginx": "nginx nginx-unprivileged nginx-proxy openresty angie",
-    "ethereum": """client-go geth op-geth besu erigon nethermind reth anvil ganache ganache-cli
-        hardhat""",
-    "other database": """mariadb mariadbd mysql mysqld percona percona-server mongo mongod mongodb
-        mongodb-community-server cassandra scylla couchdb couchbase influxdb influxd clickhouse
-        clickhouse-server neo4j elasticsearch opensearch meilisearch typesense solr cockroach
-        rethinkdb arangodb qdrant weaviate milvus mssql azure-sql-edge""",
-    "other cache": "memcached varnish varnishd",
-    "queue": """rabbitmq rabbitmq-server kafka cp-kafka nats nats-server mosquitto
-        eclipse-mosquitto activemq pulsar redpanda zookeeper cp-zookeeper emqx""",
-    "other web server": "caddy traefik httpd haproxy envoy kong lighttpd nginx-proxy-manager",
-    "tool": """pgbouncer pgpool pgadmin4 pgadmin adminer phpmyadmin mailhog mailpit mailcatcher
-        exim4 watchtower portainer portainer-ce prometheus grafana loki promtail cadvisor
-        alertmanager jaeger zipkin otel-collector certbot autoheal minio registry vault fluentd
-        fluent-bit vector logstash kibana imgproxy cloudflared geoipupdate supavisor""",
-    # What an image of a database may run instead of its server.
-    "client": """psql pg_dump pg_dumpall pg_restore pg_basebackup pg_isready mysql mysqldump
-        mysqladmin mariadb mariadb-dump mongosh mongodump redis-cli valkey-cli curl wget sleep tail
-        cron crond""",
-    # Words in the name of an image that serves another, which the rest of its name may say.
-    "serving": """exporter backup backups meta admin ui gui commander insight sentinel bouncer
-        pooler proxy operator init setup migrate migration migrations metrics monitor console
-        express cli studio replicator""",
-    # What starts something else.
-    "wrapper": "sh bash ash dash env exec tini dumb-init gosu su-exec npx npm yarn",
-}
-_SETS = {kind: frozenset(names.split()) for kind, names in _NAMES.items()}
-_CLIENTS, _SERVING, _WRAPPERS = (_SETS.pop(name) for name in ("client", "serving", "wrapper"))
-_KINDS = {name: kind for kind, names in _SETS.items() for name in names}
+# Words in the name of an image that serves another, which the rest of its name may say.
+_SERVING = """exporter backup backups meta admin ui gui commander insight sentinel bouncer pooler
+    proxy operator init setup migrate migration migrations metrics monitor console express cli
+    studio replicator"""
+# What starts something else.
+_WRAPPERS = "sh bash ash dash env exec tini dumb-init gosu su-exec npx npm yarn"
 _WORKER = re.compile(r"\b(worker|workers|sidekiq|celery|consumer|scheduler|cron|queue:work|beat)\b")
 _DATABASE_SETTING = re.compile(
     r"(^|_)(DATABASE|DB|PG|POSTGRES|POSTGRESQL|MYSQL|MONGO)_?(URL|URI|HOST|DSN)"
@@ -105,25 +78,26 @@ class Recognised:
 
 def recognised(service: Service) -> Recognised:
     """Tell what a service is: a kind of database, cache, web server, …, application or worker."""
+    kinds, clients_known = _known_names()
     programs = _programs(service.command)
     for program in programs:
-        if program not in _CLIENTS and (kind := _KINDS.get(program)):
+        if program not in clients_known and (kind := kinds.get(program)):
             return Recognised(kind, f"runs {program}")
-    if clients := _CLIENTS.intersection(programs):
+    if clients := clients_known.intersection(programs):
         return Recognised("worker", f"runs {min(clients)}")
     if _deploys(service.command):
         return Recognised("worker", "deploys to a chain")
     name = image_name(service.image)
     words = re.split(r"[-_.]", name)
-    if kind := _KINDS.get(name):
+    if kind := kinds.get(name):
         return Recognised(kind, f"image {name}")
-    if _SERVING.intersection(words):
+    if set(words).intersection(_SERVING.split()):
         return Recognised("tool", f"image {name}")
     # An image that somebody built is named after what it is built from, or after what uses that.
     ports = {*service.exposed, *(service.ports or {})}
     for word in (words[0], words[-1]):
         if _OWN_PORTS.get(word) in ports:
-            return Recognised(_KINDS[word], f"image {name}, port {_OWN_PORTS[word]}")
+            return Recognised(kinds[word], f"image {name}, port {_OWN_PORTS[word]}")
     if _CHAIN_RPC in ports:
         return Recognised("ethereum", f"serves port {_CHAIN_RPC}")
     if found := _WORKER.search(" ".join([*service.command, service.name.replace("-", " ")])):
@@ -131,6 +105,20 @@ def recognised(service: Service) -> Recognised:
     if ports:
         return Recognised("application", f"serves port {min(ports)}")
     return Recognised("worker", "serves no port")
+
+
+@functools.cache
+def _known_names() -> tuple[dict[str, str], frozenset[str]]:
+    """Return the kind that a program or an image of each name is of, and what clients are called.
+
+    Hosts are told the same names: a probe must not take for a cache what is none here.
+    """
+    known = catalog.load_yaml((catalog.collection() / "roles/stack/vars/main.yml").read_text())
+    kinds = {**known["stack_kinds"], "tool": known["stack_tools"]}
+    return (
+        {name: kind.replace("_", " ") for kind, names in kinds.items() for name in names.split()},
+        frozenset(known["stack_clients"].split()),
+    )
 
 
 def parts_of(services: Iterable[Service]) -> dict[str, list[Service]]:
@@ -160,7 +148,12 @@ def _programs(command: Sequence[str]) -> list[str]:
     for simple in re.split(r"&&|\|\||[;|&\n]", " ".join(command)):
         for word in simple.replace('"', " ").replace("'", " ").split():
             program = word.rpartition("/")[2]
-            if program in _WRAPPERS or program.endswith(".sh") or word[0] in "-$" or "=" in word:
+            if (
+                program in _WRAPPERS.split()
+                or program.endswith(".sh")
+                or word[0] in "-$"
+                or "=" in word
+            ):
                 continue
             found.append(program)
             break

@@ -94,6 +94,10 @@ def _host(host: str, state: HostDocument) -> Iterator[Text]:
         yield Text.assemble("  ", word("unhealthy"), f"  {told}{note}")
     yield from _causes(state)
     yield from _findings({id: said for id, said in findings.items() if id not in uncovered})
+    if shallow := clean(findings.get("not_looked_into", {}).get("value")):
+        yield Text(
+            f"  not looked into further than container, health check and log: {shallow}", "dim"
+        )
     yield from _plan(state.get("plan") or [])
     if "actions" in state:
         yield from _actions(state)
