@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from oncall_runbook.checkup import hosts, people, this_machine
 from oncall_runbook.checkup.check import Check
 from oncall_runbook.checkup.hosts import Asked
+from oncall_runbook.discovery.one_stack import described
 from oncall_runbook.run import run_files
 from oncall_runbook.run.conclusion import Job
 from oncall_runbook.run.events import Event
@@ -24,9 +25,15 @@ if TYPE_CHECKING:
 ShowsProgress = Callable[[bool], Progress]
 
 
-def examine(options: Options, progress: ShowsProgress) -> tuple[list[Check], int]:
-    """Return all checks, and the exit code of the run that asked the hosts."""
+def examine(
+    options: Options, progress: ShowsProgress, tell: Callable[[str], None]
+) -> tuple[list[Check], int]:
+    """Return all checks, and the exit code of the run that asked the hosts.
+
+    `tell` gets what is taken for what, where no inventory says it.
+    """
     of_store = this_machine.check_store(options.store)
+    options = described(options, progress, tell)
     document, times = _ask(options, progress)
     checks = [
         this_machine.inventory(document),

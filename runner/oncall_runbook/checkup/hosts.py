@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from oncall_runbook import clock
 from oncall_runbook.checkup.check import Check, Status
+from oncall_runbook.discovery import comparison
 from oncall_runbook.run.host_state import as_mapping
 from oncall_runbook.run.verdict import Verdict
 
@@ -57,11 +58,15 @@ def checks(document: RunDocument, times: Mapping[str, Asked]) -> Iterator[Check]
         no_stack = False
         for name, judge in _JUDGES.items():
             finding = findings.get(name)
-            if not finding or (name == "application" and no_stack):
+            if not finding or finding["status"] == "not_applicable":
+                continue
+            if name == "application" and no_stack:
                 continue
             for check in judge(host, finding):
                 no_stack |= (name, check.status) == ("stack", "bad")
                 yield check
+        if "settings" in findings and not no_stack:
+            yield from _settings(host, findings)
 
 
 def _reach(host: str, state: HostDocument) -> Check:
@@ -235,6 +240,19 @@ def _tools(host: str, finding: Finding) -> Iterator[Check]:
     yield _failed(host, "tools", finding, better) or Check(
         host, "tools", "ok", "all that probes and rungs need"
     )
+
+
+def _settings(host: str, findings: Mapping[str, Finding]) -> Iterator[Check]:
+    """Tell where the inventory and the containers of the host differ."""
+    try:
+        found = [*comparison.told_in(findings).differences()]
+    except comparison.NotTold:
+        return  # Docker's own check says why
+    better = "correct them, or write them anew: runbook init --force"
+    for text in found:
+        yield Check(host, "settings", "warning", text, better)
+    if not found:
+        yield Check(host, "settings", "ok", "as the containers are")
 
 
 _JUDGES: dict[str, Callable[[str, Finding], Iterator[Check]]] = {

@@ -13,7 +13,7 @@ from oncall_runbook.commands.shared_options import (
     shared_options,
 )
 from oncall_runbook.run.options import Options
-from oncall_runbook.text.output import say, tell, tell_json
+from oncall_runbook.text.output import say, say_aside, tell, tell_json
 
 _WRONG = 2  # of a card, or of what it promises
 
@@ -70,7 +70,7 @@ def lint(paths: tuple[Path, ...], options: Options) -> int:
     else:
         for line in said:
             say(line)
-        say(f"runbook: {len(said)} to mend" if said else "runbook: cards are in order", err=True)
+        say_aside(f"{len(said)} to mend" if said else "runbook: cards are in order")
     return _WRONG if said else 0
 
 

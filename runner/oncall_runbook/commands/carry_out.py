@@ -19,11 +19,13 @@ from oncall_runbook.run import run_files
 from oncall_runbook.run.conclusion import Job, actionable, refuse
 from oncall_runbook.run.engine import Outcome
 from oncall_runbook.run.events import Event
+from oncall_runbook.run.inventory import THIS_MACHINE
 from oncall_runbook.run.options import Options
 from oncall_runbook.run.order import Order
 from oncall_runbook.run.request import prepare
 from oncall_runbook.run.session import Session
-from oncall_runbook.text.output import say, tell_json
+from oncall_runbook.run.sources import inventory_of
+from oncall_runbook.text.output import say_aside, tell_json
 from oncall_runbook.text.progress import progress_for
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ def carry_out(
 
     `show` prints a document for people in its own way; `on_event` gets every event as it comes.
     """
+    order = replace(order, options=with_found(order.options))
     session, keeper = _open(order)
     session.listeners = [lambda event, _: on_event(event), keeper.note]
     if order.options.format == "text" or sys.stderr.isatty():
@@ -54,6 +57,16 @@ def carry_out(
     keeper.finish(final)
     _print(final, order.options.format, show)
     return int(final["exit_code"] or 0)
+
+
+def with_found(options: Options) -> Options:
+    """Return the options with what stands for an inventory, where there is none."""
+    if inventory_of(options).origin != THIS_MACHINE:
+        return options
+    from oncall_runbook.discovery.one_stack import described
+
+    shows = progress_for(verbose=bool(options.verbose))
+    return described(options, shows, say_aside)
 
 
 def _ask_then_act(session: Session, order: Order) -> Outcome:
@@ -135,7 +148,7 @@ def _print(final: RunDocument, form: str, show: Callable[[RunDocument], None] | 
         tell_json(final)
         return
     if final["error"] and not final["hosts"]:
-        say(f"runbook: {final['error']}", err=True)
+        say_aside(str(final["error"]))
         return
     from oncall_runbook.text import report
 

@@ -27,7 +27,7 @@ from oncall_runbook.commands.shared_options import (
 from oncall_runbook.errors import BadInputError, NothingMatchedError, RefusedError, RunbookError
 from oncall_runbook.run.options import Options
 from oncall_runbook.run.verdict import CANCELLED
-from oncall_runbook.text.output import say
+from oncall_runbook.text.output import say, say_aside
 
 _ALLOCATIONS = 100_000  # between two collections; the default is 700
 
@@ -45,7 +45,7 @@ class Runbook(click.Group):
         except BrokenPipeError:
             ctx.exit(1)
         except (RunbookError, OSError) as error:
-            say(f"runbook: {error}", err=True)
+            say_aside(str(error))
             ctx.exit(_exit_code(error))
 
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import click
 
 from oncall_runbook.commands.shared_options import example, run_options
 from oncall_runbook.run.options import Options
-from oncall_runbook.text.output import tell_json
-
-if TYPE_CHECKING:
-    pass
+from oncall_runbook.text.output import say_aside, tell_json
 
 
 @click.command(
@@ -34,7 +30,7 @@ def doctor(options: Options) -> int:
     from oncall_runbook.checkup.examination import examine
     from oncall_runbook.text.progress import progress_for
 
-    checks, run = examine(options, progress_for(verbose=bool(options.verbose)))
+    checks, run = examine(options, progress_for(verbose=bool(options.verbose)), say_aside)
     code = exit_code(checks, run)
     if options.format == "json":
         found = {"schema": 1, "checks": [asdict(check) for check in checks], "exit_code": code}

@@ -19,7 +19,7 @@ from oncall_runbook.commands.shared_options import (
 )
 from oncall_runbook.errors import BadInputError, RunbookError
 from oncall_runbook.run.options import Options
-from oncall_runbook.text.output import say, tell, tell_json
+from oncall_runbook.text.output import say, say_aside, tell, tell_json
 
 if TYPE_CHECKING:
     from oncall_runbook.documents import (
@@ -120,7 +120,7 @@ def _record(options: Options) -> IncidentRecord:
     """Open the record of incidents, which says on stderr what went wrong."""
     from oncall_runbook.record.incident_record import IncidentRecord
 
-    return IncidentRecord(options, lambda text: say(f"runbook: {text}", err=True))
+    return IncidentRecord(options, say_aside)
 
 
 def _ask(record: IncidentRecord, number: int, facts: Mapping[str, str | None]) -> dict[str, str]:
@@ -207,7 +207,7 @@ def _watch(record: IncidentRecord) -> int:
             try:
                 _tell_all_due(record)
             except RunbookError as error:
-                say(f"runbook: {error}", err=True)
+                say_aside(str(error))
             record.wait()
     except KeyboardInterrupt:
         return 0  # Ctrl-C is how it ends
@@ -236,7 +236,7 @@ def _deliver(record: IncidentRecord, facts: StatusUpdate | None = None) -> int:
     """
     report = record.deliver()
     for line in dict.fromkeys(report.not_told):
-        say(f"runbook: {line}", err=True)
+        say_aside(line)
     if record.options.format == "json":
         sent = {"sent": report.sent, "waiting": report.waiting, "failed": report.failed}
         document = {**(facts or {}), **sent, "not_told": report.not_told}

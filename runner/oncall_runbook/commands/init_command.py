@@ -8,16 +8,26 @@ from typing import TYPE_CHECKING
 
 import click
 
+from oncall_runbook.cards import catalog
 from oncall_runbook.commands.shared_options import example, option, shared_options
 from oncall_runbook.errors import BadInputError, NothingMatchedError
 from oncall_runbook.run.options import Options
-from oncall_runbook.text.output import say
+from oncall_runbook.run.verdict import GRAVEST_FIRST
+from oncall_runbook.text.output import say, say_aside
 
 if TYPE_CHECKING:
     from oncall_runbook.discovery.asking import Found
 
+DIFFERS = 3
 
-@click.command(epilog=example("runbook init", "runbook init web1.example.com --output web.yml"))
+
+@click.command(
+    epilog=example(
+        "runbook init",
+        "runbook init web1.example.com --output web.yml",
+        "runbook init --check -i web.yml",
+    )
+)
 @click.argument("hosts", nargs=-1, metavar="[HOST]...")
 @option(
     "--output",
@@ -28,25 +38,34 @@ if TYPE_CHECKING:
     help="The inventory to write.",
 )
 @option("--force", is_flag=True, help="Write over an inventory that is there.")
-@shared_options("extra_vars", "forks", "timeout", "vault_password_file", "verbose")
-def init(hosts: tuple[str, ...], output: Path, force: bool, options: Options) -> int:
+@option(
+    "--check",
+    is_flag=True,
+    help="Write nothing: say where an inventory and its hosts differ; exit code 3 if they do.",
+)
+@shared_options(
+    "inventory", "limit", "extra_vars", "forks", "timeout", "vault_password_file", "verbose"
+)
+def init(hosts: tuple[str, ...], output: Path, force: bool, check: bool, options: Options) -> int:
     """Look at the compose stacks of hosts, or of this machine, and write an inventory for them.
 
     Asks each host once and changes nothing there. The inventory says which service plays which
     part and why, and what could not be told. Then: runbook triage -i inventory.yml
     """
+    if check:
+        return _compare(hosts, output, options)
     if output.exists() and not force:
         raise BadInputError(f"{output} is there: --force writes over it, --output names another")
     _check(hosts)
     found = _asked(hosts, options)
     for host, why in found.failed.items():
-        say(f"runbook: {host}: {why}", err=True)
+        say_aside(f"{host}: {why}")
     from oncall_runbook.discovery.inventory_text import names_for, written
 
     named = {
         name: (host if hosts else None, stack)
-        for host, stacks in found.stacks.items()
-        for name, stack in zip(names_for(host, stacks), stacks, strict=True)
+        for host, told in found.hosts.items()
+        for name, stack in zip(names_for(host, told.stacks), told.stacks, strict=True)
     }
     if not named:
         if found.failed:
@@ -68,9 +87,38 @@ def _check(hosts: tuple[str, ...]) -> None:
 
 
 def _asked(hosts: tuple[str, ...], options: Options) -> Found:
+    if hosts:
+        where = replace(
+            options, inventory=f"{','.join(hosts)},", inventory_from="the command line", limit=None
+        )
+    else:
+        local = str(catalog.collection() / "inventory/local.yml")
+        where = replace(options, inventory=local, inventory_from="this machine", limit=None)
+    return _ask(where)
+
+
+def _ask(options: Options) -> Found:
     from oncall_runbook.discovery.asking import ask
     from oncall_runbook.text.progress import progress_for
 
-    where = f"{','.join(hosts)}," if hosts else None
-    chosen = replace(options, inventory=where, inventory_from="the command line")
-    return ask(chosen, progress_for(verbose=bool(options.verbose)))
+    return ask(options, progress_for(verbose=bool(options.verbose)))
+
+
+def _compare(hosts: tuple[str, ...], output: Path, options: Options) -> int:
+    """Say where the inventory of -i, else the one that init wrote, differs from its hosts."""
+    if hosts:
+        raise BadInputError("--check compares an inventory: name it with -i, and its hosts with -l")
+    if options.inventory is None and output.exists():
+        options = replace(options, inventory=str(output), inventory_from="--output")
+    found = _ask(options)
+    for host, why in found.failed.items():
+        say_aside(f"{host}: {why}")
+    codes = {found.exit_code}
+    for host, told in found.hosts.items():
+        texts = [*told.differences()]
+        for text in texts or ["the inventory says what is there"]:
+            say(f"{host}: {text}")
+        codes |= {DIFFERS} if texts else set()
+    if found.error:
+        say_aside(found.error)
+    return next((code for code in GRAVEST_FIRST if code in codes), found.exit_code)

@@ -14,7 +14,7 @@ from oncall_runbook.run.host_state import HostState
 from oncall_runbook.run.journal import entry, worth_keeping
 from oncall_runbook.run.order import Order
 from oncall_runbook.run.run_files import RunDirectory
-from oncall_runbook.text.output import say
+from oncall_runbook.text.output import say_aside
 
 if TYPE_CHECKING:
     from oncall_runbook.documents import RunDocument
@@ -63,7 +63,7 @@ class RunKeeper:
             return
         try:
             if number := self._recorder.open_incident(host, state):
-                say(f"runbook: opened incident {number}", err=True)
+                say_aside(f"opened incident {number}")
         except (RunbookError, OSError) as error:
             _warn(f"{error}; the run goes on, and is recorded later")
 
@@ -87,7 +87,7 @@ class RunKeeper:
         for line in complaints.splitlines():
             _warn(line.removeprefix("runbook: "))
         for number in numbers:
-            say(f"runbook: in incident {number}; see: runbook incident show {number}", err=True)
+            say_aside(f"in incident {number}; see: runbook incident show {number}")
 
 
 def _directory(order: Order, job: Job) -> RunDirectory | None:
@@ -105,4 +105,4 @@ def _directory(order: Order, job: Job) -> RunDirectory | None:
 
 
 def _warn(text: str) -> None:
-    say(f"runbook: warning: {text}", err=True)
+    say_aside(f"warning: {text}")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from oncall_runbook.discovery.stacks import Stack, stacks_of
+from oncall_runbook.discovery.comparison import NotTold, Told, told_in
 from oncall_runbook.run import run_files
 from oncall_runbook.run.conclusion import Job
 from oncall_runbook.run.options import Options
@@ -17,11 +17,12 @@ from oncall_runbook.run.session import Progress, Session
 
 @dataclass(frozen=True)
 class Found:
-    """What was found on each host, or why nothing was; and how the run that asked ended."""
+    """What each host told, or why it did not; and how the run that asked ended."""
 
-    stacks: Mapping[str, list[Stack]]
-    failed: Mapping[str, str]
+    hosts: dict[str, Told]
+    failed: dict[str, str]
     exit_code: int
+    error: str
 
 
 def ask(options: Options, progress: Callable[[bool], Progress]) -> Found:
@@ -33,15 +34,10 @@ def ask(options: Options, progress: Callable[[bool], Progress]) -> Found:
     job = Job(run, order.command, None, began, str(where), options.limit)
     session = Session(job, request, progress)
     document = session.document(session.play(remediate=False))
-    stacks: dict[str, list[Stack]] = {}
-    failed: dict[str, str] = {}
+    found = Found({}, {}, int(document["exit_code"] or 0), document["error"] or "")
     for host, state in document["hosts"].items():
-        finding = (state.get("findings") or {}).get("discover", {})
-        if finding.get("status") != "healthy":
-            failed[host] = str(finding.get("reason") or state.get("reason") or "no answer")
-            continue
         try:
-            stacks[host] = stacks_of(finding["value"])
-        except (ValueError, KeyError, TypeError) as error:
-            failed[host] = f"what Docker said cannot be read: {error}"
-    return Found(stacks, failed, int(document["exit_code"] or 0))
+            found.hosts[host] = told_in(state.get("findings") or {})
+        except NotTold as error:
+            found.failed[host] = str(error) or str(state.get("reason") or "no answer")
+    return found

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from oncall_runbook.discovery.recognition import PARTS, Service, recognised
-from oncall_runbook.discovery.stacks import Stack
+from oncall_runbook.discovery.stacks import Asked, Stack
 
 # What YAML takes for a text without quotes, but for words that it takes for something else.
 _PLAIN = re.compile(r"(https?://|redis://)?[A-Za-z/][A-Za-z0-9_./-]*(:\d+)?")
@@ -29,14 +29,12 @@ def settings_of(stack: Stack) -> dict[str, object]:
         "stack_dir": stack.directory,
         "stack_services": {part: one.name if (one := chosen[part]) else "" for part in PARTS},
     }
-    if (api := chosen["backend"]) and api.ports:
-        found["stack_backend_url"] = f"http://localhost:{_published(api)}"
-    if (api := chosen["backend"]) and (path := stack.health.get(api.name)):
-        found["stack_health_path"] = path
-    if (web := chosen["frontend"]) and web.ports:
-        found["stack_frontend_url"] = _address(web)
-    if (node := chosen["blockchain"]) and node.ports:
-        found["stack_blockchain_url"] = f"http://localhost:{_published(node, 8545)}"
+    if api := chosen["backend"]:
+        found |= _of_api(api, stack.health.get(api.name))
+    if web := chosen["frontend"]:
+        found["stack_frontend_url"] = _page(web)
+    if node := chosen["blockchain"]:
+        found["stack_blockchain_url"] = _place(node, 8545)
     if (cache := chosen["cache"]) is not None:
         published = 6379 in (cache.ports or {})
         address = f"redis://localhost:{_published(cache, 6379)}" if published else ""
@@ -44,6 +42,18 @@ def settings_of(stack: Stack) -> dict[str, object]:
     if (database := chosen["database"]) is not None:
         found["stack_database_name"] = stack.settings[database.name]["name"]
         found["stack_database_user"] = stack.settings[database.name]["user"]
+    return found
+
+
+def _of_api(api: Service, health: Asked | None) -> dict[str, object]:
+    path = health.path if health else "/health"
+    found: dict[str, object] = {"stack_backend_url": _place(api, (health and health.port) or 0)}
+    found["stack_health_path"] = path
+    if health and health.status and health.status != 200:
+        found["stack_health_statuses"] = [health.status]
+    # What a web server most likely passes on; another path would leave a line in its log.
+    found["stack_frontend_api_path"] = path if path.startswith("/api/") else ""
+    found["high_response_times_routes"] = [path]
     return found
 
 
@@ -70,7 +80,7 @@ def _of(name: str, address: str | None, stack: Stack) -> Iterator[str]:
             yield "stack_services:"
             yield from (f"  {line}" for line in _parts(stack))
         else:
-            yield f"{key}: {_yaml(str(value))}"
+            yield f"{key}: {_value(value)}"
     yield from _others(stack)
 
 
@@ -95,17 +105,31 @@ def _others(stack: Stack) -> Iterator[str]:
         yield f"#   {_comment(f'{service.name}: {told.kind}, {told.why}')}"
 
 
-def _published(service: Service, own: int = 0) -> int:
+def _published(service: Service, own: int) -> int:
     ports = service.ports or {}
     return ports.get(own) or ports[min(ports)]
 
 
-def _address(web: Service) -> str:
+def _place(service: Service, own: int) -> str:
+    """Return where a service is asked: at this host, or what publishes no port by its name."""
+    if service.ports:
+        return f"http://localhost:{_published(service, own)}"
+    return f"http://{service.name}:{own or min(service.exposed, default=80)}"
+
+
+def _page(web: Service) -> str:
     ports = web.ports or {}
+    if not ports:
+        return _place(web, 80 if 80 in web.exposed else 0)
     if 443 in ports and 80 not in ports:
         return "https://localhost" + (f":{ports[443]}" if ports[443] != 443 else "")
-    port = _published(web, 80)
-    return "http://localhost" + (f":{port}" if port != 80 else "")
+    return _place(web, 80).removesuffix(":80")
+
+
+def _value(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
+    return str(value) if isinstance(value, int) else _yaml(str(value))
 
 
 def _yaml(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,51 +17,83 @@ DATABASE = {"name": "POSTGRES_DB", "user": "POSTGRES_USER"}
 
 
 @dataclass(frozen=True)
+class Asked:
+    """Where a service says how it is: at a port of its container and a path, with a status."""
+
+    port: int | None
+    path: str
+    status: int | None = None
+    """None where its own health check asks there, and nobody else did."""
+
+
+@dataclass(frozen=True)
 class Stack:
     """A compose project: its directory and services, and who plays which part in it."""
 
     project: str
     directory: str
     services: tuple[Service, ...]
-    health: Mapping[str, str] = field(default_factory=dict)
-    """The path that a service's own health check asks, by the service."""
+    health: Mapping[str, Asked] = field(default_factory=dict)
+    """What a service's own health check asks, or what was answered best, by the service."""
     settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Of a database's service: name and user, as its environment gives them."""
 
     @property
     def parts(self) -> dict[str, list[Service]]:
-        """Return which services may play each part, the likeliest first."""
-        return parts_of(self.services)
+        """Return which services may play each part, the likeliest first.
+
+        An application of which nothing is known that it answers comes after those that do.
+        """
+        parts = parts_of(self.services)
+        parts["backend"].sort(key=lambda one: one.name not in self.health)
+        return parts
 
 
-def stacks_of(lines: Iterable[str]) -> list[Stack]:
-    """Return the stacks of a host, by what `compose_containers` printed of it.
+def stacks_of(lines: Iterable[str], answers: Iterable[str] = ()) -> list[Stack]:
+    """Return the stacks of a host, by what `compose_containers` and `service_answers` print.
 
     Several containers of a service are one. Raises ValueError for a line that is no JSON object.
     """
     found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    asked: dict[tuple[str, str], list[Asked]] = {}
+    for one in _objects(answers):
+        service = (str(one["project"]), str(one["service"]))
+        at = Asked(int(one["port"]), str(one["path"]), int(one["status"]))
+        asked.setdefault(service, []).append(at)
+    for one in _objects(lines):
+        if str(one.get("oneoff")).lower() != "true":
+            key = (str(one.get("project") or ""), str(one.get("directory") or ""))
+            found.setdefault(key, []).append(one)
+    return [_stack(*key, containers, asked) for key, containers in sorted(found.items())]
+
+
+def _objects(lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
     for line in lines:
         one = json.loads(line)
         if not isinstance(one, dict):
             raise ValueError(f"not an object: {line[:40]}")
-        if str(one.get("oneoff")).lower() != "true":
-            key = (str(one.get("project") or ""), str(one.get("directory") or ""))
-            found.setdefault(key, []).append(one)
-    return [_stack(*key, containers) for key, containers in sorted(found.items())]
+        yield one
 
 
-def _stack(project: str, directory: str, containers: list[Mapping[str, Any]]) -> Stack:
+def _stack(
+    project: str,
+    directory: str,
+    containers: list[Mapping[str, Any]],
+    asked: Mapping[tuple[str, str], Sequence[Asked]],
+) -> Stack:
     by_name = {str(one["service"]): one for one in containers}
     services = tuple(_service(name, one) for name, one in sorted(by_name.items()))
-    paths = {name: _health_path(one) for name, one in by_name.items()}
+    health = {
+        name: _health_check(one) or _best(asked.get((project, name), ()))
+        for name, one in by_name.items()
+    }
     settings = {
         service.name: _settings(by_name[service.name])
         for service in services
         if recognised(service).kind == "postgresql"
     }
-    return Stack(
-        project, directory, services, {n: path for n, path in paths.items() if path}, settings
-    )
+    known = {name: at for name, at in health.items() if at}
+    return Stack(project, directory, services, known, settings)
 
 
 def _service(name: str, one: Mapping[str, Any]) -> Service:
@@ -89,11 +121,20 @@ def _ports(one: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
     return (one.get("bound") or {}).items()
 
 
-def _health_path(one: Mapping[str, Any]) -> str:
-    """Return the path that a container's health check asks of the container itself, if it does."""
+def _health_check(one: Mapping[str, Any]) -> Asked | None:
+    """Return where a container's health check asks the container itself, if it does."""
     text = " ".join(str(word) for word in one.get("health") or [])
     asked = _HEALTH_URL.search(text)
-    return (asked[2] or "/") if asked else ""
+    return Asked(int(asked[1]) if asked[1] else None, asked[2] or "/") if asked else None
+
+
+def _best(answers: Sequence[Asked]) -> Asked | None:
+    """Return the answer that says most: success, else leading on, else a refusal to a visitor.
+
+    An answer of a server that fails says nothing of how it is when it is well.
+    """
+    likely = [one for one in answers if 200 <= (one.status or 0) < 500]
+    return min(likely, key=lambda one: ((one.status or 0) // 100, one.path != "/"), default=None)
 
 
 def _settings(one: Mapping[str, Any]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from oncall_runbook.errors import BadInputError
 
+THIS_MACHINE = "this machine"
 SYSTEM_CONFIG = Path("/etc/ansible/ansible.cfg")
 
 
@@ -37,7 +38,7 @@ def resolve(option: str | None, origin: str, environ: Mapping[str, str], local: 
     config = _config_in_force(environ)
     if config and (listed := _setting(config, "defaults", "inventory")):
         return _listed(listed, config.parent, str(config))
-    return Inventory((str(local),), "this machine")
+    return Inventory((str(local),), THIS_MACHINE)
 
 
 def plugins(sources: Sequence[str], environ: Mapping[str, str]) -> str:

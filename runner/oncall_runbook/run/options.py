@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -21,3 +23,5 @@ class Options:
     verbose: int = 0
     store: str | None = None
     cards: tuple[str, ...] = ()
+    found: Mapping[str, Any] = field(default_factory=dict)
+    """What was found out of this machine's stack, where no inventory describes it."""

@@ -30,7 +30,7 @@ def prepare(
         ssh_extra_args=os.environ.get("ANSIBLE_SSH_EXTRA_ARGS")
         or inventory.setting(os.environ, "ssh_connection", "ssh_extra_args"),
         run_vars=run_vars,
-        extra_vars=_extra_vars(options, run_vars),
+        extra_vars=(*_found(options), *_extra_vars(options, run_vars)),
         limit=options.limit,
         forks=options.forks,
         timeout=options.timeout,
@@ -38,6 +38,13 @@ def prepare(
         verbose=options.verbose,
         collections=catalog.unlinked_checkout(),
     )
+
+
+def _found(options: Options) -> tuple[variables.ExtraVars, ...]:
+    """Return what stands for an inventory, as variables that the user's outweigh."""
+    if not options.found:
+        return ()
+    return (variables.ExtraVars(None, variables.as_data(options.found), frozenset()),)
 
 
 def _extra_vars(options: Options, run_vars: Mapping[str, Any]) -> tuple[variables.ExtraVars, ...]:

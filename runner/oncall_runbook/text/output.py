@@ -23,6 +23,11 @@ def say(text: str, *, err: bool = False, nl: bool = True) -> None:
     click.echo(harmless(text), err=err, nl=nl)
 
 
+def say_aside(text: str) -> None:
+    """Say something of ours beside the facts: a line on stderr."""
+    say(f"runbook: {text}", err=True)
+
+
 def harmless(text: str) -> str:
     """Return text of a host without control codes; spaces and lines stay as they are."""
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)

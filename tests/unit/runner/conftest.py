@@ -43,7 +43,12 @@ ladder:
 checklist: [Tell the team]
 limits: Does not restore a backup.
 """
-STACK = "stack_probes: {containers: {title: Containers of the project, healthy: rc == 0}}\n"
+STACK = """
+stack_kinds: {postgresql: postgres}
+stack_tools: adminer
+stack_clients: psql
+stack_probes: {containers: {title: Containers of the project, healthy: rc == 0}}
+"""
 ERRORS = "{title: High error rate, severity: SEV2}\n"
 ANSWERS = "diagnosis: {}\nact: {}\nverification: {}\n"  # what a test wants to be answered
 

@@ -24,15 +24,30 @@ class FakeEngine:
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
+        self.stacks: list[str] | None = None
+        """What this machine's Docker has, as `runbook init` is told; nothing without Docker."""
         self.diagnosis: list[tuple[str, Any, Any, dict[str, Any]]] = []
         self.cure: list[tuple[str, Any, Any, dict[str, Any]]] = []
         self.outcome = Outcome()
 
     def run(self, request: Request, on_event: Callable[[Event], None], _output: object) -> Outcome:
+        if request.playbook.endswith("ops_discover"):
+            if self.stacks is not None:
+                on_event(Event("ok", 0.0, "localhost", "look", "probe", discovered(self.stacks)))
+            return Outcome()
         self.requests.append(request)
         for host, action, kind, result in self.cure if request.tags else self.diagnosis:
             on_event(Event(kind, 0.0, host, "stem | Do it", action, result))
         return self.outcome
+
+
+def discovered(stacks: list[str]) -> dict[str, Any]:
+    """What a host answers that is asked for its stacks."""
+    parts = dict.fromkeys(["backend", "frontend", "database", "blockchain", "cache"], "")
+    settings = {"directories": ["/srv/school_mgmt", ""], "services": parts, "addresses": {}}
+    known = {"status": "healthy", "reason": ""}
+    findings = {"discover": {**known, "value": stacks}, "settings": {**known, "value": settings}}
+    return {"phase": "diagnose", "verdict": "healthy", "findings": findings, "incidents": {}}
 
 
 def run(*args: str, **how: Any) -> Result:

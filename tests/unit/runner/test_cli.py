@@ -438,3 +438,61 @@ def test_runs_list_and_show(fake: FakeEngine) -> None:
     last = json.loads(run("runs", "show", "last", "--format", "json").stdout)
     jsonschema.validate(last, SCHEMA)
     assert (last["command"], last["state"]) == ("diagnose", "finished")
+
+
+def of_machine(*projects: str) -> list[str]:
+    """What Docker says of projects of one API each."""
+    api = {"service": "api", "image": "shop-api", "exposed": {"3000/tcp": {}}}
+    return [json.dumps({**api, "project": p, "directory": f"/srv/{p}"}) for p in projects]
+
+
+def test_the_one_stack_of_this_machine_needs_no_inventory(fake: FakeEngine) -> None:
+    fake.stacks = of_machine("shop")
+    fake.diagnosis = [("localhost", "probe", "ok", WELL)]
+    result = run("triage", "-e", "ansible_port=22")
+    assert result.exit_code == 0
+    assert result.stderr.startswith(
+        "runbook: no inventory: this machine's project shop in /srv/shop, backend api, "
+        "no frontend, no database, no blockchain, no cache; runbook init writes it down\n"
+    )
+    (request,) = fake.requests
+    found, given = (json.loads(extra.text) for extra in request.extra_vars)
+    assert found["stack_services"]["backend"] == {"__ansible_unsafe": "api"}
+    assert given == {"ansible_port": {"__ansible_unsafe": "22"}}
+
+
+@pytest.mark.parametrize(
+    ("stacks", "options"),
+    [
+        (None, ()),
+        ([], ()),
+        (of_machine("school_mgmt"), ()),
+        (of_machine("school_mgmt", "shop"), ()),
+        (of_machine("shop"), ("-e", "@own.yml")),
+        (of_machine("shop"), ("-i", "localhost,")),
+    ],
+)
+def test_a_stack_that_is_described_is_not_guessed(
+    fake: FakeEngine,
+    stacks: list[str] | None,
+    options: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own.yml").write_text("stack_dir: /srv/other\n")
+    fake.stacks = stacks
+    fake.diagnosis = [("localhost", "probe", "ok", WELL)]
+    assert run("triage", *options).exit_code == 0
+    (request,) = fake.requests
+    assert not any("api" in extra.text for extra in request.extra_vars)
+
+
+def test_of_several_stacks_none_is_chosen(fake: FakeEngine) -> None:
+    fake.stacks = of_machine("shop", "blog")
+    result = run("triage")
+    assert (result.exit_code, fake.requests) == (2, [])
+    assert result.stderr == (
+        "runbook: several compose projects on this machine: blog in /srv/blog, shop in /srv/shop; "
+        "runbook init writes an inventory of them: choose with -i and -l\n"
+    )

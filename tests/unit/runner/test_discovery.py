@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from oncall_runbook.discovery.comparison import NotTold, Told, told_in
 from oncall_runbook.discovery.inventory_text import names_for, settings_of, written
 from oncall_runbook.discovery.stacks import stacks_of
 
@@ -62,6 +63,8 @@ def test_who_plays_which_part_and_how_it_is_reached() -> None:
         },
         "stack_backend_url": "http://localhost:8000",
         "stack_health_path": "/api/healthz",
+        "stack_frontend_api_path": "/api/healthz",
+        "high_response_times_routes": ["/api/healthz"],
         "stack_frontend_url": "http://localhost:8080",
         "stack_database_name": "shop",
         "stack_database_user": "shopper",
@@ -125,3 +128,145 @@ def test_this_machine_is_asked_without_ssh() -> None:
     (stack,) = stacks_of(lines(SHOP))
     hosts = yaml.safe_load(written({"localhost": (None, stack)}))["all"]["hosts"]
     assert hosts["localhost"]["ansible_connection"] == "local"
+
+
+def without_ports(service: str, **more: Any) -> list[dict[str, Any]]:
+    """The shop, in which a service publishes nothing and has no health check that asks by HTTP."""
+    lacking = {"bound": {}, "published": {}, "health": None, **more}
+    return [one | lacking if one["service"] == service else one for one in SHOP]
+
+
+def answered(*told: tuple[str, int], service: str = "api", port: int = 3000) -> list[str]:
+    known = {"project": "shop", "service": service, "port": port}
+    return [json.dumps({**known, "path": path, "status": status}) for path, status in told]
+
+
+@pytest.mark.parametrize(
+    ("answers", "path", "statuses"),
+    [
+        ([("/health", 200)], "/health", None),
+        ([("/health", 404), ("/healthz", 204)], "/healthz", [204]),
+        ([("/health", 404), ("/healthz", 404), ("/api/health", 404), ("/", 401)], "/", [401]),
+        ([("/health", 401), ("/", 302)], "/", [302]),
+        ([("/health", 500), ("/", 200)], "/", None),
+        # Nothing it says when it is ill is what it says when it is well.
+        ([("/health", 500), ("/", 503)], "/health", None),
+        ([], "/health", None),
+    ],
+)
+def test_an_api_without_a_health_check_is_asked_where_it_answers(
+    answers: list[tuple[str, int]], path: str, statuses: list[int] | None
+) -> None:
+    (stack,) = stacks_of(lines(without_ports("api")), answered(*answers))
+    found = settings_of(stack)
+    assert found["stack_backend_url"] == "http://api:3000"
+    assert (found["stack_health_path"], found.get("stack_health_statuses")) == (path, statuses)
+    assert yaml.safe_load(written({"a": ("a", stack)}))["all"]["hosts"]["a"] == found
+
+
+def test_an_application_that_answers_is_the_api_before_one_that_does_not() -> None:
+    silent = {"service": "aaa", "image": "rpc", "exposed": {"50051/tcp": {}}}
+    silent["environment"] = ["DATABASE_URL"]
+    (stack,) = stacks_of(lines([silent, *without_ports("api")]), answered(("/", 404)))
+    assert [one.name for one in stack.parts["backend"]] == ["api", "aaa"]
+
+
+STATED = {
+    "directories": ["/srv/shop", "/data/shop"],
+    "services": {
+        "backend": "api",
+        "frontend": "web",
+        "database": "db",
+        "blockchain": "",
+        "cache": "",
+    },
+    "addresses": {
+        "backend": "http://localhost:8000",
+        "frontend": "http://127.0.0.1:8080/",
+        "blockchain": "http://localhost:8545",
+        "cache": "redis://localhost:6379",
+    },
+}
+REDIS = {"service": "cache", "image": "valkey:8", "command": ["valkey-server"]}
+MARIADB = {"service": "db", "image": "mariadb:11", "command": ["mariadbd"]}
+
+
+def differing(
+    containers: list[dict[str, Any]], directory: str = "/srv/shop", **stated: Any
+) -> list[str]:
+    told = Told(stacks_of(lines(containers, directory=directory)), {**STATED, **stated})
+    return [*told.differences()]
+
+
+def named(**parts: str) -> dict[str, str]:
+    return {**STATED["services"], **parts}  # type: ignore[dict-item]
+
+
+def at(**addresses: str) -> dict[str, str]:
+    return {**STATED["addresses"], **addresses}  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (differing(SHOP), []),
+        (differing(SHOP, directory="/data/shop"), []),
+        (
+            differing(SHOP, directory="/srv/old"),
+            ["there is no compose project in /srv/shop; shop is in /srv/old: set stack_dir"],
+        ),
+        (differing([]), ["there is no compose project in /srv/shop"]),
+        (
+            differing(SHOP, services=named(backend="server")),
+            ["there is no service server for backend: it may be api (serves port 3000)"],
+        ),
+        (
+            differing([*SHOP, REDIS]),
+            ["the inventory names no cache, and cache (runs valkey-server) may be one"],
+        ),
+        (
+            differing([*SHOP[:2], MARIADB, SHOP[3]]),
+            ["db is no database: other database, runs mariadbd"],
+        ),
+        (
+            differing(SHOP, addresses=at(backend="http://localhost:5007")),
+            ["stack_backend_url asks port 5007, and api publishes 8000"],
+        ),
+        (
+            differing(SHOP, addresses=at(frontend="http://localhost")),
+            ["stack_frontend_url asks port 80, and web publishes 8080"],
+        ),
+        # Elsewhere, or by way of the stack's own web server.
+        (differing(SHOP, addresses=at(backend="https://api.example.com")), []),
+        (differing(SHOP, addresses=at(backend="http://localhost:8080")), []),
+        (differing(SHOP, addresses=at(backend="http://api:3000", cache="no [address")), []),
+    ],
+)
+def test_where_an_inventory_differs_from_its_host_is_said(
+    found: list[str], said: list[str]
+) -> None:
+    assert found == said
+
+
+HEALTHY = {"status": "healthy", "value": STATED, "reason": ""}
+
+
+@pytest.mark.parametrize(
+    ("findings", "why"),
+    [
+        ({}, ""),
+        ({"discover": {"status": "unknown", "value": None, "reason": "no docker"}}, "no docker"),
+        ({"discover": {**HEALTHY, "value": ["{"]}, "settings": HEALTHY}, "cannot be read"),
+        (
+            {
+                "discover": {**HEALTHY, "value": []},
+                "settings": {"status": "unknown", "value": None, "reason": "timed out"},
+            },
+            "timed out",
+        ),
+    ],
+)
+def test_a_host_that_did_not_tell_has_a_reason_and_no_stacks(findings: Any, why: str) -> None:
+    with pytest.raises(NotTold) as told:
+        told_in(findings)
+    assert why in str(told.value)
