@@ -4,6 +4,7 @@
 # make compat    the tests, and a cure, with every Python and ansible-core that can be had
 # make bench     how fast, against the commands typed by hand
 # make lint      the checks alone; make galaxy: the collection as Galaxy imports it
+# make dist      wheel, sdist, collection and wheelhouse, with checksums, in dist/
 # make lock      requirements.lock anew, which make setup installs
 # make docs      pages, READMEs and specs from the cards and the stubs of the actions
 # make matrix    docs/triage-matrix.md from the drills
@@ -32,7 +33,7 @@ part = begin=$$(date +%s); code=0; { $(2); } || code=$$?; \
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup engine lab-up lab-down demo test beside early checks lint galaxy unit compat drills bench docs matrix lock clean
+.PHONY: setup engine lab-up lab-down demo test beside early checks lint galaxy unit compat drills bench docs matrix dist lock clean
 
 setup: $(READY)
 
@@ -65,7 +66,7 @@ demo: lab-up
 lint: setup
 	@$(call part,lint,ruff check . && ruff format --check . && mypy && ansible-lint --offline && \
 		shellcheck $$(find plugins roles -name '*.sh') && \
-		shellcheck .ci/run tools/compat tools/importer tools/sanity tests/lab/lab tests/lab/demo tests/lab/images/host/start-dockerd \
+		shellcheck .ci/run tools/compat tools/dist tools/importer tools/sanity tests/lab/lab tests/lab/demo tests/lab/images/host/start-dockerd \
 			$$(find tests/lab -name '*.sh'))
 	@$(call part,the collection as ansible-test sees it,tools/sanity)
 
@@ -116,6 +117,9 @@ docs: setup
 matrix: setup
 	$(LAB) up $(WORKERS)
 	$(DRILL) tests/incidents/test_faults.py --matrix docs/triage-matrix.md
+
+dist: setup
+	tools/dist
 
 # What `make setup` installs, each release with its hashes: made anew when pyproject.toml asks for more.
 lock:

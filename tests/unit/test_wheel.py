@@ -70,25 +70,25 @@ def source(shipped, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def wheel(source, tmp_path_factory):
-    place = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "build", "--wheel", "--outdir", place]
-    try:
-        import hatchling  # noqa: F401  # spares an environment with hatchling from PyPI
-    except ImportError:
-        run(*build, source, cwd=place)
-    else:
-        run(*build, "--no-isolation", source, cwd=place)
-    (found,) = place.glob("*.whl")
-    return found
+def dist(source, tmp_path_factory):
+    """What `make dist` builds."""
+    place = tmp_path_factory.mktemp("dist")
+    run(source / "tools/dist", place, cwd=place, env=os.environ | {"PATH": _path(BIN)})
+    return place
+
+
+def _path(programs):
+    return f"{programs}:{os.environ['PATH']}"
 
 
 @pytest.fixture(scope="session")
-def archive(source, tmp_path_factory):
-    place = tmp_path_factory.mktemp("archive")
-    run(BIN / "ansible-galaxy", "collection", "build", "--output-path", place, source, cwd=place)
-    (found,) = place.glob("*.tar.gz")
-    return found
+def wheel(dist):
+    return dist / f"oncall_runbook-{VERSION}-py3-none-any.whl"
+
+
+@pytest.fixture(scope="session")
+def archive(dist):
+    return dist / f"oncall-runbook-{VERSION}.tar.gz"
 
 
 def packed(path):
@@ -140,13 +140,41 @@ def test_wheel_and_archive_are_of_one_version(wheel, archive):
 
 
 @pytest.fixture(scope="session")
-def installed(wheel, tmp_path_factory):
-    """The wheel in an environment of its own, far from the checkout; returns its programs."""
+def installed(dist, tmp_path_factory):
+    """What the wheelhouse holds in an empty environment, far from the checkout and any network.
+
+    Returns its programs.
+    """
     place = tmp_path_factory.mktemp("installed")
     venv.create(place, with_pip=True)
-    pip = [place / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    run(*pip, wheel, cwd=place)
+    (wheelhouse,) = dist.glob("*-wheelhouse-*.tar")
+    run("tar", "-xf", wheelhouse, cwd=place)
+    run(*pip_of(place), "--no-index", "--find-links", "wheelhouse", "oncall-runbook", cwd=place)
     return place / "bin"
+
+
+def pip_of(place):
+    """The command that installs into an environment."""
+    return [place / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+
+
+def test_all_that_is_shipped_has_its_checksum(dist):
+    named = [line.split()[1] for line in (dist / "SHA256SUMS").read_text().splitlines()]
+    assert sorted(named) == sorted(
+        path.name for path in dist.iterdir() if path.name != "SHA256SUMS"
+    )
+    assert len(named) == 4
+    run("sha256sum", "--check", "--strict", "SHA256SUMS", cwd=dist)
+
+
+def test_the_source_archive_installs_what_the_wheel_does(dist, wheel, tmp_path):
+    """Into an empty environment, with what builds it from PyPI, as pip does."""
+    venv.create(tmp_path / "empty", with_pip=True)
+    pip = pip_of(tmp_path / "empty")
+    run(*pip, "--no-deps", dist / f"oncall_runbook-{VERSION}.tar.gz", cwd=tmp_path)
+    (place,) = (tmp_path / "empty").glob("lib/python3*/site-packages")
+    files = {name for name in packed(wheel) if ".dist-info/" not in name}
+    assert [name for name in files if not (place / name).is_file()] == []
 
 
 @pytest.fixture
