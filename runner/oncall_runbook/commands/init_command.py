@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +14,7 @@ from oncall_runbook.cards import catalog
 from oncall_runbook.commands.shared_options import example, option, shared_options
 from oncall_runbook.errors import BadInputError, NothingMatchedError
 from oncall_runbook.run.options import Options
+from oncall_runbook.run.run_files import write_text_atomically
 from oncall_runbook.run.verdict import GRAVEST_FIRST
 from oncall_runbook.text.output import say, say_aside
 
@@ -24,11 +27,11 @@ DIFFERS = 3
 @click.command(
     epilog=example(
         "runbook init",
-        "runbook init web1.example.com --output web.yml",
+        "runbook init ops@web1.example.com --output web.yml",
         "runbook init --check -i web.yml",
     )
 )
-@click.argument("hosts", nargs=-1, metavar="[HOST]...")
+@click.argument("hosts", nargs=-1, metavar="[[USER@]HOST[:PORT]]...")
 @option(
     "--output",
     "output",
@@ -56,14 +59,16 @@ def init(hosts: tuple[str, ...], output: Path, force: bool, check: bool, options
         return _compare(hosts, output, options)
     if output.exists() and not force:
         raise BadInputError(f"{output} is there: --force writes over it, --output names another")
-    _check(hosts)
-    found = _asked(hosts, options)
+    from oncall_runbook.discovery.places import HERE, ways
+
+    reached = ways(hosts)
+    found = _asked(reached, options)
     for host, why in found.failed.items():
         say_aside(f"{host}: {why}")
     from oncall_runbook.discovery.inventory_text import names_for, written
 
     named = {
-        name: (host if hosts else None, stack)
+        name: (_way(name, reached.get(host, HERE)), stack)
         for host, told in found.hosts.items()
         for name, stack in zip(names_for(host, told.stacks), told.stacks, strict=True)
     }
@@ -71,30 +76,36 @@ def init(hosts: tuple[str, ...], output: Path, force: bool, check: bool, options
         if found.failed:
             return found.exit_code or 4
         raise NothingMatchedError("no compose stack there: start one with docker compose up")
-    try:
-        output.write_text(written(named))
-    except OSError as error:
-        raise BadInputError(f"{output} cannot be written: {error.strerror}") from error
+    _write(output, written(named))
     say(str(output))
     say(f"next: look it over, then: runbook triage -i {output}", err=True)
     return found.exit_code
 
 
-def _check(hosts: tuple[str, ...]) -> None:
-    for host in hosts:
-        if not host or host.startswith("-") or not host.isprintable() or set(host) & set(" ,'\"{}"):
-            raise BadInputError(f"{host!r} is no name of a host")
+def _write(output: Path, text: str) -> None:
+    """Write the inventory whole or not at all: one that was there is kept until then."""
+    try:
+        write_text_atomically(output, text)
+    except OSError as error:
+        raise BadInputError(f"{output} cannot be written: {error.strerror}") from error
 
 
-def _asked(hosts: tuple[str, ...], options: Options) -> Found:
-    if hosts:
-        where = replace(
-            options, inventory=f"{','.join(hosts)},", inventory_from="the command line", limit=None
-        )
-    else:
+def _way(name: str, way: Mapping[str, object]) -> Mapping[str, object]:
+    """Return with which variables a host is reached; its own name needs none."""
+    return {key: value for key, value in way.items() if (key, value) != ("ansible_host", name)}
+
+
+def _asked(found: Mapping[str, Mapping[str, object]], options: Options) -> Found:
+    """Ask hosts by an inventory of their names alone; without any, this machine."""
+    if not found:
         local = str(catalog.collection() / "inventory/local.yml")
-        where = replace(options, inventory=local, inventory_from="this machine", limit=None)
-    return _ask(where)
+        return _ask(replace(options, inventory=local, inventory_from="this machine", limit=None))
+    from oncall_runbook.discovery.places import as_inventory
+
+    with tempfile.TemporaryDirectory(prefix="runbook-init-") as directory:
+        path = str(as_inventory(found, Path(directory)))
+        where = replace(options, inventory=path, inventory_from="the command line", limit=None)
+        return _ask(where)
 
 
 def _ask(options: Options) -> Found:

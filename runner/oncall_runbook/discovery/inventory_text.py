@@ -57,25 +57,21 @@ def _of_api(api: Service, health: Asked | None) -> dict[str, object]:
     return found
 
 
-def written(hosts: Mapping[str, tuple[str | None, Stack]]) -> str:
-    """Return an inventory in YAML, with comments: `hosts` holds address and stack by name.
+def written(hosts: Mapping[str, tuple[Mapping[str, object], Stack]]) -> str:
+    """Return an inventory in YAML, with comments.
 
-    The address is none for this machine.
+    `hosts` holds by name the variables that a host is reached with, and its stack.
     """
     lines = ["---", "all:", "  hosts:"]
-    for name, (address, stack) in hosts.items():
+    for name, (way, stack) in hosts.items():
         lines.append(f"    {_yaml(name)}:")
-        lines += [f"      {line}" for line in _of(name, address, stack)]
+        lines += [f"      {line}" for line in _of(way, stack)]
     return "\n".join(lines) + "\n"
 
 
-def _of(name: str, address: str | None, stack: Stack) -> Iterator[str]:
+def _of(way: Mapping[str, object], stack: Stack) -> Iterator[str]:
     yield f"# The compose project {_comment(stack.project)}."
-    if address is None:
-        yield "ansible_connection: local"
-    elif address != name:
-        yield f"ansible_host: {_yaml(address)}"
-    for key, value in settings_of(stack).items():
+    for key, value in {**way, **settings_of(stack)}.items():
         if key == "stack_services":
             yield "stack_services:"
             yield from (f"  {line}" for line in _parts(stack))

@@ -106,10 +106,15 @@ def open_private(path: Path) -> IO[str]:
 
 
 def write_atomically(path: Path, document: Facts) -> None:
-    """Write JSON to a temporary file beside `path`, flush it to disk, and rename it."""
+    """Write JSON whole or not at all."""
+    write_text_atomically(path, json.dumps(document, indent=1, default=str))
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Write text to a temporary file beside `path`, flush it to disk, and rename it."""
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
         try:
-            json.dump(document, file, indent=1, default=str)
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
             Path(file.name).rename(path)

@@ -10,7 +10,9 @@ import yaml
 
 from oncall_runbook.discovery.comparison import NotTold, Told, told_in
 from oncall_runbook.discovery.inventory_text import names_for, settings_of, written
+from oncall_runbook.discovery.places import HERE, ways
 from oncall_runbook.discovery.stacks import stacks_of
+from oncall_runbook.errors import BadInputError
 
 SHOP: list[dict[str, Any]] = [
     {
@@ -73,7 +75,7 @@ def test_who_plays_which_part_and_how_it_is_reached() -> None:
 
 def test_what_is_written_is_what_was_found_with_the_reasons() -> None:
     (stack,) = stacks_of(lines(SHOP))
-    text = written({"web1": ("web1", stack)})
+    text = written({"web1": ({}, stack)})
     assert yaml.safe_load(text)["all"]["hosts"]["web1"] == settings_of(stack)
     assert "database: db  # runs postgres" in text
     assert 'cache: ""  # there is none: the cache is not looked into' in text
@@ -84,7 +86,9 @@ def test_several_stacks_of_a_host_are_several_hosts_of_one_address() -> None:
     found = stacks_of([*lines(SHOP), *lines(SHOP[:2], project="blog", directory="/srv/blog")])
     names = names_for("web1", found)
     assert names == ["web1-blog", "web1-shop"]
-    told = yaml.safe_load(written(dict(zip(names, [("web1", s) for s in found], strict=True))))
+    told = yaml.safe_load(
+        written(dict(zip(names, [({"ansible_host": "web1"}, s) for s in found], strict=True)))
+    )
     hosts = told["all"]["hosts"]
     assert {host["ansible_host"] for host in hosts.values()} == {"web1"}
     assert hosts["web1-blog"]["stack_services"]["database"] == ""
@@ -104,7 +108,7 @@ def test_what_a_host_calls_things_stays_one_value(hostile: str) -> None:
         {**one, "service": hostile if one["service"] == "db" else one["service"]} for one in SHOP
     ]
     (stack,) = stacks_of(lines(told, project=hostile, directory=f"/srv/{hostile}"))
-    text = written(dict.fromkeys(names_for("web1", [stack]), ("web1", stack)))
+    text = written(dict.fromkeys(names_for("web1", [stack]), ({}, stack)))
 
     class Reader(yaml.SafeLoader):
         pass
@@ -126,7 +130,7 @@ def test_what_is_no_answer_is_said(line: str) -> None:
 
 def test_this_machine_is_asked_without_ssh() -> None:
     (stack,) = stacks_of(lines(SHOP))
-    hosts = yaml.safe_load(written({"localhost": (None, stack)}))["all"]["hosts"]
+    hosts = yaml.safe_load(written({"localhost": (HERE, stack)}))["all"]["hosts"]
     assert hosts["localhost"]["ansible_connection"] == "local"
 
 
@@ -161,7 +165,7 @@ def test_an_api_without_a_health_check_is_asked_where_it_answers(
     found = settings_of(stack)
     assert found["stack_backend_url"] == "http://api:3000"
     assert (found["stack_health_path"], found.get("stack_health_statuses")) == (path, statuses)
-    assert yaml.safe_load(written({"a": ("a", stack)}))["all"]["hosts"]["a"] == found
+    assert yaml.safe_load(written({"a": ({}, stack)}))["all"]["hosts"]["a"] == found
 
 
 def test_an_application_that_answers_is_the_api_before_one_that_does_not() -> None:
@@ -270,3 +274,37 @@ def test_a_host_that_did_not_tell_has_a_reason_and_no_stacks(findings: Any, why:
     with pytest.raises(NotTold) as told:
         told_in(findings)
     assert why in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "more"),
+    [
+        ("web1", "web1", {}),
+        ("ops@web1.example.com", "web1.example.com", {"ansible_user": "ops"}),
+        ("ops@10.0.0.7:2201", "10.0.0.7", {"ansible_user": "ops", "ansible_port": 2201}),
+        ("[fe80::1]:22", "fe80::1", {"ansible_port": 22}),
+        ("fe80::1", "fe80::1", {}),
+    ],
+)
+def test_a_host_is_named_as_ssh_users_do(text: str, name: str, more: dict[str, object]) -> None:
+    assert ways([text]) == {name: {"ansible_host": name, **more}}
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        ["", "web1"],
+        ["-oProxyCommand=touch x"],
+        ["web1,web2"],
+        ["web1 ansible_host=evil"],
+        ["{{ lookup('pipe', 'id') }}"],
+        ["a@b@c"],
+        ["-l@web1"],
+        ["web1:port"],
+        ["web1\n"],
+        ["web1", "ops@web1"],
+    ],
+)
+def test_what_is_no_host_is_refused(hosts: list[str]) -> None:
+    with pytest.raises(BadInputError):
+        ways(hosts)
