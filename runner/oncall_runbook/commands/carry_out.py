@@ -55,7 +55,7 @@ def carry_out(
         outcome = session.play(remediate=order.acts)
     final = session.document(outcome)
     keeper.finish(final)
-    _print(final, order.options.format, show)
+    _print(final, order.options, show)
     return int(final["exit_code"] or 0)
 
 
@@ -143,8 +143,10 @@ def _preload() -> None:
     import_module("oncall_runbook.text.report")
 
 
-def _print(final: RunDocument, form: str, show: Callable[[RunDocument], None] | None) -> None:
-    if form == "json":
+def _print(
+    final: RunDocument, options: Options, show: Callable[[RunDocument], None] | None
+) -> None:
+    if options.format == "json":
         tell_json(final)
         return
     if final["error"] and not final["hosts"]:
@@ -152,4 +154,7 @@ def _print(final: RunDocument, form: str, show: Callable[[RunDocument], None] | 
         return
     from oncall_runbook.text import report
 
-    (show or report.show)(final)
+    if show:
+        show(final)
+    else:
+        report.show(final, full=bool(options.verbose))

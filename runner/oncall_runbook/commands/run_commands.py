@@ -60,7 +60,7 @@ def show(run: str, html: Path | None, format: str) -> int:
 
     found = run_files.find(run)
     if html is None:
-        return tell(found, format, "report", "show")
+        return tell(found, format, "report", "show_all")
     from oncall_runbook.pages import rendering
 
     html.write_text(rendering.run_html(found), encoding="utf-8")

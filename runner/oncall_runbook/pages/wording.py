@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from oncall_runbook.pages.charts import number
 from oncall_runbook.text.output import harmless
-from oncall_runbook.text.report import clean
+from oncall_runbook.text.words import clean
 
 if TYPE_CHECKING:
     from oncall_runbook.documents import Finding, TimelineEntry

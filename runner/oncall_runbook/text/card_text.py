@@ -11,7 +11,8 @@ from rich.text import Text
 
 from oncall_runbook.templates.environment import template_environment
 from oncall_runbook.text.output import say
-from oncall_runbook.text.report import console, word
+from oncall_runbook.text.report import console
+from oncall_runbook.text.words import word
 
 if TYPE_CHECKING:
     from oncall_runbook.documents import CardDocument, CardProbe

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from oncall_runbook.checkup.check import Check
 from oncall_runbook.text import report
+from oncall_runbook.text.words import clean
 
 _STYLES = {"ok": "green", "warning": "yellow", "bad": "bold red", "unknown": "bold magenta"}
 _WIDTHS = (len("warning"), len("run directory"))
@@ -36,8 +37,8 @@ def _table(checks: Iterable[Check]) -> Table:
     table.add_column(overflow="fold")
     for check in checks:
         status = Text(check.status, _STYLES[check.status])
-        said = report.clean(check.text, _LONGEST)
+        said = clean(check.text, _LONGEST)
         table.add_row(status, check.check.replace("_", " "), said)
         if check.next:
-            table.add_row("", "", Text(f"next: {report.clean(check.next, _LONGEST)}", "dim"))
+            table.add_row("", "", Text(f"next: {clean(check.next, _LONGEST)}", "dim"))
     return table

@@ -13,7 +13,8 @@ from oncall_runbook import clock
 from oncall_runbook.record import policy_check
 from oncall_runbook.record.policy import Policy
 from oncall_runbook.text import operation_tables
-from oncall_runbook.text.report import clean, console, word
+from oncall_runbook.text.report import console
+from oncall_runbook.text.words import clean, word
 
 if TYPE_CHECKING:
     from oncall_runbook.documents import (

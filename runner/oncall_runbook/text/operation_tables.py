@@ -15,6 +15,7 @@ from oncall_runbook.run.events import Event
 from oncall_runbook.run.host_state import as_list, as_mapping
 from oncall_runbook.text import report
 from oncall_runbook.text.output import harmless
+from oncall_runbook.text.words import clean
 
 if TYPE_CHECKING:
     from oncall_runbook.documents import Facts, RunDocument
@@ -153,11 +154,11 @@ def stats_now() -> Callable[[Event], None]:
 
 
 def _cell(value: object) -> str:
-    return report.clean(value)
+    return clean(value)
 
 
 def _state(value: object) -> Text:
-    word = report.clean(value)
+    word = clean(value)
     return Text(word, _STATES.get(word, "red" if word else ""))
 
 

@@ -7,39 +7,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.text import Text
 
 from oncall_runbook.run.journal import result_of_step
+from oncall_runbook.text import brief
 from oncall_runbook.text.output import harmless
+from oncall_runbook.text.words import clean, finding_line, word
 
 if TYPE_CHECKING:
     from oncall_runbook.documents import (
         DoneStep,
         Finding,
         HostDocument,
-        JudgedCard,
         PlannedStep,
         RunDocument,
     )
 
 _ENDLESS = 100_000  # without a terminal nothing is wrapped
 _LINES_SHOWN = 8  # of what a rung said it did
-_STYLES = {
-    "healthy": "bold green",
-    "fixed": "bold green",
-    "incident": "bold red",
-    "not_fixed": "bold red",
-    "error": "bold red",
-    "unhealthy": "red",
-    "refused": "bold yellow",
-    "locked": "bold yellow",
-    "unreachable": "bold magenta",
-    "unknown": "bold magenta",
-    "SEV1": "bold red",
-    "SEV2": "yellow",
-}
-
-
 # How a finding's reason begins that was not told what it asks for (lack of the collection).
 _NOTHING_SAID = ("the answer does not say", "cannot be judged: there is no value")
 
@@ -51,37 +37,66 @@ def console(file: IO[str] | None = None) -> Console:
     return Console(file=file, width=width, highlight=False, markup=False, emoji=False)
 
 
-def show(document: RunDocument, file: IO[str] | None = None, *, final: bool = True) -> None:
-    """Print a run's document; unless it is `final`, without how the run ended."""
+def show(
+    document: RunDocument, file: IO[str] | None = None, *, final: bool = True, full: bool = False
+) -> None:
+    """Print a run's document: all that it found if `full`, else what is enough to go on.
+
+    Unless it is `final`, how the run ended is left out.
+    """
     screen = console(file)
-    for text in lines(document):
-        screen.print(text)
+    for text in lines(document, full=full):
+        screen.print(_hanging(text) if screen.is_terminal else text)
     if final:
-        screen.print(_footer(document))
+        screen.print(_footer(document, full=full))
 
 
-def lines(document: RunDocument) -> Iterator[Text]:
-    """Yield the report, host by host."""
-    for host, state in document.get("hosts", {}).items():
-        yield from _host(host, state)
-        yield Text()
+def _hanging(text: Text) -> Padding:
+    """Return a line that stays below itself where a screen is too narrow for it."""
+    indent = len(text.plain) - len(text.plain.lstrip())
+    return Padding(text[indent:], (0, 0, 0, indent), expand=False)
+
+
+def show_all(document: RunDocument) -> None:
+    """Print a run's document with all that it found."""
+    show(document, full=True)
+
+
+def lines(document: RunDocument, *, full: bool = False) -> Iterator[Text]:
+    """Yield the report, host by host; of several hosts those that are well are counted."""
+    hosts = document.get("hosts", {})
+    well = [host for host, state in hosts.items() if _is_well(state)]
+    counted = len(hosts) > 1 and len(well) > 1 and not full
+    for host, state in hosts.items():
+        if not (counted and host in well):
+            yield from _host(host, state, document, full=full)
+    if counted:
+        yield Text.assemble((f"{len(well)} hosts", "bold"), ": ", word("healthy"))
     for warning in document.get("warnings") or []:
         yield Text(f"warning: {clean(warning)}", "yellow")
     if document.get("error"):
         yield Text(f"error: {clean(document['error'])}", "bold red")
 
 
-def _footer(document: RunDocument) -> Text:
+def _is_well(state: HostDocument) -> bool:
+    told = state.get("uncovered") or state.get("actions") or state.get("plan")
+    return state.get("verdict") == "healthy" and not told
+
+
+def _footer(document: RunDocument, *, full: bool) -> Text:
     state = document.get("state", "finished")
     code = document.get("exit_code")
     ending = f"exit {code}, {document.get('seconds')} s" if code is not None else state
     run = f"run {document.get('run')}"
     if document.get("resumes"):
         run += f" resumes {document['resumes']}"
-    return Text(" · ".join((run, f"inventory {document.get('inventory')}", ending)), "dim")
+    inventory = str(document.get("inventory"))
+    if not full:  # whose path was given is known
+        inventory = inventory.rpartition(" (")[0].rpartition("/")[2] or inventory
+    return Text(" · ".join((run, f"inventory {inventory}", ending)), "dim")
 
 
-def _host(host: str, state: HostDocument) -> Iterator[Text]:
+def _host(host: str, state: HostDocument, document: RunDocument, *, full: bool) -> Iterator[Text]:
     verdict = str(state["verdict"])
     reason = ": ".join(filter(None, (state.get("unreachable"), clean(state.get("reason")))))
     findings, uncovered = state.get("findings") or {}, state.get("uncovered") or []
@@ -89,11 +104,13 @@ def _host(host: str, state: HostDocument) -> Iterator[Text]:
         reason = "but for what no card covers and no rung cures:"
     yield Text.assemble((host, "bold"), ": ", word(verdict), f" — {reason}" if reason else "")
     for id in uncovered:
-        told = _finding(id, findings.get(id, {}))
+        told = finding_line(id, findings.get(id, {}))
         note = "" if verdict == "healthy" else " (no rung cures this)"
         yield Text.assemble("  ", word("unhealthy"), f"  {told}{note}")
-    yield from _causes(state)
-    yield from _findings({id: said for id, said in findings.items() if id not in uncovered})
+    yield from brief.causes(state)
+    yield from brief.not_judged(state)
+    if full:
+        yield from _findings({id: said for id, said in findings.items() if id not in uncovered})
     if shallow := clean(findings.get("not_looked_into", {}).get("value")):
         yield Text(
             f"  not looked into further than container, health check and log: {shallow}", "dim"
@@ -101,53 +118,36 @@ def _host(host: str, state: HostDocument) -> Iterator[Text]:
     yield from _plan(state.get("plan") or [])
     if "actions" in state:
         yield from _actions(state)
+    yield from _onward(host, state, document, full=full)
+
+
+def _onward(host: str, state: HostDocument, document: RunDocument, *, full: bool) -> Iterator[Text]:
+    """Yield what to type next, and where the rest of what was found is."""
+    step = brief.next_step(host, state, document)
+    more = 0 if full else brief.unsaid(state)
+    said = f"{more} more finding{'s' * (more > 1)}: runbook runs show last" if more else ""
+    if step or said:
+        told = (f"next: {step}" if step else "", said)
+        yield Text(f"  {' · '.join(filter(None, told))}")
 
 
 def unhealthy_findings(host: str, state: HostDocument) -> Iterator[Text]:
     """Return a line for each finding of a host that is unhealthy though its verdict is not."""
     for name, finding in (state.get("findings") or {}).items():
         if finding.get("status") == "unhealthy":
-            yield Text.assemble((host, "bold"), f": {_finding(name, finding)}")
-
-
-def word(text: str) -> Text:
-    """Return a word of ours in its colour, as people write it."""
-    return Text(text.replace("_", " "), _STYLES.get(text, ""))
-
-
-def _causes(state: HostDocument) -> Iterator[Text]:
-    judged = state.get("incidents") or {}
-    known = {**(state.get("diagnosis") or {}).get("incidents", {}), **judged}
-    for root in state.get("root_causes") or []:
-        yield Text.assemble("  ", _incident(root, known.get(root, {})))
-        explained = [n for n, i in known.items() if _explains(root, i)]
-        for name in explained:
-            branch = "└─" if name == explained[-1] else "├─"
-            yield Text.assemble(f"    {branch} explains ", _incident(name, known[name]))
-    for name, incident in judged.items():
-        # What cannot be judged for a trouble that is known is no news.
-        if incident.get("confirmed") is None and not incident.get("may_come_of"):
-            yield Text.assemble("  ", word("unknown"), " whether ", _incident(name, incident))
-
-
-def _explains(root: str, incident: JudgedCard) -> bool:
-    return bool(incident.get("confirmed")) and root in (incident.get("explained_by") or [])
-
-
-def _incident(name: str, incident: JudgedCard) -> Text:
-    severity = str(incident.get("severity") or "")
-    title = clean(incident.get("title"))
-    evidence = clean(incident.get("evidence"))
-    shown = Text(f"{title} ({name})" if title else name)
-    told = Text.assemble(shown, (f" — {evidence}", "dim")) if evidence else shown
-    return Text.assemble(word(severity), " ", told) if severity else told
+            yield Text.assemble((host, "bold"), f": {_timed(name, finding)}")
 
 
 def _findings(findings: Mapping[str, Finding]) -> Iterator[Text]:
     for status in ("unhealthy", "unknown"):
         for name, finding in findings.items():
             if finding.get("status") == status and not _repeats(finding, findings):
-                yield Text.assemble("  ", word(status), f"  {_finding(name, finding)}")
+                yield Text.assemble("  ", word(status), f"  {_timed(name, finding)}")
+
+
+def _timed(name: str, finding: Finding) -> str:
+    ms = f" ({finding['ms']} ms)" if finding.get("ms") is not None else ""
+    return finding_line(name, finding) + ms
 
 
 def _repeats(finding: Finding, findings: Mapping[str, Finding]) -> bool:
@@ -169,35 +169,21 @@ def _repeats(finding: Finding, findings: Mapping[str, Finding]) -> bool:
     return reason in told or bool(ill and reason.startswith(_NOTHING_SAID))
 
 
-def _finding(name: str, finding: Finding) -> str:
-    said = _answer(finding)
-    why = clean(finding.get("reason") or (finding.get("stderr") if not said else ""))
-    ms = f" ({finding['ms']} ms)" if finding.get("ms") is not None else ""
-    told = " — ".join(filter(None, (said, why)))
-    title = clean(finding.get("title")) or name
-    return (f"{title}: {told}" if told else title) + ms
-
-
-def _answer(finding: Finding) -> str:
-    """Return a probe's answer in short; nothing where it is not one that people read."""
-    value = finding.get("value")
-    if value in (None, ""):
-        return clean(finding.get("output"))
-    if isinstance(value, dict | list):
-        return ""
-    return f"{clean(value)} {clean(finding.get('unit'))}".strip()
-
-
 def _plan(plan: Sequence[PlannedStep]) -> Iterator[Text]:
     for number, step in enumerate(plan, 1):
         allowed = bool(step.get("allowed"))
         risk = str(step.get("risk") or "")
         lacks = clean(step.get("spent")) or f"needs --allow {risk}"
         gate = Text("allowed", "green") if allowed else Text(lacks, "yellow")
-        costs = f", costs {clean(step['costs'])}" if step.get("costs") else ""
-        why = f"{costs} — {clean(step['why'])}" if step.get("why") else costs
         title = clean(step.get("title")) or str(step.get("rung"))
-        yield Text.assemble(f"  rung {number}  {title} [{risk}] ", gate, why)
+        # Of a ladder the next is tried only then; the steps of an operation are all done.
+        rung = bool(step.get("incident"))
+        name, after = ("rung", ", if that does not hold:") if rung else ("step", ":")
+        yield Text.assemble(f"  {name} {number}{after * (number > 1)}  {title} [{risk}] ", gate)
+        if step.get("costs"):
+            yield Text(f"       costs {clean(step['costs'])}")
+        if step.get("why"):
+            yield Text(f"       because {clean(step['why'])}", "dim")
         for line in str(step.get("shows") or "").splitlines():
             yield Text(f"       {harmless(line)}", "dim")
 
@@ -220,14 +206,6 @@ def _actions(state: HostDocument) -> Iterator[Text]:
 
 def _cost(action: DoneStep) -> bool:
     return bool(action.get("changed") and action.get("costs"))
-
-
-def clean(value: object, limit: int = 200) -> str:
-    """Return a value of a host as one harmless line: no control codes, no more than `limit`."""
-    if value is None:
-        return ""
-    text = " ".join(harmless(str(value)).split())
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def show_runs(documents: list[RunDocument]) -> None:

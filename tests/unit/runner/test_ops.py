@@ -121,7 +121,7 @@ def test_check_shows_the_plan_and_does_nothing(fake: FakeEngine) -> None:
     result = run("ops", "restart", "--check", "--yes")
     assert result.exit_code == 0
     assert [request.tags for request in fake.requests] == [None]
-    assert "rung 1  Restart redis [restart] allowed" in result.stdout
+    assert "step 1  Restart redis [restart] allowed" in result.stdout
 
 
 def test_an_operation_is_done_and_proven(fake: FakeEngine) -> None:
@@ -134,7 +134,7 @@ def test_an_operation_is_done_and_proven(fake: FakeEngine) -> None:
     assert set(host["findings"]) == {"restart", "restart_done"}
     assert fake.requests[0].tags == "remediate"
     shown = steady(run("ops", "restart", "redis", "--yes").stdout)
-    assert shown.startswith("db1: fixed\n  rung 1  Restart redis [restart] allowed\n")
+    assert shown.startswith("db1: fixed\n  step 1  Restart redis [restart] allowed\n")
 
 
 def test_a_refusal_of_the_host_is_told_without_a_question(fake: FakeEngine) -> None:

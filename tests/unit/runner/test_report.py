@@ -30,13 +30,14 @@ def test_a_step_says_what_became_of_it(action, expected):
 
 def test_a_plan_says_what_a_step_would_cost():
     step = {**STEP, "allowed": True, "costs": COSTS, "why": "it hangs"}
-    assert f"[restart] allowed, costs {COSTS} — it hangs" in told(STEP, [step])
+    shown = f"[restart] allowed\n       costs {COSTS}\n       because it hangs\n"
+    assert shown in told(STEP, [step])
 
 
 def test_an_answer_that_is_no_text_is_not_shown_raw():
     finding = {"title": "Answers", "status": "unhealthy", "value": {"requests": 20}}
     host = {"verdict": "incident", "findings": {"answers": finding}}
-    shown = "\n".join(line.plain for line in report.lines({"hosts": {"here": host}}))
+    shown = "\n".join(line.plain for line in report.lines({"hosts": {"here": host}}, full=True))
     assert "Answers" in shown
     assert "requests" not in shown
 
@@ -63,10 +64,90 @@ def test_what_was_not_told_is_no_line_where_another_says_why(capsys):
         "disk": {"confirmed": None, "title": "Disk", "may_come_of": []},
     }
     host = {"verdict": "incident", "root_causes": ["database"], "incidents": incidents}
-    report.show({"hosts": {"web1": {**host, "findings": findings}}, "run": "r", "exit_code": 3})
+    report.show(
+        {"hosts": {"web1": {**host, "findings": findings}}, "run": "r", "exit_code": 3}, full=True
+    )
     said = capsys.readouterr().out
     assert "Sessions" in said
     assert "Waits" not in said
     assert "Inodes" in said
     assert "whether Slow" not in said
     assert "whether Disk" in said
+
+
+def brief(command, **host):
+    """The short text of one host."""
+    document = {"hosts": {"web 1": host}, "command": command, "inventory": "/x/a b.yml (option -i)"}
+    return [line.plain for line in report.lines(document)]
+
+
+ROOT = {"confirmed": True, "severity": "SEV1", "title": "Database", "because": ["accepts", "reads"]}
+ILL = {
+    "accepts": {"status": "unhealthy", "title": "Accepts", "value": 2, "unit": "exit status"},
+    "reads": {"status": "unhealthy", "title": "Reads", "reason": "connection refused"},
+    "memory": {"status": "unhealthy", "title": "Memory", "value": {"host": 1}, "reason": "full"},
+}
+INCIDENT = {"verdict": "incident", "root_causes": ["database"], "incidents": {"database": ROOT}}
+
+
+def test_what_decides_is_said_once_with_its_figure_and_what_to_type_next():
+    assert brief("triage", **INCIDENT, findings=ILL) == [
+        "web 1: incident",
+        "  SEV1 Database (database)",
+        "       Accepts: 2 exit status",
+        "       connection refused",
+        "  next: runbook plan -i '/x/a b.yml' -l 'web 1' · 1 more finding: runbook runs show last",
+    ]
+    full = {**ROOT, "because": ["memory"]}
+    told = {"memory": {**ILL["memory"], "value": 96, "unit": "percent"}}
+    host = {**INCIDENT, "incidents": {"database": full}, "findings": told}
+    assert brief("triage", **host)[2] == "       full (96 percent)"
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        ([{**STEP, "allowed": True}], "next: runbook remediate -i"),
+        (
+            [{**STEP, "allowed": False, "risk": "outage"}],
+            "next: runbook remediate --allow outage -i",
+        ),
+        ([{**STEP, "allowed": False, "spent": "it was tried"}], "next: runbook show database: no"),
+        ([], "next: runbook show database: no rung"),
+    ],
+)
+def test_after_a_plan_stands_what_can_be_done_now(plan, said):
+    assert brief("plan", **INCIDENT, plan=plan, findings={})[-1].strip().startswith(said)
+
+
+def test_what_could_not_be_judged_is_said_once_for_each_reason():
+    silent = {"confirmed": None, "evidence": "docker did not answer", "severity": "SEV2"}
+    cards = {name: {**silent, "title": name.upper()} for name in "abcde"}
+    cards["disk"] = {**silent, "title": "DISK", "evidence": "no df"}
+    findings = {"containers": {"status": "unknown", "title": "Runs", "reason": "no docker"}}
+    assert brief("triage", verdict="unknown", incidents=cards, findings=findings) == [
+        "web 1: unknown",
+        "  unknown whether SEV2 A (a), SEV2 B (b), SEV2 C (c), SEV2 D (d) and 1 more"
+        " — docker did not answer",
+        "  unknown whether SEV2 DISK (disk) — no df",
+        "  next: runbook doctor -i '/x/a b.yml' -l 'web 1'"
+        " · 1 more finding: runbook runs show last",
+    ]
+
+
+def plain(hosts):
+    return [line.plain for line in report.lines({"hosts": hosts, "command": "triage"})]
+
+
+def test_hosts_that_are_well_are_counted():
+    well = {"verdict": "healthy"}
+    told = plain({"a": well, "b": INCIDENT, "c": well, "d": well})
+    assert (told[0], told[-1]) == ("b: incident", "3 hosts: healthy")
+    assert plain({"a": well}) == ["a: healthy"]
+
+
+def test_a_host_that_is_healthy_and_acted_on_is_not_only_counted():
+    acted = {"verdict": "healthy", "actions": [STEP]}
+    hosts = {"a": {"verdict": "healthy"}, "b": {"verdict": "healthy"}, "c": acted}
+    told = plain(hosts)
+    assert (told[0], told[-1]) == ("c: healthy", "2 hosts: healthy")

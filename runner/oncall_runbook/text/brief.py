@@ -1,0 +1,121 @@
+"""What is wrong with a host, in as few lines as are enough: what, why, and what to type next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from oncall_runbook.text.words import answer_of, clean, finding_line, incident_name, word
+
+if TYPE_CHECKING:
+    from oncall_runbook.documents import Finding, HostDocument, JudgedCard, RunDocument
+
+# How many names stand in a line before the rest is counted.
+_NAMES = 4
+
+
+def causes(state: HostDocument) -> Iterator[Text]:
+    """Yield for each root cause what it is, why it is thought to be there, and what it causes."""
+    known = _known(state)
+    for root in state.get("root_causes") or []:
+        incident = known.get(root, {})
+        yield Text.assemble("  ", incident_name(root, incident))
+        for why in _reasons(incident, state.get("findings") or {}):
+            yield Text(f"       {why}")
+        if caused := [each for each in known.values() if _explains(root, each)]:
+            yield Text.assemble("       causes ", *_listed(caused))
+
+
+def not_judged(state: HostDocument) -> Iterator[Text]:
+    """Yield whether which incidents are there could not be told, once for each reason.
+
+    What cannot be judged for a trouble that is known is no news.
+    """
+    silent: dict[str, list[Text]] = {}
+    for name, incident in (state.get("incidents") or {}).items():
+        if incident.get("confirmed") is None and not incident.get("may_come_of"):
+            reason = clean(incident.get("evidence") or incident.get("reason"))
+            silent.setdefault(reason, []).append(incident_name(name, incident))
+    for reason, names in silent.items():
+        told = Text(", ").join(names[:_NAMES])
+        more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
+        why = f" — {reason}" if reason else ""
+        yield Text.assemble("  ", word("unknown"), " whether ", told, more, (why, "dim"))
+
+
+def unsaid(state: HostDocument) -> int:
+    """Return how many findings are not well, or not known, and stand in none of these lines."""
+    said = {*(state.get("uncovered") or [])}
+    known = _known(state)
+    for root in state.get("root_causes") or []:
+        said.update(known.get(root, {}).get("because") or [])
+    return sum(
+        finding.get("status") in ("unhealthy", "unknown") and id not in said
+        for id, finding in (state.get("findings") or {}).items()
+    )
+
+
+def next_step(host: str, state: HostDocument, document: RunDocument) -> str:
+    """Return what to type next, or nothing where there is nothing to do, or no command for it."""
+    verdict, command = state.get("verdict"), str(document.get("command"))
+    if verdict in ("unknown", "unreachable") and command in ("triage", "diagnose", "plan"):
+        return _typed("doctor", host, document)
+    if verdict != "incident" or not state.get("root_causes"):
+        return ""
+    if command in ("triage", "diagnose"):
+        return _typed("plan", host, document)
+    if command == "plan":
+        return _after_plan(host, state, document)
+    return ""
+
+
+def _after_plan(host: str, state: HostDocument, document: RunDocument) -> str:
+    steps = state.get("plan") or []
+    if any(step.get("allowed") for step in steps):
+        return _typed("remediate", host, document)
+    lacking = [step for step in steps if not step.get("spent")]
+    if lacking:
+        return _typed(f"remediate --allow {lacking[0].get('risk')}", host, document)
+    root = (state.get("root_causes") or [""])[0]
+    return f"runbook show {root}: no rung cures this; its checklist says what to look into"
+
+
+def _typed(command: str, host: str, document: RunDocument) -> str:
+    where, _, origin = str(document.get("inventory")).rpartition(" (")
+    given = f" -i {shlex.quote(where)}" if origin == "option -i)" else ""
+    return f"runbook {command}{given} -l {shlex.quote(clean(host))}"
+
+
+def _known(state: HostDocument) -> dict[str, JudgedCard]:
+    return {**(state.get("diagnosis") or {}).get("incidents", {}), **(state.get("incidents") or {})}
+
+
+def _explains(root: str, incident: JudgedCard) -> bool:
+    return bool(incident.get("confirmed")) and root in (incident.get("explained_by") or [])
+
+
+def _listed(incidents: Sequence[JudgedCard]) -> Iterator[Text | str]:
+    for number, incident in enumerate(incidents):
+        severity = str(incident.get("severity") or "")
+        yield ", " if number else ""
+        yield Text.assemble(word(severity), " " if severity else "", clean(incident.get("title")))
+
+
+def _reasons(incident: JudgedCard, findings: Mapping[str, Finding]) -> list[str]:
+    """Return the sentences that decide, each once; of a finding without one, what it found."""
+    told = [finding for id in incident.get("because") or [] if (finding := findings.get(id))]
+    ill = [finding for finding in told if finding.get("status") == "unhealthy"]
+    if not ill:
+        return [evidence] if (evidence := clean(incident.get("evidence"))) else []
+    sentences: dict[str, None] = {}
+    for finding in ill:
+        reason = clean(finding.get("reason"))
+        if not reason:
+            sentences[finding_line("", finding)] = None
+        elif not any(reason in each for each in sentences):
+            figure = answer_of(finding) if finding.get("unit") else ""
+            sentences[f"{reason} ({figure})" if figure and figure not in reason else reason] = None
+    return list(sentences)[:2]
