@@ -287,6 +287,26 @@ def test_without_driver_or_settings_it_is_missing(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "settings",
+    [
+        {"DATABASE_URL": "mysql://app:p@127.0.0.1/shop"},
+        {"DATABASE_URL": "file:./dev.db"},
+        {"DATABASE_URL": "mongodb+srv://app@127.0.0.1/shop"},
+        {"DB_HOST": "127.0.0.1", "DB_PORT": "3306"},
+        {"DB_HOST": "127.0.0.1", "DB_CONNECTION": "mysql"},
+    ],
+)
+def test_a_database_of_another_kind_is_not_asked(tmp_path, settings):
+    seen = view(tmp_path, **settings)
+    assert (seen["way"], seen.get("database")) == ("none", None)
+    assert seen["missing"] == "the settings of the API name a database that is no PostgreSQL"
+
+
+def test_a_cache_of_another_kind_is_not_asked(tmp_path):
+    assert view(tmp_path, CACHE_URL="memcached://127.0.0.1:11211")["cache"] is None
+
+
+@pytest.mark.parametrize(
     ("says", "outcome"),
     [
         ("+PONG\r", "works"),
@@ -400,6 +420,13 @@ def shell(command, stdin="", **environment):
             "PGHOST=db\nPGPORT=5432\nPGUSER=app\nPGPASSWORD=a=b\nPGDATABASE=school",
         ),
         ("PATH=/bin\n", ""),
+        ("DATABASE_URL=mysql://app:p@db/shop\n", ""),
+        (
+            "DATABASE_URL=mysql://app:p@db/shop\nPG_URL=postgresql+asyncpg://app:p@pg/shop\n",
+            "PGHOST=pg\nPGPORT=5432\nPGUSER=app\nPGPASSWORD=p\nPGDATABASE=shop",
+        ),
+        ("DB_CONNECTION=mysql\nDB_HOST=db\n", ""),
+        ("DB_HOST=db\nDB_PORT=3306\n", ""),
     ],
 )
 def test_settings_for_the_client(environment, expected):

@@ -66,6 +66,7 @@ def shell(tmp_path):
                 "STACK_HEALTH_STATUSES": "200",
                 "STACK_REQUEST_HEADERS": "",
                 "STACK_DATABASES": "postgres mysqld mariadb",
+                "STACK_SERVERS": "postgres mysqld mariadb nginx",
                 "STACK_CLIENTS": "mysqldump pg_dump",
                 **environment,
             },
@@ -780,6 +781,27 @@ def test_a_database_in_trouble_is_named_and_nothing_is_done_to_it(shell, case):
     assert why.endswith("it is a database that is not looked into, which people start")
 
 
+@pytest.mark.parametrize(
+    ("runs", "ports", "health", "kind"),
+    [
+        ('"shop/migrate" "node" "migrate.js"', "-", "-", ""),
+        ('"mariadb:11" "docker-entrypoint.sh" "mariadbd"', "-", "-", "down"),
+        ('"shop/web" "nginx" "-g" "daemon off;"', "-", "-", "down"),
+        ('"shop/api" "node"', "3000 -", "-", "down"),
+        ('"shop/api" "node"', "-", "unhealthy", "down"),
+        # A database's own image may run a job.
+        ('"postgres:16" "sh" "-c" "pg_dump shop"', "-", "-", ""),
+    ],
+)
+def test_what_serves_others_is_no_job_that_is_done(shell, runs, ports, health, kind):
+    fields = ["id1", "one", "exited", "0", "false", "no", "0", "2026-01-01T00:00:00Z"]
+    line = "\t".join([*fields, health, "0", ports, '""', '""', runs])
+    words = "holder_of() { return 1; }; printf '%s\n' \"$LINE\" | name_troubles"
+    done = shell(words, SERVICES, LINE=line)
+    assert done.stderr == ""
+    assert done.stdout.split("\t")[1:2] == ([kind] if kind else [])
+
+
 # --- a start that takes its time ----------------------------------------------------------------
 
 AT = "2026-01-19T15:{}"
@@ -991,5 +1013,5 @@ def test_a_service_is_asked_at_its_own_address(shell, url, reached):
     ],
 )
 def test_a_database_is_told_by_its_image_and_by_what_it_runs(shell, runs, database):
-    done = shell("set -f; is_database $RUNS && echo yes || echo no", RUNS=runs)
+    done = shell('set -f; is_of "$STACK_DATABASES" $RUNS && echo yes || echo no', RUNS=runs)
     assert done.stdout == ("yes\n" if database else "no\n"), done.stderr

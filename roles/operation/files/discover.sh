@@ -35,12 +35,7 @@ speaks_otherwise() {
     # shellcheck disable=SC2046  # words
     set -- $(printf '%s' "$runs" | tr -d '"')
     set +f
-    image=${1##*/}
-    shift
-    for word in "${image%%[:@]*}" "$@"; do
-        case " $DISCOVER_OTHERS " in *" ${word##*/} "*) return 0 ;; esac
-    done
-    return 1
+    is_of "$DISCOVER_OTHERS" "$@"
 }
 
 # Prints what a port answers to the paths, until one is well. Usage: answers_at PORT

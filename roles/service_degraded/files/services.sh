@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # Shell functions about services of the stack that play none of the five parts, on top of stack.sh.
 #
-# In: STACK_BACKEND … STACK_CACHE: the services that do; SERVICES_FRESH_SECONDS: how long a start counts as
+# In: STACK_BACKEND … STACK_CACHE: the services that do; STACK_SERVERS, STACK_DATABASES: what serves others is called; SERVICES_FRESH_SECONDS: how long a start counts as
 #     the one chance that a service gets; SERVICES_AWK, the text of services.awk
 
 # Prints what is wrong with the services that no other card looks after, and with any health check, as one JSON
@@ -66,7 +66,7 @@ trouble_of_service() {
         [ "$restarts" -gt 0 ] || return 0
         state=restarting
         ;;
-    exited,*) [ "$code,$policy" != 0,no ] || return 0 ;;
+    exited,*) ! is_done || return 0 ;;
     esac
     ! is_part || return 0
     step=startable status=$code
@@ -92,14 +92,24 @@ trouble_of_service() {
     printf '%s\tdown\t%s\t%s %s\n' "$service" "$step" "$service" "$why"
 }
 
-# Takes the step from a service that is a database: what its data needs is not known here. Adds to why.
-leave_databases_alone() {
+# Whether it is a job that is done: it ended well, nothing starts it again, and it is nothing that serves others.
+is_done() {
+    [ "$code,$policy,$health,$ports" = 0,no,-,- ] && ! is_any_of "$STACK_SERVERS"
+}
+
+# Whether what runs in it is of those kinds. Usage: is_any_of "NAME…"
+is_any_of() {
     set -f
     # shellcheck disable=SC2046  # words
-    if is_database $(printf '%s' "$runs" | tr -d '"'); then
-        step='' why="$why; it is a database that is not looked into, which people start"
-    fi
+    set -- "$1" $(printf '%s' "$runs" | tr -d '"')
     set +f
+    is_of "$@"
+}
+
+# Takes the step from a service that is a database: what its data needs is not known here. Adds to why.
+leave_databases_alone() {
+    is_any_of "$STACK_DATABASES" || return 0
+    step='' why="$why; it is a database that is not looked into, which people start"
 }
 
 # Whether another card looks after it: after the cache while it runs, after the other parts always.

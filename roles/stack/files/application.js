@@ -56,8 +56,26 @@ function setting(...names) {
   }
 }
 
+// The addresses of databases that are named, of any kind.
+function databaseUrls() {
+  const names = ['DATABASE_URL', 'POSTGRES_URL', 'DB_URL', 'PG_URL', 'DATABASE_URI', 'POSTGRES_URI'];
+  return names.map((name) => setting(name)).filter(Boolean);
+}
+
+// Whether what is named is a database of another kind than PostgreSQL.
+function isAnother() {
+  const urls = databaseUrls();
+  if (urls.length) return !urls.some(isPostgres);
+  const kind = setting('DB_CONNECTION', 'DB_DIALECT', 'DB_TYPE', 'DB_CLIENT', 'DB_ENGINE', 'DATABASE_TYPE', 'DATABASE_CLIENT') || '';
+  return (kind && !/postgres|^pg/i.test(kind)) || OTHER_PORTS.includes(Number(setting('DB_PORT', 'DATABASE_PORT')));
+}
+
+// Without a scheme it may be one of libpq's.
+const isPostgres = (url) => /^(postgres(ql)?|pg(sql)?)(\+\w+)?:/i.test(url) || !/^[a-z][a-z0-9+.-]*:/i.test(url);
+const OTHER_PORTS = [1433, 1521, 3306, 27017]; // of MSSQL, Oracle, MySQL, MongoDB
+
 function databaseSettings() {
-  const url = setting('DATABASE_URL', 'POSTGRES_URL', 'DB_URL', 'PG_URL', 'DATABASE_URI', 'POSTGRES_URI');
+  const url = databaseUrls().find(isPostgres);
   const other = process.env.APPLICATION_DATABASE; // one that is not in the application's place yet
   if (url && other) return { connectionString: Object.assign(new URL(url), { pathname: `/${encodeURIComponent(other)}` }).href };
   if (url) return { connectionString: url };
@@ -78,6 +96,7 @@ function cacheSettings() {
   if (enabled && !/^(true|1|yes|on)$/i.test(enabled)) return null;
   const url = setting('REDIS_URL', 'REDIS_URI', 'CACHE_URL');
   if (!url && !enabled && !setting('REDIS_HOST')) return null;
+  if (/^[a-z]+:\/\//i.test(url) && !/^(redis|valkey|keydb)s?:/i.test(url)) return null; // of another kind
   const from = new URL(url || `redis://${setting('REDIS_HOST') || 'localhost'}:${setting('REDIS_PORT') || 6379}`);
   return {
     host: from.hostname.replace(/^\[|\]$/g, ''),
@@ -181,6 +200,7 @@ const BOUNDED = `SET LOCAL application_name = 'runbook'; SET LOCAL lock_timeout 
   SET LOCAL statement_timeout = ${LOCK_WAIT * 2};`;
 
 async function database() {
+  if (isAnother()) return { missing: 'the settings of the API name a database that is no PostgreSQL' };
   const settings = databaseSettings();
   if (!settings) return { missing: 'the environment of the API has no settings of a database (DATABASE_URL, DB_HOST, PGHOST)' };
   const file = resolve('pg');

@@ -13,9 +13,19 @@ function first(names,    name, n, i) {
     for (i = 1; i <= n; i++) if (value[name[i]] != "") return value[name[i]]
     return ""
 }
+# Without a scheme it may be one of libpq's.
+function of_postgres(url) { return url ~ /^(postgres(ql)?|pg(sql)?)(\+[a-z0-9]+)?:/ || url !~ /^[A-Za-z][A-Za-z0-9+.-]*:/ }
 { at = index($0, "="); if (at) value[substr($0, 1, at - 1)] = substr($0, at + 1) }
 END {
-    url = first("DATABASE_URL POSTGRES_URL DB_URL PG_URL DATABASE_URI POSTGRES_URI")
+    urls = split("DATABASE_URL POSTGRES_URL DB_URL PG_URL DATABASE_URI POSTGRES_URI", named, " ")
+    for (u = 1; u <= urls; u++) {
+        if (value[named[u]] == "") continue
+        if (of_postgres(value[named[u]])) { url = value[named[u]]; another = 0; break }
+        another = 1
+    }
+    kind = tolower(first("DB_CONNECTION DB_DIALECT DB_TYPE DB_CLIENT DB_ENGINE DATABASE_TYPE DATABASE_CLIENT"))
+    if (url == "" && (another || (kind != "" && kind !~ /postgres|^pg/) \
+        || first("DB_PORT DATABASE_PORT") ~ /^(1433|1521|3306|27017)$/)) exit
     if (url ~ /^[a-z+]*:\/\//) {
         sub(/^[^:]*:\/\//, "", url); sub(/\?.*/, "", url)
         if (match(url, /.*@/)) {

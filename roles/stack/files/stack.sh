@@ -84,18 +84,19 @@ defined() {
     [ -n "$1" ] && grep -Eq "^[[:space:]]+[\"']?$1[\"']?:[[:space:]]*(#.*)?\$" "$compose_file"
 }
 
-# Whether it is a database server, by the name of its image and the words of its command: somebody's data is
-# in it. Usage: is_database IMAGE WORD...
-is_database() {
-    image=${1##*/}
-    case " $STACK_DATABASES " in *" ${image%%[:@]*} "*) server=0 ;; *) server=1 ;; esac
+# Whether a container is of those kinds, by the name of its image and the words of its command.
+# Usage: is_of "NAME…" IMAGE [WORD…]
+is_of() {
+    kinds=" $1 " image=${2##*/}
+    case $kinds in *" ${image%%[:@]*} "*) found_kind=0 ;; *) found_kind=1 ;; esac
+    shift
     [ "$#" -eq 0 ] || shift
     for word in "$@"; do
         word=${word##*/}
-        case " $STACK_DATABASES " in *" $word "*) return 0 ;; esac
+        case $kinds in *" $word "*) return 0 ;; esac
         case " $STACK_CLIENTS " in *" $word "*) return 1 ;; esac
     done
-    return "$server"
+    return "$found_kind"
 }
 
 # Prints the id of a service's container. Without one: exit status 1 when the compose file has

@@ -25,6 +25,7 @@ HBA
     pg_ctl -o "-c listen_addresses=''" -w start
     createdb -U "$POSTGRES_USER" "$POSTGRES_DB"
     for script in /docker-entrypoint-initdb.d/*.sql; do
+        [ -e "$script" ] || continue
         psql -v ON_ERROR_STOP=1 --no-psqlrc -q -U "$POSTGRES_USER" -d "$POSTGRES_DB" -f "$script"
     done
     pg_ctl -m fast -w stop
