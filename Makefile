@@ -79,6 +79,7 @@ checks: setup
 	@setsid -w sh -c '(echo 19 >/proc/self/autogroup) 2>/dev/null; exec nice -n 19 $(MAKE) --no-print-directory lint'
 	@$(MAKE) --no-print-directory galaxy
 	@$(call part,the newest ansible-core and Python,tools/compat newest core)
+	@$(call part,shell functions in busybox,nice -n 19 env RUNBOOK_TEST_SHELL="busybox sh" pytest -q $(IN_SHELLS))
 
 unit: setup
 	pytest tests/unit
@@ -99,7 +100,6 @@ beside:
 
 early: setup
 	@$(call part,tests without a host,pytest -n 2 --durations=10 --ignore=$(SHARING) $(EARLY) && pytest $(SHARING))
-	@$(call part,shell functions in busybox,RUNBOOK_TEST_SHELL="busybox sh" pytest -n 2 $(IN_SHELLS))
 
 drills: setup
 	@$(call part,tests on practice hosts,$(DRILL) --durations=10 $(ON_HOSTS))

@@ -10,6 +10,8 @@ from pathlib import Path
 import recordings
 import yaml
 
+from oncall_runbook.text import report
+
 TESTS = Path(__file__).parents[1]
 # What a remediation ends with. A `finding` is what no card covers: it is said, and nothing is done.
 CODES = {"fixed": 0, "not_fixed": 5, "refused": 6}
@@ -148,10 +150,9 @@ def the_stack_works(practice):
     assert practice.status("http://localhost") == 200
 
 
-def said(expressions, runbook, *ran):
-    """Find each of the expressions in the text that people read of finished runs."""
-    runs = [each.document["run"] for each in ran] if expressions else []
-    text = "\n".join(runbook("runs", "show", run).stdout for run in runs)
+def said(expressions, *ran):
+    """Find each of the expressions in the text that `runbook runs show` has of finished runs."""
+    text = "\n".join(line.plain for one in ran for line in report.lines(one.document, full=True))
     for expression in expressions:
         assert re.search(expression, text, re.IGNORECASE), f"{expression} is not in\n{text}"
 
@@ -186,7 +187,7 @@ def walk_through(drill, practice, runbook, *, record=False):
     steps = [step["rung"] for step in planned.host()["plan"] if step["risk"] in risks]
     assert steps[:1] == drill.rungs[:1], planned.host()["plan"]
     assert practice.identities() == broken
-    said(drill.says, runbook, found, planned)
+    said(drill.says, found, planned)
 
     remediate = ["remediate", "--yes", "--allow", drill.allow, *drill.options]
     cured = runbook(*remediate)
@@ -194,7 +195,7 @@ def walk_through(drill, practice, runbook, *, record=False):
     verdict, code = drill.ending(causes)
     assert [action["rung"] for action in host["actions"]] == drill.rungs, host
     assert (cured.code, host["verdict"]) == (code, verdict), host["reason"]
-    said(drill.tells, runbook, cured)
+    said(drill.tells, cured)
     documents = found.document, planned.document, cured.document
     recordings.check(drill.name, *documents, record=record)
     fixed = verdict == "fixed"
