@@ -87,6 +87,13 @@ def test_updating_prints_the_status_update_and_sends_it_once(run, receiver):
     assert "| **IMPACT** | all |" in run("update", 1, "--form", "markdown").stdout
 
 
+def test_a_note_is_taken_as_people_type_it(run):
+    run("open", "Logins fail", "--severity", "SEV2")
+    run("update", 1, "database restarted")
+    assert "database restarted" in [entry["text"] for entry in shown(run)["timeline"]]
+    assert "given twice" in run("update", 1, "one", "--note", "two", code=2).stderr
+
+
 def test_an_update_is_sent_as_json_too_and_told_in_one_document(run, receiver):
     run("open", "x", "--severity", "SEV2")
     told = json.loads(run("update", 1, "--send", "--format", "json").stdout)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from oncall_runbook.commands import completing
 from oncall_runbook.commands.shared_options import (
     card_format_option,
     example,
@@ -34,7 +35,7 @@ def list_(options: Options) -> int:
 @click.command(
     epilog=example("runbook show disk-space-full", "runbook show memory-leak --format markdown")
 )
-@click.argument("incident")
+@click.argument("incident", shell_complete=completing.cards)
 @shared_options("inventory", "cards")
 @card_format_option
 def show(incident: str, format: str, options: Options) -> int:

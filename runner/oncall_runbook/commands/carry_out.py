@@ -47,7 +47,7 @@ def carry_out(
     order = replace(order, options=with_found(order.options))
     session, keeper = _open(order)
     session.listeners = [lambda event, _: on_event(event), keeper.note]
-    if order.options.format == "text" or sys.stderr.isatty():
+    if order.options.format != "json" or sys.stderr.isatty():
         threading.Thread(target=_preload, daemon=True).start()
     if order.acts and order.asks and not order.yes:
         outcome = _ask_then_act(session, order)
@@ -154,7 +154,9 @@ def _print(
         return
     from oncall_runbook.text import report
 
-    if show:
+    if options.format == "short":
+        report.show_short(final)
+    elif show:
         show(final)
     else:
         report.show(final, full=bool(options.verbose))

@@ -10,7 +10,9 @@ from typing import Any
 import click
 
 from oncall_runbook import __version__
+from oncall_runbook.commands import completing
 from oncall_runbook.commands.card_commands import lint, list_, new, show, test
+from oncall_runbook.commands.completion_command import completion
 from oncall_runbook.commands.doctor_command import doctor
 from oncall_runbook.commands.incident_commands import contacts, incident
 from oncall_runbook.commands.init_command import init
@@ -83,7 +85,7 @@ def triage(record: str | None, options: Options) -> int:
 
 
 @cli.command(epilog=example("runbook diagnose database_connection_failures -i inventory.ini"))
-@click.argument("incident")
+@click.argument("incident", shell_complete=completing.cards)
 @record_option
 @run_options
 def diagnose(incident: str, record: str | None, options: Options) -> int:
@@ -96,7 +98,7 @@ def diagnose(incident: str, record: str | None, options: Options) -> int:
         "runbook plan -i inventory.ini", "runbook plan database_connection_failures -l db1"
     )
 )
-@click.argument("incident", required=False)
+@click.argument("incident", required=False, shell_complete=completing.cards)
 @record_option
 @run_options
 def plan(incident: str | None, record: str | None, options: Options) -> int:
@@ -110,7 +112,7 @@ def plan(incident: str | None, record: str | None, options: Options) -> int:
         "runbook remediate database_connection_failures --yes --allow outage",
     )
 )
-@click.argument("incident", required=False)
+@click.argument("incident", required=False, shell_complete=completing.cards)
 @yes_option
 @allow_option("rungs it may climb")
 @take_over_option
@@ -131,7 +133,7 @@ def remediate(
 
 for command in (
     *(init, list_, show, lint, new, test),
-    *(ops, hold, runs, incident, contacts, doctor),
+    *(ops, hold, runs, incident, contacts, doctor, completion),
 ):
     cli.add_command(command)
 

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from oncall_runbook.commands import completing
 from oncall_runbook.commands.shared_options import (
     Command,
     example,
     html_option,
     option,
     shared_options,
+    yes_is_taken,
 )
 from oncall_runbook.errors import BadInputError, RunbookError
 from oncall_runbook.run.options import Options
@@ -66,6 +68,7 @@ def incident() -> None:
 @option("--host", multiple=True, help="A host it concerns; repeatable.")
 @option("--run", metavar="RUN", help="A run that found it: title, severity and hosts are its.")
 @fact_options
+@yes_is_taken
 @people_options
 def open_(
     title: str | None,
@@ -83,8 +86,14 @@ def open_(
     return _show(_record(options).open(new), options)
 
 
-@incident.command(epilog=example("runbook incident update 7 --impact 'all users' --send"))
-@click.argument("incident")
+@incident.command(
+    epilog=example(
+        "runbook incident update 7 'database restarted'",
+        "runbook incident update 7 --impact 'all users' --send",
+    )
+)
+@click.argument("incident", shell_complete=completing.records)
+@click.argument("text", required=False)
 @option("--title", help="What it is, in a few words.")
 @option("--status", type=click.Choice(["investigating", "identified", "resolving"]), help="New.")
 @option("--severity", type=_SEVERITY, help="New severity; needs --reason.")
@@ -94,9 +103,11 @@ def open_(
 @option("--dry-run", is_flag=True, help="Show text and recipients, and send nothing.")
 @option("--form", type=click.Choice(_FORMS), default="text", help="How it is printed.")
 @fact_options
+@yes_is_taken
 @people_options
 def update(
     incident: str,
+    text: str | None,
     note: str | None,
     reason: str | None,
     send: bool,
@@ -105,7 +116,13 @@ def update(
     options: Options,
     **facts: str | None,
 ) -> int:
-    """Say what is new; print the status update, or send it to all whom it concerns."""
+    """Say what is new; print the status update, or send it to all whom it concerns.
+
+    TEXT is a note, as with --note.
+    """
+    if text and note:
+        raise BadInputError("the note is given twice: as TEXT and with --note")
+    note = note or text
     if facts["severity"] and not reason:
         raise BadInputError("a new severity needs its --reason")
     record = _record(options)
@@ -156,7 +173,8 @@ def _say_recipients(to: list[str], *, sends: bool, dry_run: bool) -> None:
 
 
 @incident.command(epilog=example("runbook incident ack 7"))
-@click.argument("incident")
+@click.argument("incident", shell_complete=completing.records)
+@yes_is_taken
 @record_options
 def ack(incident: str, options: Options) -> int:
     """Acknowledge an incident: somebody is at it, and the escalation stops."""
@@ -165,11 +183,12 @@ def ack(incident: str, options: Options) -> int:
 
 
 @incident.command(epilog=example("runbook incident escalate 7", "runbook incident escalate --due"))
-@click.argument("incident", required=False)
+@click.argument("incident", required=False, shell_complete=completing.records)
 @option("--to", metavar="ROLE", help="Tell this role now, whatever the ladder says.")
 @option("--due", is_flag=True, help="Tell whom it is time to tell; safe to run every minute.")
 @option("--watch", is_flag=True, help="The same again and again, until Ctrl-C.")
 @option("--dry-run", is_flag=True, help="Show text and recipients, and send nothing.")
+@yes_is_taken
 @people_options
 def escalate(
     incident: str | None, to: str | None, due: bool, watch: bool, dry_run: bool, options: Options
@@ -245,10 +264,11 @@ def _deliver(record: IncidentRecord, facts: StatusUpdate | None = None) -> int:
 
 
 @incident.command(epilog=example("runbook incident resolve 7 --resolution 'database started'"))
-@click.argument("incident")
+@click.argument("incident", shell_complete=completing.records)
 @option("--resolution", default="", help="What fixed it.")
 @option("--at", metavar="-10m|TIME", help="When; else now.")
 @option("--send", is_flag=True, help="Send a last status update to all who were told.")
+@yes_is_taken
 @people_options
 def resolve(incident: str, resolution: str, at: str | None, send: bool, options: Options) -> int:
     """End an incident; of a SEV1 or SEV2 the review is due from then on."""
@@ -273,7 +293,7 @@ def _date(_context: click.Context, _option: click.Parameter, given: str | None) 
         "runbook incident review 7 --add 'Alert on full disks' --owner ann --deadline 2026-12-01",
     )
 )
-@click.argument("incident")
+@click.argument("incident", shell_complete=completing.records)
 @option("--root-cause", help="The underlying cause, or causes.")
 @option("--impact", help="The impact on users and business, in figures.")
 @option("--resolution", help="What fixed it.")
@@ -285,6 +305,7 @@ def _date(_context: click.Context, _option: click.Parameter, given: str | None) 
 @option("--done", is_flag=True, help="The action item is done.")
 @option("--state", type=click.Choice(_STATES), help="Move the review on.")
 @option("--output", type=click.Path(file_okay=False, path_type=Path), help="Where to write it.")
+@yes_is_taken
 @record_options
 def review(
     incident: str,
@@ -351,7 +372,7 @@ def _write_overview(found: list[IncidentSummary], path: Path) -> int:
 
 
 @incident.command(epilog=example("runbook incident show last", "runbook incident show 7"))
-@click.argument("incident")
+@click.argument("incident", shell_complete=completing.records)
 @record_options
 def show(incident: str, options: Options) -> int:
     """Show an incident: facts, escalation, messages, timeline."""

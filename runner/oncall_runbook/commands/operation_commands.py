@@ -15,6 +15,7 @@ from oncall_runbook.commands.shared_options import (
     example,
     option,
     run_options,
+    yes_is_taken,
     yes_option,
 )
 from oncall_runbook.errors import BadInputError
@@ -117,6 +118,7 @@ def reboot(options: Options, **how: Any) -> int:
     type=click.Path(file_okay=False, path_type=Path),
     help="Also copy it to this directory here, below the host's name.",
 )
+@yes_is_taken
 @run_options
 def backup(check: bool, fetch: Path | None, options: Options) -> int:
     """Back the database up, and prove the backup whole."""
@@ -141,6 +143,7 @@ def backups_list(options: Options) -> int:
 @backups.command("verify", epilog=example("runbook ops backups verify --deep"))
 @click.argument("backup", required=False, default="")
 @option("--deep", is_flag=True, help="Restore it into a database of its own, and count rows.")
+@yes_is_taken
 @run_options
 def backups_verify(backup: str, deep: bool, options: Options) -> int:
     """Prove a backup whole, or all of them."""
@@ -188,6 +191,7 @@ def clean(options: Options, **how: Any) -> int:
 @option("--until", default="", metavar="TIME", help="Until when: 6h, 18:30, 2026-11-24T03:05Z.")
 @option("--reason", default="", metavar="TEXT", help="Why; every look shows it.")
 @option("--lift", is_flag=True, help="Let changes in again.")
+@yes_is_taken
 @run_options
 def hold(host: str, until: str, reason: str, lift: bool, options: Options) -> int:
     """Keep every change away from HOST, whoever would make it, until a time.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from oncall_runbook.commands import completing
 from oncall_runbook.commands.shared_options import (
     allow_option,
     example,
@@ -19,6 +20,7 @@ from oncall_runbook.commands.shared_options import (
     record_option,
     shared_options,
     take_over_option,
+    yes_is_taken,
     yes_option,
 )
 from oncall_runbook.errors import RunbookError
@@ -51,7 +53,7 @@ def list_(format: str) -> int:
     "show",
     epilog=example("runbook runs show last", "runbook runs show 20261123T0415 --format json"),
 )
-@click.argument("run")
+@click.argument("run", shell_complete=completing.runs)
 @html_option
 @format_option
 def show(run: str, html: Path | None, format: str) -> int:
@@ -69,7 +71,8 @@ def show(run: str, html: Path | None, format: str) -> int:
 
 
 @runs.command(epilog=example("runbook runs cancel last"))
-@click.argument("run")
+@click.argument("run", shell_complete=completing.runs)
+@yes_is_taken
 @format_option
 def cancel(run: str, format: str) -> int:
     """Cancel a run that is at work on this machine, as Ctrl-C in its terminal does.
@@ -96,7 +99,7 @@ def cancel(run: str, format: str) -> int:
 @runs.command(
     epilog=example("runbook runs resume last", "runbook runs resume last --yes --allow outage")
 )
-@click.argument("run")
+@click.argument("run", shell_complete=completing.runs)
 @yes_option
 @allow_option("rungs or steps it may do")
 @take_over_option

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from oncall_runbook.commands import completing
 from oncall_runbook.run.options import Options
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -38,6 +39,9 @@ def _format_option(*more: str, help: str) -> Callable[[Command], Command]:
 
 
 format_option = _format_option(help="Text for people, or one JSON document on stdout.")
+run_format_option = _format_option(
+    "short", help="Text for people, one line for each host, or one JSON document on stdout."
+)
 card_format_option = _format_option(
     "markdown",
     "survey",
@@ -60,6 +64,7 @@ _OPTIONS = {
         envvar="RUNBOOK_LIMIT",
         show_envvar=True,
         help="Only the hosts of the inventory that match.",
+        shell_complete=completing.hosts,
     ),
     "extra_vars": click.option(
         "-e",
@@ -150,6 +155,17 @@ record_option = option(
     help="The incident record it stands in; `new` opens one for what it finds.",
 )
 
+
+def yes_is_taken(command: Command) -> Command:
+    """Let a command that asks nothing take --yes, as those do that ask."""
+    how: dict[str, Any] = {
+        "is_flag": True,
+        "expose_value": False,
+        "help": "Taken, though nothing is asked.",
+    }
+    return option("--yes", **how)(command)
+
+
 yes_option = option("--yes", is_flag=True, help="Do not ask; for use without a terminal.")
 
 
@@ -173,11 +189,14 @@ take_over_option = option(
 
 def run_options(command: Command) -> Command:
     """Give a command all shared options; it gets them as one `options: Options`."""
-    return shared_options(*_OPTIONS)(command)
+    return shared_options(*_OPTIONS, shown_by=run_format_option)(command)
 
 
-def shared_options(*names: str) -> Callable[[Command], Command]:
-    """Give a command some of the shared options, as one `options: Options`."""
+def shared_options(*names: str, shown_by: Any = format_option) -> Callable[[Command], Command]:
+    """Give a command some of the shared options, as one `options: Options`.
+
+    `shown_by` is its option --format.
+    """
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
@@ -187,7 +206,7 @@ def shared_options(*names: str) -> Callable[[Command], Command]:
 
         decorated: Any = packed
         for name in reversed(names):
-            decorated = _OPTIONS[name](decorated)
+            decorated = (shown_by if name == "format" else _OPTIONS[name])(decorated)
         return decorated  # type: ignore[no-any-return]
 
     return decorate

@@ -29,6 +29,17 @@ def causes(state: HostDocument) -> Iterator[Text]:
             yield Text.assemble("       causes ", *_listed(caused))
 
 
+def in_short(state: HostDocument) -> str:
+    """Return the root causes of a host in one line, each with the first sentence that decides."""
+    known, findings = _known(state), state.get("findings") or {}
+    told = []
+    for root in state.get("root_causes") or []:
+        incident = known.get(root, {})
+        why = next(iter(_reasons(incident, findings)), "")
+        told.append(f"{incident.get('severity') or ''} {root}{f' ({why})' if why else ''}".strip())
+    return ", ".join(told)
+
+
 def not_judged(state: HostDocument) -> Iterator[Text]:
     """Yield whether which incidents are there could not be told, once for each reason.
 

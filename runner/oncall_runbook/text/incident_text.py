@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from rich.cells import cell_len
@@ -19,6 +19,7 @@ from oncall_runbook.text.words import clean, word
 if TYPE_CHECKING:
     from oncall_runbook.documents import (
         ContactsDocument,
+        EscalationStep,
         IncidentDocument,
         IncidentSummary,
         Message,
@@ -85,12 +86,12 @@ def _lines(known: IncidentDocument) -> Iterator[Text]:
     title = (f"#{known['id']} {clean(known['title'])}", "bold")
     yield Text.assemble(word(known["severity"]), " ", title, ", ", word(known["status"]))
     for name, value in _facts(known):
-        yield Text.assemble((f"  {name:<12}", "dim"), value)
+        yield Text.assemble((f"  {name:<13}", "dim"), value)
     for line in _overdue(known):
         yield Text(f"  {line}", "bold red")
     yield Text(f"\nEscalation: {known['escalation']['state']}", "bold")
     for step in known["escalation"]["steps"]:
-        when = f"{step['state']} {_time(step['sent'] or step['due'])}"
+        when = f"{became(step, known['messages'])} {_time(step['sent'] or step['due'])}"
         note = f" — {clean(step['note'])}" if step["note"] else ""
         yield Text(f"  after {step['after_minutes']} min  {', '.join(step['to'])}: {when}{note}")
     for message in known["messages"]:
@@ -105,6 +106,17 @@ def _lines(known: IncidentDocument) -> Iterator[Text]:
         )
         for line in more:
             yield Text(f"  {'':19}    {clean(line)}", "dim")
+
+
+def became(step: EscalationStep, messages: Sequence[Message]) -> str:
+    """Say what became of a step of the ladder: it is sent when a message of it was delivered."""
+    if step["state"] != "sent":
+        return str(step["state"])
+    pages = [m for m in messages if m["kind"] in ("page", "asked") and m["role"] in step["to"]]
+    states = {message["state"] for message in pages}
+    if "sent" in states:
+        return "sent"
+    return "being sent" if states & {"queued", "sending"} else "not delivered"
 
 
 def _facts(known: IncidentDocument) -> Iterator[tuple[str, str]]:

@@ -25,14 +25,19 @@ _NO_COLOUR = re.compile(r"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x
 _STATES = {"running": "green", "healthy": "green", "whole": "green"}
 
 
-def _show(document: RunDocument, content: Table | None) -> None:
-    """Print what was seen, and after it the hosts that could not be asked, and what is not well."""
+def _show(document: RunDocument, content: Table | None, nothing: str = "") -> None:
+    """Print what was seen, and after it the hosts that could not be asked, and what is not well.
+
+    `nothing` is said where there is nothing to see.
+    """
     screen = report.console()
-    if content is not None and content.row_count:
-        screen.print(content)
     silent = {
         host: state for host, state in document["hosts"].items() if state["verdict"] != "healthy"
     }
+    if content is not None and content.row_count:
+        screen.print(content)
+    elif nothing and len(silent) < len(document["hosts"]):
+        screen.print(nothing)
     for text in report.lines({**document, "hosts": silent}):
         screen.print(text)
     for host, state in document["hosts"].items():
@@ -74,7 +79,7 @@ def status(document: RunDocument) -> None:
                 _cell(service["image"]),
                 _cell(service["ports"]),
             )
-    _show(document, table)
+    _show(document, table, "no services; next: docker compose up -d, on the host")
 
 
 def stats(document: RunDocument) -> None:
@@ -110,7 +115,7 @@ def backups(document: RunDocument) -> None:
                 _cell(backup["newest_row"]),
                 _cell(backup["reason"]),
             )
-    _show(document, table)
+    _show(document, table, "no backups; next: runbook ops backup")
 
 
 def logs(document: RunDocument) -> None:

@@ -51,6 +51,17 @@ def show(
         screen.print(_footer(document, full=full))
 
 
+def show_short(document: RunDocument) -> None:
+    """Print one line for each host: its verdict, the root causes, and why."""
+    screen = console()
+    for host, state in document.get("hosts", {}).items():
+        verdict = word(_verdict(state, document))
+        causes = state.get("root_causes") or []
+        told = brief.in_short(state) if causes else clean(state.get("reason"))
+        line = Text.assemble((host, "bold"), ": ", verdict, f" — {told}" if told else "")
+        screen.print(line, soft_wrap=True)
+
+
 def _hanging(text: Text) -> Padding:
     """Return a line that stays below itself where a screen is too narrow for it."""
     indent = len(text.plain) - len(text.plain.lstrip())
@@ -97,15 +108,15 @@ def _footer(document: RunDocument, *, full: bool) -> Text:
 
 
 def _host(host: str, state: HostDocument, document: RunDocument, *, full: bool) -> Iterator[Text]:
-    verdict = str(state["verdict"])
+    verdict = _verdict(state, document)
     reason = ": ".join(filter(None, (state.get("unreachable"), clean(state.get("reason")))))
     findings, uncovered = state.get("findings") or {}, state.get("uncovered") or []
-    if uncovered and verdict == "healthy":
+    if uncovered and state["verdict"] == "healthy":
         reason = "but for what no card covers and no rung cures:"
     yield Text.assemble((host, "bold"), ": ", word(verdict), f" — {reason}" if reason else "")
     for id in uncovered:
         told = finding_line(id, findings.get(id, {}))
-        note = "" if verdict == "healthy" else " (no rung cures this)"
+        note = "" if state["verdict"] == "healthy" else " (no rung cures this)"
         yield Text.assemble("  ", word("unhealthy"), f"  {told}{note}")
     yield from brief.causes(state)
     yield from brief.not_judged(state)
@@ -119,6 +130,17 @@ def _host(host: str, state: HostDocument, document: RunDocument, *, full: bool) 
     if "actions" in state:
         yield from _actions(state)
     yield from _onward(host, state, document, full=full)
+
+
+def _verdict(state: HostDocument, document: RunDocument) -> str:
+    """Return the word for a host: an operation is done, or had nothing to do, and cures nothing."""
+    order = document.get("order") or {}
+    verdict = str(state["verdict"])
+    if not (order.get("operation") and order.get("acts")):
+        return verdict
+    return {"fixed": "done", "not_fixed": "not_done", "healthy": "nothing_to_do"}.get(
+        verdict, verdict
+    )
 
 
 def _onward(host: str, state: HostDocument, document: RunDocument, *, full: bool) -> Iterator[Text]:
@@ -211,6 +233,8 @@ def _cost(action: DoneStep) -> bool:
 def show_runs(documents: list[RunDocument]) -> None:
     """Print one line for each run."""
     screen = console()
+    if not documents:
+        screen.print("no runs; next: runbook triage")
     for document in documents:
         verdicts = [f"{h}: {s['verdict']}" for h, s in document.get("hosts", {}).items()]
         code = document.get("exit_code")

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 _STYLES = {
     "healthy": "bold green",
     "fixed": "bold green",
+    "done": "bold green",
+    "nothing_to_do": "bold green",
     "incident": "bold red",
     "not_fixed": "bold red",
+    "not_done": "bold red",
     "error": "bold red",
     "unhealthy": "red",
     "refused": "bold yellow",

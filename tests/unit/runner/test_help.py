@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -44,7 +46,7 @@ ALL = list(commands(cli))
 
 def test_the_commands_are_those_of_the_design() -> None:
     names = "list show lint new test triage diagnose plan remediate"
-    groups = "hold runs ops incident contacts doctor init"
+    groups = "hold runs ops incident contacts doctor init completion"
     incidents = "open update ack escalate resolve review list show"
     operations = "status logs stats restart reboot backup backups restore clean"
     assert {" ".join(path) for path in ALL} == {
@@ -80,3 +82,42 @@ def test_every_option_has_an_environment_variable_of_its_own_name() -> None:
             if isinstance(option, click.Option) and option.name not in ("help", "version"):
                 own = option.opts[-1].strip("-").replace("-", "_").upper()
                 assert option.envvar == f"RUNBOOK_{own}"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_is_told_how_to_complete(shell: str) -> None:
+    done = CliRunner().invoke(cli, ["completion", shell])
+    assert (done.exit_code, "_RUNBOOK_COMPLETE" in done.stdout) == (0, True)
+
+
+def completed(*words: str, **variables: str) -> list[str]:
+    """What a shell gets for the last of the words."""
+    environment = {
+        "_RUNBOOK_COMPLETE": "bash_complete",
+        "COMP_WORDS": " ".join(("runbook", *words)),
+        "COMP_CWORD": str(len(words)),
+        **variables,
+    }
+    command = [sys.executable, "-m", "oncall_runbook"]
+    env = {**os.environ, **environment}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
+    assert done.stderr == ""
+    return [line.partition(",")[2] for line in done.stdout.split()]
+
+
+def test_names_are_completed(tmp_path: Path) -> None:
+    inventory = tmp_path / "site.yml"
+    inventory.write_text("all: {children: {fleet: {hosts: {web1: , web2: , db1: }}}}")
+    run = tmp_path / "state/runbook/runs/20261127T101112Z-abcd"
+    run.mkdir(parents=True)
+    known = {"RUNBOOK_INVENTORY": str(inventory), "XDG_STATE_HOME": str(tmp_path / "state")}
+    assert completed("show", "disk", **known) == ["disk_space_full"]
+    assert completed("triage", "-l", "we", **known) == ["web1", "web2"]
+    assert completed("triage", "-l", "fl", **known) == ["fleet"]
+    assert completed("runs", "show", "2026", **known) == [run.name]
+    assert completed("triage", "-i", str(tmp_path / "gone"), "-l", "we", **known) == []
+
+
+def test_what_asks_nothing_takes_a_yes_too() -> None:
+    for path in (("ops", "backup"), ("incident", "ack"), ("runs", "cancel"), ("hold",)):
+        assert "--yes" in CliRunner().invoke(cli, [*path, "--help"]).output

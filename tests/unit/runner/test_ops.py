@@ -134,7 +134,7 @@ def test_an_operation_is_done_and_proven(fake: FakeEngine) -> None:
     assert set(host["findings"]) == {"restart", "restart_done"}
     assert fake.requests[0].tags == "remediate"
     shown = steady(run("ops", "restart", "redis", "--yes").stdout)
-    assert shown.startswith("db1: fixed\n  step 1  Restart redis [restart] allowed\n")
+    assert shown.startswith("db1: done\n  step 1  Restart redis [restart] allowed\n")
 
 
 def test_a_refusal_of_the_host_is_told_without_a_question(fake: FakeEngine) -> None:
@@ -152,6 +152,11 @@ def test_a_backup_needs_no_yes_and_says_where_its_copy_is(fake: FakeEngine, tmp_
     found = document(run("ops", "backup", "--fetch", str(tmp_path), "--format", "json"))
     assert found["hosts"]["db1"]["fetched"] == copy
     assert fake.requests[0].run_vars["operation_fetch_to"] == str(tmp_path)
+
+
+def test_where_there_is_no_backup_it_says_so_and_what_makes_one(fake: FakeEngine) -> None:
+    fake.diagnosis = [("db1", "probe", "ok", looked("backups_list", []))]
+    assert run("ops", "backups", "list").stdout == "no backups; next: runbook ops backup\n"
 
 
 def test_backups_are_listed_with_what_is_wrong(fake: FakeEngine) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from oncall_runbook.text import report
+from oncall_runbook.text import incident_text, report
 
 STEP = {"rung": "restart", "title": "Restart the API", "risk": "restart", "seconds": 2}
 COSTS = "requests, until the API listens again"
@@ -151,3 +151,52 @@ def test_a_host_that_is_healthy_and_acted_on_is_not_only_counted():
     hosts = {"a": {"verdict": "healthy"}, "b": {"verdict": "healthy"}, "c": acted}
     told = plain(hosts)
     assert (told[0], told[-1]) == ("c: healthy", "2 hosts: healthy")
+
+
+@pytest.mark.parametrize(
+    ("host", "line"),
+    [
+        ({"verdict": "healthy"}, "a: healthy"),
+        ({"verdict": "unreachable", "reason": "no route"}, "a: unreachable — no route"),
+        (
+            {**INCIDENT, "findings": ILL},
+            "a: incident — SEV1 database (Accepts: 2 exit status)",
+        ),
+    ],
+)
+def test_in_short_a_host_is_one_line(capsys, host, line):
+    report.show_short({"hosts": {"a": host}, "command": "triage"})
+    assert capsys.readouterr().out == f"{line}\n"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "word"),
+    [("fixed", "done"), ("not_fixed", "not done"), ("healthy", "nothing to do")],
+)
+def test_an_operation_is_done_and_cures_nothing(verdict, word):
+    order = {"operation": "restart", "acts": True}
+    lines = report.lines({"hosts": {"a": {"verdict": verdict}}, "order": order})
+    assert next(lines).plain == f"a: {word}"
+    looks = {**order, "acts": False}
+    lines = report.lines({"hosts": {"a": {"verdict": "healthy"}}, "order": looks})
+    assert next(lines).plain == "a: healthy"
+
+
+@pytest.mark.parametrize(
+    ("states", "word"),
+    [
+        (["failed", "sent"], "sent"),
+        (["failed"], "not delivered"),
+        (["failed", "queued"], "being sent"),
+        ([], "not delivered"),
+    ],
+)
+def test_a_step_of_the_ladder_is_sent_when_somebody_got_it(states, word):
+    step = {"state": "sent", "to": ["dba"]}
+    others = [
+        {"kind": "update", "role": "dba", "state": "sent"},
+        {"kind": "page", "role": "cto", "state": "sent"},
+    ]
+    pages = [{"kind": "page", "role": "dba", "state": state} for state in states]
+    assert incident_text.became(step, [*others, *pages]) == word
+    assert incident_text.became({**step, "state": "waiting"}, pages) == "waiting"
