@@ -302,6 +302,34 @@ def test_without_a_stack_nothing_is_said_of_its_application(
     assert len(of(doctor("-i", "db1,")[1], "application")) == told
 
 
+@pytest.mark.parametrize(
+    ("service", "said"),
+    [
+        ("api", [("ok", "as the containers are")]),
+        (
+            "server",
+            [("warning", "there is no service api for backend: it may be server (serves port 80)")],
+        ),
+    ],
+)
+def test_where_an_inventory_and_its_host_differ(
+    recorded: Recorded, service: str, said: list[tuple[str, str]]
+) -> None:
+    parts = dict.fromkeys(["frontend", "database", "blockchain", "cache"], "")
+    stated = {"directories": ["/srv/app"], "services": {"backend": "api", **parts}, "addresses": {}}
+    one = {"project": "app", "directory": "/srv/app", "service": service, "exposed": {"80/tcp": {}}}
+    seen = {"discover": finding([json.dumps(one)]), "settings": finding(stated)}
+    recorded.hosts = {"db1": {**WELL, **seen}}
+    code, found = doctor("-i", "db1,")
+    assert (code, of(found, "settings")) == (0, said)
+
+
+def test_what_is_not_applicable_is_not_checked(recorded: Recorded) -> None:
+    recorded.hosts = {"db1": {**WELL, "backup": failed("not_applicable", "there is no database")}}
+    code, found = doctor("-i", "db1,")
+    assert (code, of(found, "backup")) == (0, [])
+
+
 def test_no_host_matched(recorded: Recorded) -> None:
     recorded.hosts, recorded.outcome = {}, Outcome(no_hosts=True)
     code, found = doctor("-i", "db1,", "-l", "nobody")
