@@ -23,8 +23,10 @@ service_answers() {
             case $check in *http://* | *https://*) continue ;; esac
             ! speaks_otherwise || continue
             address=${addresses%% *}
+            # A label may be of several lines, and make facts of its own.
+            case $address in "" | *[!0-9.]*) continue ;; esac
             for port in ${ports%-}; do
-                case $port in *[!0-9]tcp) answers_at "${port%/tcp}" ;; esac
+                case $port in *[!0-9/tcp]* | *udp | [!0-9]*) ;; *) answers_at "${port%/tcp}" ;; esac
             done
         done
 }

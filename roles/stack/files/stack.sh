@@ -91,10 +91,12 @@ is_of() {
     case $kinds in *" ${image%%[:@]*} "*) found_kind=0 ;; *) found_kind=1 ;; esac
     shift
     [ "$#" -eq 0 ] || shift
+    # What it runs says more than its image. Whoever uses the tools of a chain without being its node serves nobody.
     for word in "$@"; do
         word=${word##*/}
-        case $kinds in *" $word "*) return 0 ;; esac
+        case $word,$* in hardhat,*"hardhat node"*) ;; hardhat,*) return 1 ;; esac
         case " $STACK_CLIENTS " in *" $word "*) return 1 ;; esac
+        case $kinds in *" $word "*) return 0 ;; esac
     done
     return "$found_kind"
 }

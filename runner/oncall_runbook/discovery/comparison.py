@@ -45,7 +45,7 @@ class Told:
     @property
     def meant(self) -> Stack | None:
         """The stack that the inventory means, by its directory; none where that has none."""
-        places = self.settings["directories"]
+        places = [place for place in self.settings["directories"] if place]
         return next((stack for stack in self.stacks if stack.directory in places), None)
 
     def differences(self) -> Iterator[str]:

@@ -96,8 +96,10 @@ def _after_plan(host: str, state: HostDocument, document: RunDocument) -> str:
 
 def _typed(command: str, host: str, document: RunDocument) -> str:
     where, _, origin = str(document.get("inventory")).rpartition(" (")
+    about = f" {document['incident']}" if document.get("incident") and command != "doctor" else ""
     given = f" -i {shlex.quote(where)}" if origin == "option -i)" else ""
-    return f"runbook {command}{given} -l {shlex.quote(clean(host))}"
+    same = " -e …" if (document.get("order") or {}).get("extra_vars") else ""
+    return f"runbook {command}{about}{given} -l {shlex.quote(clean(host))}{same}"
 
 
 def _known(state: HostDocument) -> dict[str, JudgedCard]:

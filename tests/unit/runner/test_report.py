@@ -120,6 +120,14 @@ def test_after_a_plan_stands_what_can_be_done_now(plan, said):
     assert brief("plan", **INCIDENT, plan=plan, findings={})[-1].strip().startswith(said)
 
 
+def test_what_was_asked_about_and_given_belongs_to_the_next_step():
+    asked = {"command": "diagnose", "incident": "memory_leak", "order": {"extra_vars": True}}
+    lines = report.lines(
+        {"hosts": {"web1": INCIDENT}, "inventory": "x.yml (this machine)", **asked}
+    )
+    assert [*lines][-1].plain == "  next: runbook plan memory_leak -l web1 -e …"
+
+
 def test_what_could_not_be_judged_is_said_once_for_each_reason():
     silent = {"confirmed": None, "evidence": "docker did not answer", "severity": "SEV2"}
     cards = {name: {**silent, "title": name.upper()} for name in "abcde"}
