@@ -135,13 +135,41 @@ def test_what_is_not_looked_into_is_named_with_its_image(service, image, said, m
     assert (told["not_looked_into"], told["state"]) == (said, "running")
 
 
+@pytest.mark.parametrize(
+    ("status", "members", "why", "said"),
+    [
+        (
+            "Exited (0) 12 seconds ago",
+            {"stopped_on_purpose": True},
+            "",
+            "was stopped 12 seconds ago (exit status 0): somebody or something stopped it",
+        ),
+        (
+            "Exited (1) 2 minutes ago",
+            {},
+            "exit status 1: no",
+            "ended 2 minutes ago: exit status 1: no",
+        ),
+        ("Exited (3) 1 second ago", {}, "", "ended 1 second ago (exit status 3)"),
+        ("Up 3 hours (Paused)", {}, "", "is paused: somebody or something paused it"),
+        ("Created", {}, "could not be started: no room", "was made and never started: could not"),
+        ("Up 2 hours (unhealthy)", {}, "", "runs and is unhealthy"),
+        ("Dead", {}, "", "is not well: Dead"),
+    ],
+)
+def test_what_is_not_well_is_said_as_people_say_it(status, members, why, said):
+    ends = f"a\t0\t{why}\n" if why else ""
+    _found, told = states([f"a api shop {status}\t\t"], [inspected("api", "a", **members)], ends)
+    assert told.startswith(f"api {said}")
+
+
 def test_what_is_not_well_is_named_with_its_reason():
     listed = ["a backend shop Restarting (1) 3 seconds ago\t\t", "b redis shop Up 3 seconds\t\t"]
     ends = 'a\t1\texit status 1: \\"no\\" such file\nbroken line\n\n'
     found, said = states(listed, [inspected("backend", "a", 7), inspected("redis", "b", 2)], ends)
     assert said == (
-        'backend: Restarting (1) 3 seconds ago, restarts: 7: exit status 1: \\"no\\" such file, '
-        "redis: Up 3 seconds, restarts: 2"
+        'backend restarts again and again (7 times): exit status 1: \\"no\\" such file; '
+        "redis was started again 3 seconds ago (2 times so far)"
     )
     assert found["backend"]["ended"] == 'exit status 1: "no" such file'
     assert (found["backend"]["start_may_help"], found["redis"]["steady"]) == (False, False)
@@ -150,7 +178,7 @@ def test_what_is_not_well_is_named_with_its_reason():
 def test_a_service_without_a_container_is_told_as_such():
     found, said = states([], ['frontend {"state":"absent","networks":0}'])
     assert (found["frontend"]["state"], found["frontend"]["steady"]) == ("absent", False)
-    assert said == "frontend: no container"
+    assert said == "frontend has no container"
 
 
 @pytest.mark.parametrize("listed", [[], ["a"], ["a backend"], ["\t\t", " "]])

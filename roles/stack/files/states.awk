@@ -1,6 +1,23 @@
 # Reads lines of containers, an empty one, and lines of what docker inspect says (SERVICE {…}), and prints what
 # container_states of stack.sh says; what is not well on standard error.
 # In: ENDINGS of the environment, as endings prints them; STACK_BACKEND and the other parts; STACK_SERVERS
+# What docker ps says of a container that is not well, as people say it.
+function in_words(status, restarts, why, on_purpose,    said, code, ago) {
+    if (match(status, /^Exited \([0-9]+\) /)) {
+        code = substr(status, 9, RLENGTH - 10); ago = substr(status, RLENGTH + 1)
+        if (on_purpose && why == "")
+            return "was stopped " ago " (exit status " code "): somebody or something stopped it"
+        return "ended " ago (why == "" ? " (exit status " code ")" : ": " why)
+    }
+    if (status ~ /^Restarting/) said = "restarts again and again (" restarts " times)"
+    else if (status ~ /Paused/) said = "is paused: somebody or something paused it"
+    else if (status ~ /^Created/) said = "was made and never started"
+    else if (status ~ /unhealthy/) said = "runs and is unhealthy"
+    else if (match(status, /^Up /)) said = "was started again " substr(status, 4) " ago (" restarts " times so far)"
+    else if (status == "no container") said = "has no container"
+    else said = "is not well: " status
+    return said (why == "" ? "" : ": " why)
+}
 BEGIN {
     lines = split(ENVIRON["ENDINGS"], line, "\n")
     for (l = 1; l <= lines; l++)
@@ -25,10 +42,9 @@ BEGIN {
     if (id != "") status = statuses[id]
     steady = status ~ /^Up/ && (/"restarts":0,/ || status !~ /^Up (Less than a|[0-9]) second/)
     if (!steady || status ~ /unhealthy|Paused/) {
-        trouble = trouble (trouble == "" ? "" : ", ") $1 ": " status
-        if (match($0, /"restarts":[1-9][0-9]*/))
-            trouble = trouble ", restarts: " substr($0, RSTART + 11, RLENGTH - 11)
-        if (id in why) trouble = trouble ": " why[id]
+        restarts = match($0, /"restarts":[1-9][0-9]*/) ? substr($0, RSTART + 11, RLENGTH - 11) : 0
+        trouble = trouble (trouble == "" ? "" : "; ") $1 " " \
+            in_words(status, restarts, why[id], $0 ~ /"stopped_on_purpose":true/)
     }
     # What serves others and plays no part: the image's own name, after what the host is told of such.
     if (match($0, /"not_looked_into":"[^"]*",/)) {
