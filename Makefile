@@ -4,6 +4,7 @@
 # make compat    the tests, and a cure, with every Python and ansible-core that can be had
 # make bench     how fast, against the commands typed by hand
 # make lint      the checks alone; make galaxy: the collection as Galaxy imports it
+# make site      the documentation as a site of its own, in site/
 # make dist      wheel, sdist, collection and wheelhouse, with checksums, in dist/
 # make lock      requirements.lock anew, which make setup installs
 # make docs      pages, READMEs and specs from the cards and the stubs of the actions
@@ -33,7 +34,7 @@ part = begin=$$(date +%s); code=0; { $(2); } || code=$$?; \
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup engine lab-up lab-down demo test beside early checks lint galaxy unit compat drills bench docs matrix dist lock clean
+.PHONY: setup engine lab-up lab-down demo test beside early checks lint galaxy unit compat drills bench docs site matrix dist lock clean
 
 setup: $(READY)
 
@@ -66,7 +67,7 @@ demo: lab-up
 lint: setup
 	@$(call part,lint,ruff check . && ruff format --check . && mypy && ansible-lint --offline && \
 		shellcheck $$(find plugins roles -name '*.sh') && \
-		shellcheck .ci/run tools/compat tools/dist tools/importer tools/sanity tests/lab/lab tests/lab/demo tests/lab/images/host/start-dockerd \
+		shellcheck .ci/run tools/compat tools/dist tools/importer tools/sanity tools/site tests/lab/lab tests/lab/demo tests/lab/images/host/start-dockerd \
 			$$(find tests/lab -name '*.sh'))
 	@$(call part,the collection as ansible-test sees it,tools/sanity)
 
@@ -78,6 +79,7 @@ galaxy: setup
 checks: setup
 	@setsid -w sh -c '(echo 19 >/proc/self/autogroup) 2>/dev/null; exec nice -n 19 $(MAKE) --no-print-directory lint'
 	@$(MAKE) --no-print-directory galaxy
+	@$(call part,the documentation has no dead link,tools/site $(VENV)/pages)
 	@$(call part,the newest ansible-core and Python,tools/compat newest core)
 	@$(call part,shell functions in busybox,nice -n 19 env RUNBOOK_TEST_SHELL="busybox sh" pytest -q $(IN_SHELLS))
 
@@ -117,6 +119,9 @@ docs: setup
 matrix: setup
 	$(LAB) up $(WORKERS)
 	$(DRILL) tests/incidents/test_faults.py --matrix docs/triage-matrix.md
+
+site: setup
+	tools/site
 
 dist: setup
 	tools/dist
