@@ -121,7 +121,8 @@ def test_the_wheel_carries_the_command_and_the_collection_and_nothing_else(
     files = {name for name in packed(wheel) if ".dist-info/" not in name}
     command = {name.removeprefix("runner/") for name in below(shipped, "runner")}
     assert "oncall_runbook/schema/run.schema.json" in command
-    assert files == command | {INSIDE + name for name in {*collection, "galaxy.yml"}}
+    carried = {*collection, "galaxy.yml", *below(shipped, "docs")}
+    assert files == command | {INSIDE + name for name in carried}
 
 
 def test_the_archive_carries_what_the_playbooks_need_and_nothing_else(archive, shipped, collection):
@@ -212,6 +213,11 @@ def test_the_command_knows_its_version_and_its_incidents(use):
     assert {entry["incident"] for entry in told} == incidents
     listing = use("runbook", "list").stdout
     assert [name for name in incidents if name not in listing] == []
+
+
+def test_its_pages_are_read_without_a_network(use):
+    assert "exit-codes " in use("runbook", "help").stdout
+    assert "an incident is present" in use("runbook", "help", "exit-codes").stdout
 
 
 def test_nothing_comes_from_the_checkout(use, installed):

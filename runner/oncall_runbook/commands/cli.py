@@ -14,6 +14,7 @@ from oncall_runbook.commands import completing
 from oncall_runbook.commands.card_commands import lint, list_, new, show, test
 from oncall_runbook.commands.completion_command import completion
 from oncall_runbook.commands.doctor_command import doctor
+from oncall_runbook.commands.help_command import help_
 from oncall_runbook.commands.incident_commands import contacts, incident
 from oncall_runbook.commands.init_command import init
 from oncall_runbook.commands.operation_commands import hold, ops
@@ -133,7 +134,7 @@ def remediate(
 
 for command in (
     *(init, list_, show, lint, new, test),
-    *(ops, hold, runs, incident, contacts, doctor, completion),
+    *(ops, hold, runs, incident, contacts, doctor, completion, help_),
 ):
     cli.add_command(command)
 

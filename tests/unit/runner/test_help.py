@@ -46,7 +46,7 @@ ALL = list(commands(cli))
 
 def test_the_commands_are_those_of_the_design() -> None:
     names = "list show lint new test triage diagnose plan remediate"
-    groups = "hold runs ops incident contacts doctor init completion"
+    groups = "hold runs ops incident contacts doctor init completion help"
     incidents = "open update ack escalate resolve review list show"
     operations = "status logs stats restart reboot backup backups restore clean"
     assert {" ".join(path) for path in ALL} == {
@@ -121,3 +121,13 @@ def test_names_are_completed(tmp_path: Path) -> None:
 def test_what_asks_nothing_takes_a_yes_too() -> None:
     for path in (("ops", "backup"), ("incident", "ack"), ("runs", "cancel"), ("hold",)):
         assert "--yes" in CliRunner().invoke(cli, [*path, "--help"]).output
+
+
+def test_pages_are_named_by_their_topics() -> None:
+    listed = CliRunner().invoke(cli, ["help"]).output
+    assert "exit-codes " in listed
+    assert "memory-leak " in listed
+    shown = CliRunner().invoke(cli, ["help", "memory_leak"])
+    assert (shown.exit_code, shown.output.startswith("# Memory leak")) == (0, True)
+    wrong = CliRunner().invoke(cli, ["help", "exit-code"])
+    assert (wrong.exit_code, "did you mean exit-codes" in wrong.output) == (8, True)
