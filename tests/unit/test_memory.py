@@ -177,8 +177,8 @@ def test_without_its_limits_the_file_says_the_rest(stack, changed):
 
 
 # Readings in MiB: what the API of a practice host held, a second apart. Twenty are a window; it
-# watches for another when it cannot tell.
-LEAK = [float(round(80 + 1.93 * second, 1)) for second in range(40)]
+# watches for up to two more when it cannot tell.
+LEAK = [float(round(80 + 1.93 * second, 1)) for second in range(60)]
 
 
 def collected(at, freed, readings=LEAK):
@@ -229,18 +229,30 @@ def test_after_a_deep_fall_it_is_watched_on(tmp_path, at, freed):
     assert 100 < growth(tmp_path, collected(at, freed)) < 130
 
 
+# And what was served before in two steps: seen where the API had been busy.
+@pytest.mark.parametrize("first", [5, 13, 19])
+@pytest.mark.parametrize("second", [21, 22, 30, 38])
+def test_after_two_deep_falls_it_is_watched_on_once_more(tmp_path, first, second):
+    assert 100 < growth(tmp_path, collected(second, 20.8, collected(first, 31.5))) < 130
+
+
+WARMING = [80 + 30 * (1 - 0.7**second) for second in range(60)]
+
+
 @pytest.mark.parametrize(
     "readings",
     [
         [80.0] * 20,
-        [80.0] * 15 + [40.0] * 25,
-        *([80 + second % 20 * 3 for second in range(at, at + 40)] for at in range(1, 20)),
-        [80 + second % 6 * 5 for second in range(40)],  # collected every six seconds
+        [80.0] * 15 + [40.0] * 45,
+        *([80 + second % 20 * 3 for second in range(at, at + 60)] for at in range(1, 20)),
+        # Collected less often: it holds no more than it ever did.
+        *([80 + second % 25 * 3 for second in range(at, at + 60)] for at in range(11, 25)),
+        [80 + second % 6 * 5 for second in range(60)],  # collected every six seconds
         collected(6, 9, collected(13, 9)),  # twice: it goes up and down
-        collected(12, 22, collected(30, 22)),  # most of what it took
-        [80 + 30 * (1 - 0.7**second) for second in range(40)],  # a cache that warms up
-        collected(15, 3, [80 + 30 * (1 - 0.7**second) for second in range(40)]),
-        [80 + 0.1 * second for second in range(40)],
+        collected(12, 22, collected(30, 22, collected(48, 22))),  # most of what it took
+        WARMING,
+        collected(15, 3, WARMING),
+        [80 + 0.1 * second for second in range(60)],
     ],
 )
 def test_what_goes_up_and_down_or_becomes_slower_does_not_grow(tmp_path, readings):

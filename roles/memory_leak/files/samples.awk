@@ -50,8 +50,14 @@ function fell(i, begin, s, high, low, fall) {
     }
     return fall >= growth_mib * 1048576 && fall >= (high - low) / 2
 }
+function is_higher(i, begin, s, high) {
+    for (s = 0; s < begin; s++) if (seen[i, s] > high) high = seen[i, s]
+    return seen[i, begin + samples - 1] > high + growth_mib * 1048576
+}
 function growth(i, begin, part, s, low, step, from, count, falls, behind) {
     if (samples < 5 || i in down || (begin && fell(i, begin))) return "-"
+    # What fell twice before may be collected as often: it must hold more now than it ever did.
+    if (begin > samples && !is_higher(i, begin)) return "-"
     split("", low); from = begin; falls = behind = 0
     for (s = begin + 1; s < begin + samples; s++) if (seen[i, s] < seen[i, from]) from = s
     count = begin + samples - from
@@ -82,8 +88,14 @@ $4 != "Up" || $3 == "-" { down[NR] = 1 }
 END {
     samples = window >= 5 ? (window < 20 ? window : 20) : 1
     watch(samples)
-    for (i = 1; i <= NR; i++) if (samples > 1 && !(i in down) && fell(i, 0)) again = begin[i] = samples
-    if (again) watch(2 * samples)
+    for (round = 1; round < 3 && samples > 1; round++) {
+        again = 0
+        for (i = 1; i <= NR; i++)
+            if (!(i in down) && begin[i] == (round - 1) * samples && fell(i, begin[i] + 0))
+                again = begin[i] = round * samples
+        if (!again) break
+        watch((round + 1) * samples)
+    }
     for (i = 1; i <= NR; i++)
         printf "%s %s %d %.0f %.0f %.0f %.0f %.0f %d %s %d %d %d\n", service[i], id[i], !(i in down),
             used[i], working[i], held[i], limit[i], swap[i], kills[i],
