@@ -398,3 +398,11 @@ def test_two_hosts_with_different_troubles_are_both_cured(practice_hosts, runboo
     assert rungs == {one.name: ["start_database"], two.name: ["start_application"]}
     for host in practice_hosts:
         assert host.report() == 200
+
+
+def test_one_stopped_database_is_said_in_six_lines(practice, runbook):
+    practice.run("docker stop -t 5 school_mgmt_db")
+    lines = runbook("triage").stdout.splitlines()
+    assert len(lines) <= 6, lines
+    assert "SEV1 Database connection failures" in lines[1]
+    assert "somebody or something stopped it" in "\n".join(lines)

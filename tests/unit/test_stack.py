@@ -139,10 +139,10 @@ def test_what_is_not_looked_into_is_named_with_its_image(service, image, said, m
     ("status", "members", "why", "said"),
     [
         (
-            "Exited (0) 12 seconds ago",
+            "Exited (0) Less than a second ago",
             {"stopped_on_purpose": True},
             "",
-            "was stopped 12 seconds ago (exit status 0): somebody or something stopped it",
+            "was stopped less than a second ago (exit status 0): somebody or something stopped it",
         ),
         (
             "Exited (1) 2 minutes ago",

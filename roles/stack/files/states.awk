@@ -4,7 +4,7 @@
 # What docker ps says of a container that is not well, as people say it.
 function in_words(status, restarts, why, on_purpose,    said, code, ago) {
     if (match(status, /^Exited \([0-9]+\) /)) {
-        code = substr(status, 9, RLENGTH - 10); ago = substr(status, RLENGTH + 1)
+        code = substr(status, 9, RLENGTH - 10); ago = tolower(substr(status, RLENGTH + 1))
         if (on_purpose && why == "")
             return "was stopped " ago " (exit status " code "): somebody or something stopped it"
         return "ended " ago (why == "" ? " (exit status " code ")" : ": " why)

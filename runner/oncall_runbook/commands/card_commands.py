@@ -71,7 +71,7 @@ def lint(paths: tuple[Path, ...], options: Options) -> int:
     else:
         for line in said:
             say(line)
-        say_aside(f"{len(said)} to mend" if said else "runbook: cards are in order")
+        say_aside(f"{len(said)} to mend" if said else "cards are in order")
     return _WRONG if said else 0
 
 

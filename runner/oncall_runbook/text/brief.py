@@ -129,6 +129,8 @@ def _reasons(incident: JudgedCard, findings: Mapping[str, Finding]) -> list[str]
         if not reason:
             sentences[finding_line("", finding)] = None
         elif not any(reason in each for each in sentences):
-            figure = answer_of(finding) if finding.get("unit") else ""
+            # A status is a word of a protocol's, and its reason says it in others.
+            is_figure = "status" not in str(finding.get("unit") or "status")
+            figure = answer_of(finding) if is_figure else ""
             sentences[f"{reason} ({figure})" if figure and figure not in reason else reason] = None
     return list(sentences)[:2]

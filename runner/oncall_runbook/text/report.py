@@ -134,13 +134,11 @@ def _host(host: str, state: HostDocument, document: RunDocument, *, full: bool) 
 
 def _verdict(state: HostDocument, document: RunDocument) -> str:
     """Return the word for a host: an operation is done, or had nothing to do, and cures nothing."""
-    order = document.get("order") or {}
     verdict = str(state["verdict"])
-    if not (order.get("operation") and order.get("acts")):
+    if not (document.get("order") or {}).get("operation"):
         return verdict
-    return {"fixed": "done", "not_fixed": "not_done", "healthy": "nothing_to_do"}.get(
-        verdict, verdict
-    )
+    planned = "planned" if state.get("plan") else "nothing_to_do"
+    return {"fixed": "done", "not_fixed": "not_done", "healthy": planned}.get(verdict, verdict)
 
 
 def _onward(host: str, state: HostDocument, document: RunDocument, *, full: bool) -> Iterator[Text]:

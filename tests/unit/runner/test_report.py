@@ -102,6 +102,8 @@ def test_what_decides_is_said_once_with_its_figure_and_what_to_type_next():
     told = {"memory": {**ILL["memory"], "value": 96, "unit": "percent"}}
     host = {**INCIDENT, "incidents": {"database": full}, "findings": told}
     assert brief("triage", **host)[2] == "       full (96 percent)"
+    told["memory"] |= {"value": 502, "unit": "HTTP status"}
+    assert brief("triage", **host)[2] == "       full"
 
 
 @pytest.mark.parametrize(
@@ -185,9 +187,9 @@ def test_an_operation_is_done_and_cures_nothing(verdict, word):
     order = {"operation": "restart", "acts": True}
     lines = report.lines({"hosts": {"a": {"verdict": verdict}}, "order": order})
     assert next(lines).plain == f"a: {word}"
-    looks = {**order, "acts": False}
-    lines = report.lines({"hosts": {"a": {"verdict": "healthy"}}, "order": looks})
-    assert next(lines).plain == "a: healthy"
+    host = {"verdict": "healthy", "plan": [STEP]}
+    lines = report.lines({"hosts": {"a": host}, "order": {**order, "acts": False}})
+    assert next(lines).plain == "a: planned"
 
 
 @pytest.mark.parametrize(
