@@ -153,8 +153,12 @@ def test_cancelling_a_run_that_has_ended_ends_nothing() -> None:
 def test_ending_a_run_ends_also_what_leads_a_session_of_its_own() -> None:
     run = f"test-{os.getpid()}"
     environ = {**os.environ, processes.MARKER: run}
-    stubborn = "trap '' TERM; sleep 60 & sleep 60"
-    child = subprocess.Popen(["sh", "-c", stubborn], env=environ, start_new_session=True)
+    stubborn = "trap '' TERM; echo deaf; sleep 60 & sleep 60"
+    child = subprocess.Popen(
+        ["sh", "-c", stubborn], env=environ, start_new_session=True, stdout=subprocess.PIPE
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"deaf\n"  # before that it would have heard the signal
     assert child.pid in processes.marked(run)
     processes.end(run, grace=0.2)
     assert child.wait() == -9
