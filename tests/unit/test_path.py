@@ -959,6 +959,22 @@ def test_what_is_sent_arrives_as_it_is(shell, server, body):
     assert (headers["Content-Type"], arrived) == ("application/json", body)
 
 
+@pytest.mark.parametrize(
+    ("url", "sent"),
+    [
+        ("http://localhost", True),
+        ("http://localhost/health?x=1", True),
+        ("http://localhost:8545", False),
+        ("http://localhost.example.com/", False),
+        ("https://localhost/", False),
+    ],
+)
+def test_what_only_begins_as_the_api_s_address_gets_no_header(shell, url, sent):
+    known = {"STACK_BACKEND_URL": "http://localhost", "STACK_REQUEST_HEADERS": "X-Api-Key: canary"}
+    done = shell('request_words "$URL"', URL=url, **known)
+    assert done.stdout == ('header = "X-Api-Key: canary"\n' if sent else "")
+
+
 def test_headers_go_to_the_api_alone_and_stand_on_no_command_line(shell, server, tmp_path):
     given = 'X-Api-Key: canary "of" a \\ header\nHost: api.example.com'
     words = f"http 3 {server}/health; http 3 {server.replace('127.0.0.1', 'localhost')}/health"
@@ -1017,5 +1033,5 @@ def test_a_service_is_asked_at_its_own_address(shell, url, reached):
     ],
 )
 def test_a_database_is_told_by_its_image_and_by_what_it_runs(shell, runs, database):
-    done = shell('set -f; is_of "$STACK_DATABASES" $RUNS && echo yes || echo no', RUNS=runs)
+    done = shell('runs_one_of "$STACK_DATABASES" "$RUNS" && echo yes || echo no', RUNS=runs)
     assert done.stdout == ("yes\n" if database else "no\n"), done.stderr

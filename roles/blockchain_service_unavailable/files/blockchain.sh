@@ -22,6 +22,7 @@ request() {
         { printf 'url = "%s"\n' "$reached" && request_words "$2"; } | curl -sS -K - -m "$1" --noproxy "$direct" \
             ${3:+-H 'Content-Type: application/json' --data-raw "$3"}
     elif command -v wget >/dev/null; then
+        need_no_headers "$2"
         wget -q -O - -T "$1" ${3:+--header 'Content-Type: application/json' --post-data "$3"} "$reached"
     else
         unknown "neither curl nor wget on this host"

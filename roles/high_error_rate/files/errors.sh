@@ -154,5 +154,5 @@ roll_back() {
 forget_errors() {
     wait_until "$1" answers && note_change
 }
-# Whether the API answers at its health path with 200.
+# Whether the API answers at its health path that it is well.
 answers() { is_well "$(http 3 "$STACK_BACKEND_URL$STACK_HEALTH_PATH")"; }

@@ -21,7 +21,7 @@ service_answers() {
     docker container inspect --format '{{index .Config.Labels "com.docker.compose.project"}}	{{index .Config.Labels "com.docker.compose.service"}}	{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}-	{{range $own, $_ := .NetworkSettings.Ports}}{{$own}} {{end}}-	{{with .Config.Healthcheck}}{{json .Test}}{{else}}-{{end}}	{{json .Config.Image}} {{json .Path}}{{range .Args}} {{json .}}{{end}}' $ids |
         while IFS='	' read -r name service addresses ports check runs; do
             case $check in *http://* | *https://*) continue ;; esac
-            ! speaks_otherwise || continue
+            ! runs_one_of "$DISCOVER_OTHERS" "$runs" || continue
             address=${addresses%% *}
             # A label may be of several lines, and make facts of its own.
             case $address in "" | *[!0-9.]*) continue ;; esac
@@ -29,15 +29,6 @@ service_answers() {
                 case $port in *[!0-9/tcp]* | *udp | [!0-9]*) ;; *) answers_at "${port%/tcp}" ;; esac
             done
         done
-}
-
-# Whether the service that service_answers reads is known to serve something else than pages.
-speaks_otherwise() {
-    set -f
-    # shellcheck disable=SC2046  # words
-    set -- $(printf '%s' "$runs" | tr -d '"')
-    set +f
-    is_of "$DISCOVER_OTHERS" "$@"
 }
 
 # Prints what a port answers to the paths, until one is well. Usage: answers_at PORT

@@ -94,21 +94,12 @@ trouble_of_service() {
 
 # Whether it is a job that is done: it ended well, nothing starts it again, and it is nothing that serves others.
 is_done() {
-    [ "$code,$policy,$health,$ports" = 0,no,-,- ] && ! is_any_of "$STACK_SERVERS"
-}
-
-# Whether what runs in it is of those kinds. Usage: is_any_of "NAME…"
-is_any_of() {
-    set -f
-    # shellcheck disable=SC2046  # words
-    set -- "$1" $(printf '%s' "$runs" | tr -d '"')
-    set +f
-    is_of "$@"
+    [ "$code,$policy,$health,$ports" = 0,no,-,- ] && ! runs_one_of "$STACK_SERVERS" "$runs"
 }
 
 # Takes the step from a service that is a database: what its data needs is not known here. Adds to why.
 leave_databases_alone() {
-    is_any_of "$STACK_DATABASES" || return 0
+    runs_one_of "$STACK_DATABASES" "$runs" || return 0
     step='' why="$why; it is a database that is not looked into, which people start"
 }
 

@@ -84,12 +84,17 @@ defined() {
     [ -n "$1" ] && grep -Eq "^[[:space:]]+[\"']?$1[\"']?:[[:space:]]*(#.*)?\$" "$compose_file"
 }
 
-# Whether a container is of those kinds, by the name of its image and the words of its command.
-# Usage: is_of "NAME…" IMAGE [WORD…]
-is_of() {
-    kinds=" $1 " image=${2##*/}
-    case $kinds in *" ${image%%[:@]*} "*) found_kind=0 ;; *) found_kind=1 ;; esac
-    shift
+# Whether a container runs one of those, by the name of its image and the words of its command, as docker inspect
+# prints them, in quotes. Usage: runs_one_of "NAME…" IMAGE_AND_WORDS
+runs_one_of() {
+    kinds=" $1 "
+    set -f
+    # shellcheck disable=SC2046  # words
+    set -- $(printf '%s' "$2" | tr -d '"')
+    set +f
+    image=${1-} found_kind=1
+    image=${image##*/}
+    case $kinds in *" ${image%%[:@]*} "*) found_kind=0 ;; esac
     [ "$#" -eq 0 ] || shift
     # What it runs says more than its image. Whoever uses the tools of a chain without being its node serves nobody.
     for word in "$@"; do
@@ -274,10 +279,20 @@ reach() {
 # Prints what curl reads as its configuration: the headers that requests to the API are sent with, which may hold
 # a key, and with JSON that. Usage: request_words URL [JSON]
 request_words() {
-    if [ -n "$STACK_REQUEST_HEADERS" ] && [ "${1#"$STACK_BACKEND_URL"}" != "$1" ]; then
-        printf '%s\n' "$STACK_REQUEST_HEADERS" | sed 's/[\\"]/\\&/g; s/.*/header = "&"/'
-    fi
+    # Another port or host may begin as the API's address does.
+    case $1 in
+    "$STACK_BACKEND_URL" | "$STACK_BACKEND_URL"[/?#]*)
+        [ -z "$STACK_REQUEST_HEADERS" ] ||
+            printf '%s\n' "$STACK_REQUEST_HEADERS" | sed 's/[\\"]/\\&/g; s/.*/header = "&"/'
+        ;;
+    esac
     [ -z "${2-}" ] || printf 'header = "Content-Type: application/json"\ndata-raw = "%s"\n' "$(json_text "$2")"
+}
+
+# Refuses an address that headers belong to where wget must ask: they would stand on its command line. Usage:
+# need_no_headers URL
+need_no_headers() {
+    [ -z "$(request_words "$1")" ] || unknown "headers are sent with curl only, which this host does not have"
 }
 
 # Prints the status code of a request, 000 without an answer, and on standard error why it has none, or
@@ -294,7 +309,7 @@ http() {
         status=$? code=${answer##*"<code>"} body=${answer%"$newline<code>"*}
         code=${code%%"</code>"*}
     elif command -v wget >/dev/null; then
-        [ -z "$(request_words "$url")" ] || unknown "headers are sent with curl only, which this host does not have"
+        need_no_headers "$url"
         set --
         [ -z "$sent" ] || set -- --header 'Content-Type: application/json' --post-file /dev/stdin
         body=$(printf '%s' "$sent" | timeout "$seconds" wget -S -O /dev/null "$@" "$reached" 2>&1)
