@@ -15,16 +15,15 @@ import click
 from oncall_runbook.cards import catalog
 from oncall_runbook.commands import run_keeper
 from oncall_runbook.commands.run_keeper import RunKeeper
+from oncall_runbook.discovery.one_stack import described
 from oncall_runbook.run import run_files
 from oncall_runbook.run.conclusion import Job, actionable, refuse
 from oncall_runbook.run.engine import Outcome
 from oncall_runbook.run.events import Event
-from oncall_runbook.run.inventory import THIS_MACHINE
 from oncall_runbook.run.options import Options
 from oncall_runbook.run.order import Order
 from oncall_runbook.run.request import prepare
 from oncall_runbook.run.session import Session
-from oncall_runbook.run.sources import inventory_of
 from oncall_runbook.text.output import say_aside, tell_json
 from oncall_runbook.text.progress import progress_for
 
@@ -44,7 +43,8 @@ def carry_out(
 
     `show` prints a document for people in its own way; `on_event` gets every event as it comes.
     """
-    order = replace(order, options=with_found(order.options))
+    shows = progress_for(verbose=bool(order.options.verbose))
+    order = replace(order, options=described(order.options, shows, say_aside))
     session, keeper = _open(order)
     session.listeners = [lambda event, _: on_event(event), keeper.note]
     if order.options.format != "json" or sys.stderr.isatty():
@@ -57,16 +57,6 @@ def carry_out(
     keeper.finish(final)
     _print(final, order.options, show)
     return int(final["exit_code"] or 0)
-
-
-def with_found(options: Options) -> Options:
-    """Return the options with what stands for an inventory, where there is none."""
-    if inventory_of(options).origin != THIS_MACHINE:
-        return options
-    from oncall_runbook.discovery.one_stack import described
-
-    shows = progress_for(verbose=bool(options.verbose))
-    return described(options, shows, say_aside)
 
 
 def _ask_then_act(session: Session, order: Order) -> Outcome:

@@ -6,15 +6,15 @@ import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from oncall_runbook.discovery.asking import ask
-from oncall_runbook.discovery.inventory_text import settings_of
 from oncall_runbook.errors import BadInputError
 from oncall_runbook.run.inventory import THIS_MACHINE
 from oncall_runbook.run.options import Options
-from oncall_runbook.run.session import Progress
 from oncall_runbook.run.sources import inventory_of
+
+if TYPE_CHECKING:
+    from oncall_runbook.run.session import Progress
 
 
 def described(
@@ -28,6 +28,9 @@ def described(
     """
     if inventory_of(options).origin != THIS_MACHINE or _is_named(options.extra_vars):
         return options
+    from oncall_runbook.discovery.asking import ask
+    from oncall_runbook.discovery.inventory_text import settings_of
+
     hosts = ask(options, progress).hosts.values()
     told = next(iter(hosts), None)
     if told is None or told.meant or not told.stacks:
