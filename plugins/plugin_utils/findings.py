@@ -134,6 +134,17 @@ def not_applicable(probe: Mapping[str, Any], part: str) -> Finding:
     }
 
 
+def explained(finding: Finding, container: Mapping[str, Any] | None) -> Finding:
+    """Return a finding about a part of the stack whose ``container`` may be down.
+
+    Then that is the reason: what else was seen is what it leads to. ``container`` is what
+    ``container_states`` says of it; nothing where the part has none here.
+    """
+    down = (container or {}).get("down")
+    ill = finding["status"] in ("unhealthy", "unknown")
+    return finding | {"reason": str(down)} if down and ill else finding
+
+
 def lacks_part(part: str) -> str:
     """Return in words that a stack has no such ``part``."""
     return f"this stack has no {part}, says stack_services"

@@ -405,4 +405,12 @@ def test_one_stopped_database_is_said_in_six_lines(practice, runbook):
     lines = runbook("triage").stdout.splitlines()
     assert len(lines) <= 6, lines
     assert "SEV1 Database connection failures" in lines[1]
-    assert "somebody or something stopped it" in "\n".join(lines)
+    assert lines[2].strip().startswith("postgres was stopped")
+    assert lines[2].endswith("somebody or something stopped it")
+    # The web page that is served no more is not what decides: its container is.
+    practice.run("docker stop -t 5 school_mgmt_frontend")
+    said = [line.strip() for line in runbook("triage").stdout.splitlines()]
+    assert len(said) <= 8, said
+    assert len([line for line in said if line.startswith("frontend was stopped")]) == 1, said
+    assert len([line for line in said if line.startswith("postgres was stopped")]) == 1, said
+    assert not [line for line in said if "refused" in line], said

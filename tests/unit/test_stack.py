@@ -102,7 +102,8 @@ def test_the_parts_are_told_by_what_they_are_and_others_by_their_names():
     found, said = states(listed, [inspected("postgres", "a"), inspected("report", "b")])
     assert said == ""
     assert found["database"] == {
-        **{"id": "a", "restarts": 0, "steady": True, "ended": "", "start_may_help": True}
+        **{"id": "a", "restarts": 0, "steady": True},
+        **{"down": "", "ended": "", "start_may_help": True},
     }
     assert found["report"]["steady"] is True
 
@@ -159,8 +160,9 @@ def test_what_is_not_looked_into_is_named_with_its_image(service, image, said, m
 )
 def test_what_is_not_well_is_said_as_people_say_it(status, members, why, said):
     ends = f"a\t0\t{why}\n" if why else ""
-    _found, told = states([f"a api shop {status}\t\t"], [inspected("api", "a", **members)], ends)
+    found, told = states([f"a api shop {status}\t\t"], [inspected("api", "a", **members)], ends)
     assert told.startswith(f"api {said}")
+    assert found["api"]["down"] == ("" if "unhealthy" in status else told)
 
 
 def test_what_is_not_well_is_named_with_its_reason():
@@ -173,6 +175,8 @@ def test_what_is_not_well_is_named_with_its_reason():
     )
     assert found["backend"]["ended"] == 'exit status 1: "no" such file'
     assert (found["backend"]["start_may_help"], found["redis"]["steady"]) == (False, False)
+    assert found["backend"]["down"].endswith(': exit status 1: "no" such file')
+    assert found["redis"]["down"] == ""
 
 
 def test_a_service_without_a_container_is_told_as_such():

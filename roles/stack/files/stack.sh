@@ -136,9 +136,9 @@ container() {
 # end, or ended, a process exits with 143 or 137; what Docker would have restarted, with any status),
 # paused it, or took it off its network. steady: up,
 # and not just restarted by its policy once more; Docker itself takes for stable what ran ten seconds.
+# down: why it does not run, in words; empty of one that runs.
 # not_looked_into: service and image of a database, cache, queue or web server that plays no part; else nothing.
-# Of one that ended by itself, ended says why, and start_may_help whether one more start could end otherwise:
-# one more start would end the same way.
+# Of one that ended by itself, ended says why, and start_may_help whether one more start could end otherwise.
 container_states() {
     found=$(containers) || exit
     ids=$(printf '%s\n' "$found" | cut -d ' ' -f 1)

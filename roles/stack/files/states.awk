@@ -35,16 +35,17 @@ BEGIN {
 !told { id = $1; sub(/\t.*/, ""); sub(/^[^ ]+ [^ ]+ [^ ]+ /, ""); statuses[id] = $0; next }
 {
     # One that is called as a part is, and plays it not, must not be taken for it.
-    name = $1 in part ? part[$1] : ($1 in called ? "service " $1 : $1)
-    gsub(/["\\[:cntrl:]]/, "?", name)
-    status = "no container"
+    service = $1; gsub(/["\\[:cntrl:]]/, "?", service)
+    name = $1 in part ? part[$1] : ($1 in called ? "service " service : service)
+    status = "no container"; down = ""
     id = match($0, /"id":"[^"]+"/) ? substr($0, RSTART + 6, RLENGTH - 7) : ""
     if (id != "") status = statuses[id]
     steady = status ~ /^Up/ && (/"restarts":0,/ || status !~ /^Up (Less than a|[0-9]) second/)
     if (!steady || status ~ /unhealthy|Paused/) {
         restarts = match($0, /"restarts":[1-9][0-9]*/) ? substr($0, RSTART + 11, RLENGTH - 11) : 0
-        trouble = trouble (trouble == "" ? "" : "; ") $1 " " \
-            in_words(status, restarts, why[id], $0 ~ /"stopped_on_purpose":true/)
+        words = service " " in_words(status, restarts, why[id], $0 ~ /"stopped_on_purpose":true/)
+        trouble = trouble (trouble == "" ? "" : "; ") words
+        if (status !~ /^Up/ || status ~ /Paused/) down = words
     }
     # What serves others and plays no part: the image's own name, after what the host is told of such.
     if (match($0, /"not_looked_into":"[^"]*",/)) {
@@ -53,8 +54,8 @@ BEGIN {
         server = (!($1 in part) && index(servers, " " image " ")) ? name " (" image ")" : ""
         $0 = substr($0, 1, RSTART + 18) server substr($0, RSTART + RLENGTH - 2)
     }
-    printf "%s\"%s\":{\"steady\":%s,\"ended\":\"%s\",\"start_may_help\":%s,%s", separator, name, steady ? "true" : "false",
-        why[id], (id in why && in_vain[id]) ? "false" : "true", substr($0, length($1) + 3)
+    printf "%s\"%s\":{\"steady\":%s,\"down\":\"%s\",\"ended\":\"%s\",\"start_may_help\":%s,%s", separator, name,
+        steady ? "true" : "false", down, why[id], (id in why && in_vain[id]) ? "false" : "true", substr($0, length($1) + 3)
     separator = ","
 }
 END { print "}"; if (trouble != "") print trouble >"/dev/stderr" }

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # How many names stand in a line before the rest is counted.
 _NAMES = 4
+_ALL_CONTAINERS = "containers"
 
 
 def causes(state: HostDocument) -> Iterator[Text]:
@@ -23,7 +24,7 @@ def causes(state: HostDocument) -> Iterator[Text]:
     for root in state.get("root_causes") or []:
         incident = known.get(root, {})
         yield Text.assemble("  ", incident_name(root, incident))
-        for why in _reasons(incident, state.get("findings") or {}):
+        if why := _reason(incident, state.get("findings") or {}):
             yield Text(f"       {why}")
         if caused := [each for each in known.values() if _explains(root, each)]:
             yield Text.assemble("       causes ", *_listed(caused))
@@ -35,7 +36,7 @@ def in_short(state: HostDocument) -> str:
     told = []
     for root in state.get("root_causes") or []:
         incident = known.get(root, {})
-        why = next(iter(_reasons(incident, findings)), "")
+        why = _reason(incident, findings)
         told.append(f"{incident.get('severity') or ''} {root}{f' ({why})' if why else ''}".strip())
     return ", ".join(told)
 
@@ -117,20 +118,17 @@ def _listed(incidents: Sequence[JudgedCard]) -> Iterator[Text | str]:
         yield Text.assemble(word(severity), " " if severity else "", clean(incident.get("title")))
 
 
-def _reasons(incident: JudgedCard, findings: Mapping[str, Finding]) -> list[str]:
-    """Return the sentences that decide, each once; of a finding without one, what it found."""
-    told = [finding for id in incident.get("because") or [] if (finding := findings.get(id))]
-    ill = [finding for finding in told if finding.get("status") == "unhealthy"]
+def _reason(incident: JudgedCard, findings: Mapping[str, Finding]) -> str:
+    """Return the sentence that decides; of a finding without one, what it found."""
+    ids = [id for id in incident.get("because") or [] if id in findings]
+    ill = [id for id in ids if findings[id].get("status") == "unhealthy"]
     if not ill:
-        return [evidence] if (evidence := clean(incident.get("evidence"))) else []
-    sentences: dict[str, None] = {}
-    for finding in ill:
-        reason = clean(finding.get("reason"))
-        if not reason:
-            sentences[finding_line("", finding)] = None
-        elif not any(reason in each for each in sentences):
-            # A status is a word of a protocol's, and its reason says it in others.
-            is_figure = "status" not in str(finding.get("unit") or "status")
-            figure = answer_of(finding) if is_figure else ""
-            sentences[f"{reason} ({figure})" if figure and figure not in reason else reason] = None
-    return list(sentences)[:2]
+        return clean(incident.get("evidence"))
+    # What all containers are like is said of none in particular, where there is more to say.
+    finding = findings[min(ill, key=lambda id: id == _ALL_CONTAINERS)]
+    reason = clean(finding.get("reason"))
+    if not reason:
+        return finding_line("", finding)
+    # A status is a word of a protocol's, and its reason says it in others.
+    figure = answer_of(finding) if "status" not in str(finding.get("unit") or "status") else ""
+    return f"{reason} ({figure})" if figure and figure not in reason else reason

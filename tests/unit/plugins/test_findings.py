@@ -5,6 +5,7 @@ from ansible_collections.oncall.runbook.plugins.plugin_utils.channel import Answ
 from ansible_collections.oncall.runbook.plugins.plugin_utils.findings import (
     ProbeError,
     derived,
+    explained,
     finding,
     question,
 )
@@ -146,6 +147,23 @@ def test_a_default_makes_no_answer_healthy():
     result = derived(waits, stopped, evaluate)
     assert (result["status"], result["reason"]) == ("unknown", "container is not running")
     assert derived({**waits, "unanswered": "rc"}, stopped, evaluate)["value"] == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "container", "expected"),
+    [
+        ("unhealthy", {"down": "web was stopped"}, "web was stopped"),
+        ("unknown", {"down": "web was stopped"}, "web was stopped"),
+        ("healthy", {"down": "web was stopped"}, "refused"),  # served, but by something else
+        ("not_applicable", {"down": "web was stopped"}, "refused"),
+        ("unhealthy", {"down": ""}, "refused"),
+        ("unhealthy", {}, "refused"),
+        ("unhealthy", None, "refused"),
+    ],
+)
+def test_what_is_down_is_the_reason_of_what_that_leads_to(status, container, expected):
+    seen = {"status": status, "reason": "refused", "value": 0}
+    assert explained(seen, container) == {**seen, "reason": expected}
 
 
 def test_an_answer_that_was_cut_says_so():

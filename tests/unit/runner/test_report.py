@@ -95,7 +95,6 @@ def test_what_decides_is_said_once_with_its_figure_and_what_to_type_next():
         "web 1: incident",
         "  SEV1 Database (database)",
         "       Accepts: 2 exit status",
-        "       connection refused",
         "  next: runbook plan -i '/x/a b.yml' -l 'web 1' · 1 more finding: runbook runs show last",
     ]
     full = {**ROOT, "because": ["memory"]}
@@ -104,6 +103,18 @@ def test_what_decides_is_said_once_with_its_figure_and_what_to_type_next():
     assert brief("triage", **host)[2] == "       full (96 percent)"
     told["memory"] |= {"value": 502, "unit": "HTTP status"}
     assert brief("triage", **host)[2] == "       full"
+
+
+def test_what_all_containers_are_like_decides_only_where_nothing_else_does():
+    findings = {
+        "containers": {"status": "unhealthy", "title": "All run", "reason": "pdf has ended"},
+        "lock": {"status": "unhealthy", "title": "Lock", "reason": "table users is locked"},
+    }
+    both = {**ROOT, "because": ["containers", "lock"]}
+    host = {**INCIDENT, "incidents": {"database": both}, "findings": findings}
+    assert brief("triage", **host)[2] == "       table users is locked"
+    both["because"] = ["containers"]
+    assert brief("triage", **host)[2] == "       pdf has ended"
 
 
 @pytest.mark.parametrize(
