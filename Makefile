@@ -15,11 +15,11 @@ HOSTS ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
 LAB := tests/lab/lab
-# Tests that run while the practice hosts are raised; and those that need hosts, or their images. Of
-# these as many run at a time as there are workers, each with a host of its own, and one host more is
-# for tests that need two. They mostly wait: three workers keep two processors busy.
+# Tests that need no host; and those that need hosts, or their images. Of these as many run at a time
+# as there are workers, each with a host of its own, and one host more is for tests that need two. They
+# mostly wait: three workers keep two processors busy.
 WORKERS ?= 3
-EARLY := tests/unit tests/pages
+HOSTLESS := tests/unit tests/pages
 ON_HOSTS := $(addprefix tests/,operations incidents stacks lab record)
 # Its tests share what lies in /dev/shm: one at a time.
 SHARING := tests/unit/plugins/test_lock.py
@@ -34,7 +34,7 @@ part = begin=$$(date +%s); code=0; { $(2); } || code=$$?; \
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: setup engine lab-up lab-down demo test beside early checks lint galaxy unit compat drills bench docs site matrix dist lock clean
+.PHONY: setup engine lab-up lab-down demo test hostless checks lint galaxy unit compat drills bench docs site matrix dist lock clean
 
 setup: $(READY)
 
@@ -74,10 +74,10 @@ lint: setup
 galaxy: setup
 	@$(call part,the collection as Galaxy imports it,tools/importer)
 
-# Texts are checked with the time that the drills leave: a session is an "autogroup" of the kernel's, whose
-# share of the processors can be bound. The importer would give up on a lint as slow as that.
+# What has the time is checked with the time that the drills leave: a session is an "autogroup" of the
+# kernel's, whose share of the processors can be bound. The importer would give up on a lint as slow as that.
 checks: setup
-	@setsid -w sh -c '(echo 19 >/proc/self/autogroup) 2>/dev/null; exec nice -n 19 $(MAKE) --no-print-directory lint'
+	@setsid -w sh -c '(echo 19 >/proc/self/autogroup) 2>/dev/null; exec nice -n 19 $(MAKE) --no-print-directory hostless lint'
 	@$(MAKE) --no-print-directory galaxy
 	@$(call part,the documentation has no dead link,tools/site $(VENV)/pages)
 	@$(call part,the newest ansible-core and Python,tools/compat newest core)
@@ -92,16 +92,12 @@ compat: lab-up
 	tools/compat all hosts
 
 test: engine
-	@$(call part,all,$(MAKE) --no-print-directory beside && \
+	@$(call part,all,tests/pages/browser && \
+		$(MAKE) --no-print-directory lab-up HOSTS=$$(($(WORKERS) + 1)) && \
 		$(MAKE) --no-print-directory -j 2 --output-sync=line drills checks)
 
-# The browser first: two packages cannot be installed at a time.
-beside:
-	tests/pages/browser
-	$(MAKE) --no-print-directory -j 2 --output-sync=target lab-up early HOSTS=$$(($(WORKERS) + 1))
-
-early: setup
-	@$(call part,tests without a host,pytest -n 2 --durations=10 --ignore=$(SHARING) $(EARLY) && pytest $(SHARING))
+hostless: setup
+	@$(call part,tests without a host,pytest -n 2 --durations=10 --ignore=$(SHARING) $(HOSTLESS) && pytest $(SHARING))
 
 drills: setup
 	@$(call part,tests on practice hosts,$(DRILL) --durations=10 $(ON_HOSTS))
