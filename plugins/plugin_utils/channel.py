@@ -46,21 +46,25 @@ class Answer:
 
 @dataclass(frozen=True)
 class Shell:
-    """What commands run in: exported variables, and shell text whose functions they may call.
+    """What commands run in: variables, and shell text whose functions they may call.
 
-    ``library`` is read once for all of them, ``before`` is what each begins with. ``learn`` is
-    asked once, before all but the early; its id is the name of a variable for them.
+    ``environment`` is exported. ``texts`` are not: every program that is started would get a copy
+    of them, which costs more than most programs do. ``library`` is read once for all of them,
+    ``before`` is what each begins with. ``learn`` is asked once, before all but the early; its id
+    is the name of a variable for them.
     """
 
     environment: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
     library: str = ""
     before: str = ""
     learn: Question | None = None
 
     @property
-    def exports(self) -> list[str]:
+    def variables(self) -> list[str]:
         """Return a line of shell text for each variable."""
-        return [f"export {name}={shlex.quote(text)}" for name, text in self.environment.items()]
+        exported = [f"export {name}={shlex.quote(text)}" for name, text in self.environment.items()]
+        return exported + [f"{name}={shlex.quote(text)}" for name, text in self.texts.items()]
 
 
 def script(questions: Sequence[Question], token: str, shell: Shell, *, whole: bool = False) -> str:
@@ -87,7 +91,7 @@ def script(questions: Sequence[Question], token: str, shell: Shell, *, whole: bo
         [
             _CHANNEL.read_text(encoding="utf-8"),
             "export LC_ALL=C",
-            *shell.exports,
+            *shell.variables,
             f"token={quote(token)}",
             f"whole={'yes' if whole else ''}",
             *(f"{name}={quote(shell.before + newline + text)}" for text, name in words.items()),

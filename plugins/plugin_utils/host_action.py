@@ -99,7 +99,7 @@ class HostAction(ActionBase):
         if not (own := probe.get("shell")):
             return asked
         shell = self._shell(self.library.shell_of(own) if isinstance(own, str) else own)
-        return replace(asked, words="\n".join([*shell.exports, shell.library]))
+        return replace(asked, words="\n".join([*shell.variables, shell.library]))
 
     def _shell(self, given: Mapping[str, Any]) -> Shell:
         learn = given.get("learn")
@@ -107,7 +107,8 @@ class HostAction(ActionBase):
         values = {name: str(self.evaluate(text, {})) for name, text in environment.items()}
         files = given.get("files", {})
         return Shell(
-            environment={**values, **{name: _text_of(path) for name, path in files.items()}},
+            environment=values,
+            texts={name: _text_of(path) for name, path in files.items()},
             library="\n".join(map(_text_of, given.get("libraries", []))),
             before=self._rendered(given.get("before", "")),
             learn=question(learn) if learn else None,
