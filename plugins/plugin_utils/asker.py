@@ -10,7 +10,15 @@ from typing import Any
 from ansible.errors import AnsibleActionFail
 
 from . import cards, inputs, verdict
-from .findings import Finding, ProbeError, derived, explained, finding, not_applicable
+from .findings import (
+    CONTAINERS,
+    Finding,
+    ProbeError,
+    derived,
+    explained,
+    finding,
+    not_applicable,
+)
 from .host_action import HostAction, Result
 from .redact import clean
 
@@ -85,9 +93,17 @@ class Asker(HostAction):
 
         What is about a part that this stack does not have is not asked.
         """
-        about = _parts(probes)
-        absent = self.absent_parts() if about else frozenset()
-        lacking = {id: part for id, part in about.items() if part in absent}
+        absent = self.absent_parts() if any("part" in probe for probe in probes) else frozenset()
+        lacking: dict[str, str] = {}
+        answers: dict[str, str] = {}  # the part that gives the answer
+        for probe in probes:
+            id, source = probe["id"], probe.get("of", "")
+            if probe.get("part") in absent:
+                lacking[id] = probe["part"]
+            elif source in lacking:
+                lacking[id] = lacking[source]
+            if part := answers.get(source) if source else probe.get("part"):
+                answers[id] = part
         asked = [
             self.question(probe)
             for probe in probes
@@ -103,9 +119,9 @@ class Asker(HostAction):
                 findings[id] = derived(probe, findings[probe["of"]], self.evaluate)
             else:
                 findings[id] = finding(probe, found[id], self.evaluate)
-        containers = findings.get("containers", {}).get("value")
+        containers = findings.get(CONTAINERS, {}).get("value")
         if isinstance(containers, Mapping):
-            for id, part in about.items():
+            for id, part in answers.items():
                 findings[id] = explained(findings[id], containers.get(part))
         return clean(findings, self.known)
 
@@ -113,12 +129,3 @@ class Asker(HostAction):
         """Return the parts that the inventory says this host's stack does not have."""
         parts = self.evaluate("stack_parts", {})
         return frozenset(part for part, service in parts.items() if not service)
-
-
-def _parts(probes: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the part of the stack that each of ``probes`` is about, its own or its source's."""
-    about: dict[str, str] = {}
-    for probe in probes:
-        if part := probe.get("part") or about.get(probe.get("of", "")):
-            about[probe["id"]] = part
-    return about

@@ -17,6 +17,8 @@ Evaluate = Callable[[str, Mapping[str, Any]], Any]
 
 # Exit status of a probe that could not be asked (EX_UNAVAILABLE of sysexits.h).
 UNAVAILABLE = 69
+# The probe that knows how every container is.
+CONTAINERS = "containers"
 # What a shell says of a command that cannot be run, or is not there.
 _NO_COMMAND = (126, 127)
 _NOT_TOLD = "cannot be judged: there is no value"
@@ -135,7 +137,7 @@ def not_applicable(probe: Mapping[str, Any], part: str) -> Finding:
 
 
 def explained(finding: Finding, container: Mapping[str, Any] | None) -> Finding:
-    """Return a finding about a part of the stack whose ``container`` may be down.
+    """Return a finding whose answer a part of the stack gives, whose ``container`` may be down.
 
     Then that is the reason: what else was seen is what it leads to. ``container`` is what
     ``container_states`` says of it; nothing where the part has none here.

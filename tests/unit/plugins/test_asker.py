@@ -1,0 +1,66 @@
+"""Which part of a stack a finding is about: whether it is asked, and why it has no answer."""
+
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.oncall.runbook.plugins.plugin_utils.asker import Asker
+from ansible_collections.oncall.runbook.plugins.plugin_utils.channel import Answer
+from ansible_collections.oncall.runbook.plugins.plugin_utils.findings import question
+from jinja2 import Environment
+
+PROBES = [
+    {"id": "containers", "run": "a", "parse": "json"},
+    {"id": "ports", "run": "b", "parse": "json"},
+    {"id": "port_free", "of": "ports", "part": "api", "value": "value.free", "healthy": "value",
+     "reason": "value.why"},
+    {"id": "view", "part": "api", "run": "c", "parse": "json"},
+    {"id": "pool", "of": "view", "part": "data", "value": "value.pool", "healthy": "value < 2"},
+    {"id": "page", "part": "web", "run": "d"},
+    {"id": "code", "of": "page", "value": "rc", "unanswered": "rc", "healthy": "value == 0"},
+]  # fmt: skip
+DOWN = '{"api": {"down": "api was stopped"}, "data": {"down": ""}, "web": {"down": ""}}'
+ANSWERS = {
+    "containers": Answer(0, 1, DOWN),
+    "ports": Answer(0, 1, '{"free": false, "why": "classroom holds it"}'),
+    "view": Answer(69, 1, "", "no such process"),
+    "page": Answer(7, 1, "", "refused"),
+}
+
+
+def findings(absent=(), **answers):
+    def evaluate(expression, names):
+        return Environment().compile_expression(expression)(**names)
+
+    asker = SimpleNamespace(
+        absent_parts=lambda: frozenset(absent),
+        question=question,
+        ask=lambda asked, _shell: {q.id: {**ANSWERS, **answers}[q.id] for q in asked},
+        evaluate=evaluate,
+        known=set(),
+    )
+    return Asker.ask_probes(asker, PROBES, {})
+
+
+def test_what_a_stopped_part_leads_to_is_told_by_that():
+    found = findings()
+    assert found["view"]["reason"] == "api was stopped"
+    assert found["pool"]["reason"] == "api was stopped", "it is the API that would tell"
+
+
+def test_what_is_known_without_asking_the_part_keeps_its_own_reason():
+    assert findings()["port_free"]["reason"] == "classroom holds it"
+    assert findings()["page"]["reason"] == "refused"
+    assert findings()["code"]["reason"] == "refused"
+
+
+@pytest.mark.parametrize("states", ["[1]", "null", "3", "{}", "no json"])
+def test_a_list_of_containers_that_is_none_explains_nothing(states):
+    found = findings(containers=Answer(0, 1, states))
+    assert found["view"]["reason"] == "no such process"
+
+
+def test_what_is_read_of_a_part_that_is_not_there_is_not_asked():
+    found = findings(absent=["api"])
+    told = {id: one["status"] for id, one in found.items()}
+    assert told["port_free"] == told["view"] == told["pool"] == "not_applicable"
+    assert told["page"] == told["code"] == "unhealthy"
