@@ -9,7 +9,7 @@ from typing import Any
 
 from .conditions import Answer, Variable, names_in
 from .conditions import judge as answer
-from .findings import UNAVAILABLE, Finding, lacks_part
+from .findings import CONTAINERS, UNAVAILABLE, Finding, lacks_part
 
 Card = Mapping[str, Any]
 Incident = dict[str, Any]
@@ -106,7 +106,8 @@ def judge(
     """Return every incident of ``cards``: confirmed (true, false, null), and what explains it.
 
     Of one that cannot be judged, ``may_come_of`` holds what would explain it. ``because`` holds the
-    ids of the findings that confirm it, or that keep it from being judged. One about a part that is
+    ids of the findings that confirm it, or that keep it from being judged; of one that is confirmed
+    ``evidence`` says them in words, and ``why`` the one that decides. One about a part that is
     ``absent`` from the stack is not there, and ``not_applicable`` says why.
     """
     incidents: dict[str, Incident] = {}
@@ -116,13 +117,15 @@ def judge(
             continue
         told = answer(card["confirmed"], findings, variable)
         because = _because(told, findings)
+        sentences = _sentences(because, findings) if told.truth else []
         incidents[name] = {
             "title": card["title"],
             "severity": card["severity"],
             "confirmed": told.truth,
             "explained_by": [],
             "because": because,
-            "evidence": _evidence(because, findings) if told.truth else "",
+            "why": next(iter(sentences), ""),
+            "evidence": "; ".join(sentences),
             "reason": _unknown(told, findings) if told.truth is None else "",
         }
     for name, incident in incidents.items():
@@ -146,6 +149,7 @@ def _not_applicable(card: Card, part: str) -> Incident:
         "confirmed": False,
         "explained_by": [],
         "because": [],
+        "why": "",
         "evidence": "",
         "reason": "",
         "not_applicable": lacks_part(part),
@@ -239,7 +243,7 @@ def plan(
             "allowed": allows(allowance, rung["risk"]) and not over,
             **({"spent": over} if over else {}),
             "costs": rung.get("costs", ""),
-            "why": _evidence(told.because, findings) or rung["when"],
+            "why": "; ".join(_sentences(_because(told, findings), findings)) or rung["when"],
             **({"shows": str(findings[rung["shows"]]["value"])} if "shows" in rung else {}),
         }
         for name in names
@@ -271,12 +275,36 @@ def _because(told: Answer, findings: Mapping[str, Finding]) -> list[str]:
     return ill if told.truth and ill else list(told.because)
 
 
-def _evidence(because: Iterable[str], findings: Mapping[str, Finding]) -> str:
-    return "; ".join(describe(findings[id]) for id in because)
+def _sentences(because: Iterable[str], findings: Mapping[str, Finding]) -> list[str]:
+    """Return what the findings ``because`` say, each sentence once, the one that decides first.
+
+    What all containers are like is said of none in particular, where there is more to say.
+    """
+    told = sorted(because, key=lambda id: id == CONTAINERS)
+    return list(dict.fromkeys(sentence(findings[id]) for id in told))
+
+
+def sentence(finding: Finding) -> str:
+    """Return why a finding is as it is, with the figure; where it has no reason, what was asked."""
+    value, unit, reason = finding["value"], finding["unit"], finding["reason"]
+    answer = ""
+    if isinstance(value, bool) or value is None:
+        answer = "" if finding["status"] == "healthy" else "no"
+    elif isinstance(value, int | float):
+        answer = f"{value:g}" if isinstance(value, float) else str(value)
+        answer = f"{answer} {unit}".strip()
+    elif isinstance(value, str):
+        answer = value.strip().partition("\n")[0]
+    if not reason:
+        return f"{finding['title']}: {answer}" if answer else str(finding["title"])
+    # Words and statuses are a protocol's: the reason says the same in ours.
+    is_figure = isinstance(value, int | float) and not isinstance(value, bool) and unit
+    told = is_figure and "status" not in unit and answer not in reason
+    return f"{reason} ({answer})" if told else str(reason)
 
 
 def describe(finding: Finding) -> str:
-    """Return one line for people: title, status, and the value or the reason."""
+    """Return what was asked, and the answer: title, status, and the value or the reason."""
     value, reason = finding["value"], finding["reason"]
     told = [f"{finding['title']}: {finding['status']}"]
     if isinstance(value, int | float) and not isinstance(value, bool):

@@ -39,6 +39,7 @@ class JudgedCard(TypedDict, total=False):
     not_applicable: str
     title: str
     severity: str
+    why: str
     evidence: str
     because: list[str]
     explained_by: list[str]
@@ -488,7 +489,7 @@ _HOST = cast(
         "findings": {},
     },
 )
-JUDGED = JudgedCard(title="", severity="", evidence="", explained_by=[])
+JUDGED = JudgedCard(title="", severity="", why="", evidence="", explained_by=[])
 _FINDING = cast(
     Finding,
     {

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from oncall_runbook.text.words import answer_of, clean, finding_line, incident_name, word
+from oncall_runbook.text.words import clean, incident_name, word
 
 if TYPE_CHECKING:
-    from oncall_runbook.documents import Finding, HostDocument, JudgedCard, RunDocument
+    from oncall_runbook.documents import HostDocument, JudgedCard, RunDocument
 
 # How many names stand in a line before the rest is counted.
 _NAMES = 4
-_ALL_CONTAINERS = "containers"
+# How long the sentence may be that decides, in characters.
+_WHY = 300
 
 
 def causes(state: HostDocument) -> Iterator[Text]:
@@ -24,7 +26,7 @@ def causes(state: HostDocument) -> Iterator[Text]:
     for root in state.get("root_causes") or []:
         incident = known.get(root, {})
         yield Text.assemble("  ", incident_name(root, incident))
-        if why := _reason(incident, state.get("findings") or {}):
+        if why := _why(incident):
             yield Text(f"       {why}")
         if caused := [each for each in known.values() if _explains(root, each)]:
             yield Text.assemble("       causes ", *_listed(caused))
@@ -32,11 +34,10 @@ def causes(state: HostDocument) -> Iterator[Text]:
 
 def in_short(state: HostDocument) -> str:
     """Return the root causes of a host in one line, each with the first sentence that decides."""
-    known, findings = _known(state), state.get("findings") or {}
-    told = []
+    known, told = _known(state), []
     for root in state.get("root_causes") or []:
         incident = known.get(root, {})
-        why = _reason(incident, findings)
+        why = _why(incident)
         told.append(f"{incident.get('severity') or ''} {root}{f' ({why})' if why else ''}".strip())
     return ", ".join(told)
 
@@ -98,9 +99,17 @@ def _after_plan(host: str, state: HostDocument, document: RunDocument) -> str:
 def _typed(command: str, host: str, document: RunDocument) -> str:
     where, _, origin = str(document.get("inventory")).rpartition(" (")
     about = f" {document['incident']}" if document.get("incident") and command != "doctor" else ""
-    given = f" -i {shlex.quote(where)}" if origin == "option -i)" else ""
+    given = f" -i {shlex.quote(_from_here(where))}" if origin == "option -i)" else ""
     same = " -e …" if (document.get("order") or {}).get("extra_vars") else ""
     return f"runbook {command}{about}{given} -l {shlex.quote(clean(host))}{same}"
+
+
+def _from_here(path: str) -> str:
+    """Return a path as it is typed in this directory, where it lies below it."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except (OSError, ValueError):
+        return path
 
 
 def _known(state: HostDocument) -> dict[str, JudgedCard]:
@@ -118,17 +127,5 @@ def _listed(incidents: Sequence[JudgedCard]) -> Iterator[Text | str]:
         yield Text.assemble(word(severity), " " if severity else "", clean(incident.get("title")))
 
 
-def _reason(incident: JudgedCard, findings: Mapping[str, Finding]) -> str:
-    """Return the sentence that decides; of a finding without one, what it found."""
-    ids = [id for id in incident.get("because") or [] if id in findings]
-    ill = [id for id in ids if findings[id].get("status") == "unhealthy"]
-    if not ill:
-        return clean(incident.get("evidence"))
-    # What all containers are like is said of none in particular, where there is more to say.
-    finding = findings[min(ill, key=lambda id: id == _ALL_CONTAINERS)]
-    reason = clean(finding.get("reason"))
-    if not reason:
-        return finding_line("", finding)
-    # A status is a word of a protocol's, and its reason says it in others.
-    figure = answer_of(finding) if "status" not in str(finding.get("unit") or "status") else ""
-    return f"{reason} ({figure})" if figure and figure not in reason else reason
+def _why(incident: JudgedCard) -> str:
+    return clean(incident.get("why") or incident.get("evidence"), _WHY)

@@ -62,6 +62,44 @@ def test_a_finding_in_one_line(value, reason, told):
     assert verdict.describe(finding) == told
 
 
+@pytest.mark.parametrize(
+    ("members", "told"),
+    [
+        ({"reason": "web was stopped"}, "web was stopped"),
+        ({"value": 96, "unit": "percent", "reason": "it is full"}, "it is full (96 percent)"),
+        ({"value": 96, "unit": "percent", "reason": "96 percent full"}, "96 percent full"),
+        ({"value": 96, "unit": "percent", "reason": "96 percent"}, "96 percent"),
+        ({"value": 502, "unit": "HTTP status", "reason": "no upstream"}, "no upstream"),
+        ({"value": "no_name", "reason": "it has no name"}, "it has no name"),
+        ({"value": False, "reason": "it has no name"}, "it has no name"),
+        ({"value": 2000, "unit": "ms"}, "Answers within: 2000 ms"),
+        ({"value": 98_000_000, "unit": "bytes"}, "Answers within: 98000000 bytes"),
+        ({"value": 0.25, "unit": "s"}, "Answers within: 0.25 s"),
+        ({"value": "it is read-only\nmore"}, "Answers within: it is read-only"),
+        ({"value": False}, "Answers within: no"),
+        ({"value": None}, "Answers within: no"),
+        ({"value": True, "status": "healthy"}, "Answers within"),
+        ({"value": {"a": 1}}, "Answers within"),
+    ],
+)
+def test_why_a_finding_is_as_it_is_in_one_sentence(members, told):
+    finding = seen(api="unhealthy")["api"] | {"title": "Answers within", "value": None, "unit": ""}
+    assert verdict.sentence(finding | members) == told
+
+
+def test_what_confirms_a_card_is_said_once_and_what_decides_comes_first():
+    cards = {"slow": card("not (containers.healthy and api.healthy and db.healthy)", ["api"])}
+    findings = seen(containers="unhealthy", api="unhealthy", db="unhealthy")
+    for id, reason in {"containers": "pdf has ended", "api": "a lock", "db": "a lock"}.items():
+        findings[id] |= {"reason": reason}
+    told = verdict.judge(cards, findings, INPUTS.__getitem__)["slow"]
+    assert (told["why"], told["evidence"]) == ("a lock", "a lock; pdf has ended")
+    told = verdict.judge(cards, seen(containers="healthy", api="unhealthy", db="healthy"), dict)
+    assert told["slow"]["why"] == told["slow"]["evidence"] == "api: no"
+    well = verdict.judge(cards, seen(containers="healthy", api="healthy", db="healthy"), dict)
+    assert (well["slow"]["why"], well["slow"]["evidence"]) == ("", "")
+
+
 PAIR = {"findings": ["waits", "locks"], "when": "waits.status == 'unhealthy' and locks.healthy"}
 
 
@@ -249,7 +287,7 @@ def test_the_plan_says_why_and_what_is_missing():
             "risk": "data",
             "allowed": False,
             "costs": "",
-            "why": "db: unhealthy",
+            "why": "db: no",
         }
     ]
 
@@ -422,8 +460,9 @@ def test_what_cannot_be_judged_says_what_it_may_come_of():
         "database": {**base, "explains": ["slow"], "confirmed": "a.status == 'unhealthy'"},
         "slow": {**base, "confirmed": "b.status == 'unhealthy'"},
     }
+    told = {"healthy": False, "value": None, "unit": "", "reason": "why"}
     answers = {
-        id: {"status": status, "healthy": False, "value": None, "title": id, "reason": "why"}
+        id: {**told, "status": status, "title": id}
         for id, status in (("a", "unhealthy"), ("b", "unknown"))
     }
     judged = verdict.judge(known, answers, {}.__getitem__)

@@ -81,40 +81,36 @@ def brief(command, **host):
     return [line.plain for line in report.lines(document)]
 
 
-ROOT = {"confirmed": True, "severity": "SEV1", "title": "Database", "because": ["accepts", "reads"]}
-ILL = {
-    "accepts": {"status": "unhealthy", "title": "Accepts", "value": 2, "unit": "exit status"},
-    "reads": {"status": "unhealthy", "title": "Reads", "reason": "connection refused"},
-    "memory": {"status": "unhealthy", "title": "Memory", "value": {"host": 1}, "reason": "full"},
+ROOT = {
+    "confirmed": True,
+    "severity": "SEV1",
+    "title": "Database",
+    "because": ["accepts", "reads"],
+    "why": "postgres was stopped",
+    "evidence": "postgres was stopped; connection refused",
 }
+ILL = {id: {"status": "unhealthy", "title": id} for id in ("accepts", "reads", "memory")}
 INCIDENT = {"verdict": "incident", "root_causes": ["database"], "incidents": {"database": ROOT}}
 
 
-def test_what_decides_is_said_once_with_its_figure_and_what_to_type_next():
+def test_why_a_cause_is_there_is_one_sentence_and_what_to_type_comes_last():
     assert brief("triage", **INCIDENT, findings=ILL) == [
         "web 1: incident",
         "  SEV1 Database (database)",
-        "       Accepts: 2 exit status",
+        "       postgres was stopped",
         "  next: runbook plan -i '/x/a b.yml' -l 'web 1' · 1 more finding: runbook runs show last",
     ]
-    full = {**ROOT, "because": ["memory"]}
-    told = {"memory": {**ILL["memory"], "value": 96, "unit": "percent"}}
-    host = {**INCIDENT, "incidents": {"database": full}, "findings": told}
-    assert brief("triage", **host)[2] == "       full (96 percent)"
-    told["memory"] |= {"value": 502, "unit": "HTTP status"}
-    assert brief("triage", **host)[2] == "       full"
+    older = {key: value for key, value in ROOT.items() if key != "why"}
+    host = {**INCIDENT, "incidents": {"database": older}, "findings": ILL}
+    assert brief("triage", **host)[2] == "       postgres was stopped; connection refused"
 
 
-def test_what_all_containers_are_like_decides_only_where_nothing_else_does():
-    findings = {
-        "containers": {"status": "unhealthy", "title": "All run", "reason": "pdf has ended"},
-        "lock": {"status": "unhealthy", "title": "Lock", "reason": "table users is locked"},
-    }
-    both = {**ROOT, "because": ["containers", "lock"]}
-    host = {**INCIDENT, "incidents": {"database": both}, "findings": findings}
-    assert brief("triage", **host)[2] == "       table users is locked"
-    both["because"] = ["containers"]
-    assert brief("triage", **host)[2] == "       pdf has ended"
+def test_an_inventory_below_this_directory_is_named_from_here(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    document = {"hosts": {"web1": INCIDENT}, "command": "triage"}
+    for path, typed in ((f"{tmp_path}/sites/b.yml", "sites/b.yml"), ("/srv/b.yml", "/srv/b.yml")):
+        lines = report.lines({**document, "inventory": f"{path} (option -i)"})
+        assert [*lines][-1].plain == f"  next: runbook plan -i {typed} -l web1"
 
 
 @pytest.mark.parametrize(
@@ -181,7 +177,7 @@ def test_a_host_that_is_healthy_and_acted_on_is_not_only_counted():
         ({"verdict": "unreachable", "reason": "no route"}, "a: unreachable — no route"),
         (
             {**INCIDENT, "findings": ILL},
-            "a: incident — SEV1 database (Accepts: 2 exit status)",
+            "a: incident — SEV1 database (postgres was stopped)",
         ),
     ],
 )
