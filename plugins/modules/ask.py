@@ -41,6 +41,9 @@ notes:
     optionally C(unit), C(healthy), C(reason) and C(unanswered) (what is read of a finding that has
     no value). It is V(unknown) when the other one is, or does not have the value, and where the
     value is none, unless C(healthy) says what none means.
+  - A probe with a number may say how to read it at a C(glance), a command that prints the same at
+    next to no cost, whose templates may use what a diagnosis found; M(oncall.runbook.watch) does
+    so between two of them.
   - A probe that is a C(circumstance) (V(true)) says more about an incident, and is no trouble by
     itself.
   - Templates and expressions see the host's variables, below them the defaults of the collection's

@@ -281,8 +281,9 @@ def _commands(card: Mapping[str, Any], names: Collection[str]) -> Iterator[Probl
     """Check what becomes shell on a host: its values, and how they stand there."""
     for part in ("probes", "evidence", "ladder"):
         for number, item in enumerate(card.get(part, [])):
-            if isinstance(item, dict) and "run" in item:
-                yield from _command((part, number, "run"), item["run"], names)
+            for key in ("run", "glance"):
+                if isinstance(item, dict) and key in item:
+                    yield from _command((part, number, key), item[key], names)
 
 
 def _template(place: Place, text: str, names: Collection[str]) -> Iterator[Problem]:

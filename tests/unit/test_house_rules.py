@@ -37,6 +37,8 @@ SHARED = STACK | {
 OPERATIONS = VARS["operation"]["operation_kinds"]
 SHELL = sorted([*ROOT.glob("roles/*/files/*.sh"), *ROOT.glob("plugins/**/*.sh")])
 PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))
+# Playbooks of a role of their own.
+APART = {"response", "watch"}
 
 JINJA = Environment()
 JINJA.filters["quote"] = str  # of ansible
@@ -309,10 +311,10 @@ def test_every_program_is_used():
 @pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda path: path.stem)
 def test_a_playbook_is_a_table_of_contents(path):
     (play,) = yaml.safe_load(path.read_text())
-    assert set(play) == {"name", "hosts", "gather_facts", "vars", "roles"}
+    assert set(play) - {"vars"} == {"name", "hosts", "gather_facts", "roles"}
     assert play["gather_facts"] is False
     operation = "operation" if path.stem.startswith("ops_") else "incident"
-    role = "response" if path.stem == "response" else operation
+    role = path.stem if path.stem in APART else operation
     assert play["roles"] == [f"oncall.runbook.{role}"]
 
 
@@ -335,13 +337,13 @@ def test_looking_is_the_default_and_acting_waits_for_its_tag():
 
 def test_every_incident_and_every_operation_has_its_playbook():
     operations = {f"ops_{name}" for name in OPERATIONS}
-    assert {path.stem for path in PLAYBOOKS} == {*CARDS, "triage", "response", *operations}
+    assert {path.stem for path in PLAYBOOKS} == {*CARDS, "triage", *APART, *operations}
     for path in PLAYBOOKS:
         (play,) = yaml.safe_load(path.read_text())
         if path.stem in operations:
             assert play["vars"] == {"operation_name": path.stem.removeprefix("ops_")}
             assert play["name"] == OPERATIONS[play["vars"]["operation_name"]]["title"]
-        elif path.stem != "response":
+        elif path.stem not in APART:
             name = "" if path.stem == "triage" else path.stem
             assert play["vars"] == {"incident_name": name}
 

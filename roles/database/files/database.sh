@@ -161,6 +161,11 @@ activity_statement() {
         SELECT json_build_object(
             'sessions_percent', (SELECT percent FROM use),
             'crowded', (SELECT percent >= 80 FROM use),
+            'sessions_allowed', least(current_setting('max_connections')::int
+                - current_setting('superuser_reserved_connections')::int
+                - coalesce(current_setting('reserved_connections', true)::int, 0),
+                (SELECT nullif(greatest(datconnlimit, 0), 0) FROM pg_database
+                 WHERE datname = current_database())),
             'idle_in_transaction', (SELECT count(*) FROM client WHERE state LIKE 'idle in transaction%'),
             'idle_seconds', (SELECT round(extract(epoch FROM max(now() - state_change)))
                 FROM client WHERE state LIKE 'idle in transaction%'),

@@ -27,6 +27,11 @@ figures_of_status() {
     awk "$DISK_FILE_SYSTEMS_AWK"
 }
 
+# Prints the percentage of bytes used on the fullest of the file systems of these paths. Usage: disk_now PATH…
+disk_now() {
+    figures "$@" | awk -F '\t' '$1 > most { most = $1 } END { if (NR) print most + 0 }'
+}
+
 # The figures of every file system that the stack uses: its directories, and what its containers
 # mount of the host, directories and volumes.
 file_systems() {

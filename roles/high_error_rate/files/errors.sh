@@ -52,6 +52,17 @@ backend_errors() {
     }
 }
 
+# Prints how many errors a minute the API logs, as the last minute shows it. Usage: errors_now CONTAINER
+errors_now() {
+    id=$1 NOW=$(date +%s)
+    SINCE=$((NOW - 60))
+    export NOW SINCE LINES
+    log_of() { log_now "$@"; }
+    found=$(count_since "$SINCE" 500 50) || exit
+    found=${found#*'"per_minute":'}
+    echo "${found%%[!0-9.]*}"
+}
+
 # Counts what was logged since then, in the first of these numbers of lines that can be read: one torn by
 # a full disk ends every reading that meets it. Usage: count_since SINCE LINES…
 count_since() {

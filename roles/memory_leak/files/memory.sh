@@ -33,6 +33,22 @@ memory_samples() {
     awk -v window="$1" -v recent="$2" -v growth_mib="$3" "$MEMORY_SAMPLES_AWK"
 }
 
+# Prints the percentage of the host's memory that is in use.
+host_now() {
+    awk '/^MemTotal:/ { total = $2 } /^MemAvailable:/ { printf "%.1f\n", 100 - 100 * $2 / total }' /proc/meminfo
+}
+
+# Prints of containers the one that is nearest to its own limit: the percentage of it that cannot be taken back.
+# Usage: fullest_now CONTAINER…
+fullest_now() {
+    for id; do
+        find_control_group "$id"
+        [ -z "$group" ] || echo "$id $id $group Up 9 hours"
+    done | memory_samples 0 0 0 | awk '
+        $1 != "host" { known = 1; if ($7 > 0 && 100 * $6 / $7 > most) most = 100 * $6 / $7 }
+        END { if (known) printf "%.1f\n", most }'
+}
+
 # Prints when a process was ended lately for want of memory: ID SECONDS_SINCE_THE_EPOCH SOURCE a line.
 # No source tells all: Docker forgets after 256 events, a container's flag is reset at its start, and
 # the kernel's log, which knows killed children too, needs root. Usage: memory_kills SINCE NOW

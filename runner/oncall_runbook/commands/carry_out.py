@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
 import time
@@ -23,7 +24,7 @@ from oncall_runbook.run.events import Event
 from oncall_runbook.run.options import Options
 from oncall_runbook.run.order import Order
 from oncall_runbook.run.request import prepare
-from oncall_runbook.run.session import Session
+from oncall_runbook.run.session import Progress, Session
 from oncall_runbook.text.output import say_aside, tell_json
 from oncall_runbook.text.progress import progress_for
 
@@ -38,14 +39,20 @@ def carry_out(
     order: Order,
     show: Callable[[RunDocument], None] | None = None,
     on_event: Callable[[Event], None] = lambda _: None,
+    progress: Callable[[bool], Progress] | None = None,
 ) -> int:
     """Do what was ordered, tell it on stdout, and return the exit code.
 
     `show` prints a document for people in its own way; `on_event` gets every event as it comes.
+    `progress` makes what shows a play in place of the ordinary one.
     """
-    shows = progress_for(verbose=bool(order.options.verbose))
+    known = functools.cache(run_files.usual_seconds)
+    shows = progress_for(
+        verbose=bool(order.options.verbose),
+        usual=lambda host, title: known().get((host, title)),
+    )
     order = replace(order, options=described(order.options, shows, say_aside))
-    session, keeper = _open(order)
+    session, keeper = _open(order, progress or shows)
     session.listeners = [lambda event, _: on_event(event), keeper.note]
     if order.options.format != "json" or sys.stderr.isatty():
         threading.Thread(target=_preload, daemon=True).start()
@@ -89,7 +96,7 @@ def _refused(session: Session, outcome: Outcome, missing: str) -> Outcome:
     return outcome
 
 
-def _open(order: Order) -> tuple[Session, RunKeeper]:
+def _open(order: Order, shows: Callable[[bool], Progress]) -> tuple[Session, RunKeeper]:
     run_keeper.check_incident(order)
     began = time.time()
     run = run_files.new_id(began)
@@ -105,13 +112,14 @@ def _open(order: Order) -> tuple[Session, RunKeeper]:
         order.kept(where),
         order.resumes,
     )
-    show_progress = progress_for(verbose=bool(order.options.verbose))
-    return Session(job, request, show_progress), RunKeeper(order, job)
+    return Session(job, request, shows), RunKeeper(order, job)
 
 
 def _run_vars(order: Order, run: str) -> dict[str, Any]:
     if order.operation:
         return {"operation_run": run, "operation_allow": order.allow, **order.inputs}
+    if order.command == "watch":
+        return {"incident_run": run, "watch_incident": order.card or "", **order.inputs}
     return {
         "incident_run": run,
         "incident_allow": order.allow,

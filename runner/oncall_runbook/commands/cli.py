@@ -27,6 +27,7 @@ from oncall_runbook.commands.shared_options import (
     take_over_option,
     yes_option,
 )
+from oncall_runbook.commands.watch_command import watch
 from oncall_runbook.errors import BadInputError, NothingMatchedError, RefusedError, RunbookError
 from oncall_runbook.run.options import Options
 from oncall_runbook.run.verdict import CANCELLED
@@ -133,7 +134,7 @@ def remediate(
 
 
 for command in (
-    *(init, list_, show, lint, new, test),
+    *(watch, init, list_, show, lint, new, test),
     *(ops, hold, runs, incident, contacts, doctor, completion, help_),
 ):
     cli.add_command(command)

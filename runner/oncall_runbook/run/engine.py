@@ -122,7 +122,7 @@ def run(
     def relay(event: Event) -> None:
         stop.hear(event)
         # What we end ourselves fails, or looks unreachable: that says nothing of the host.
-        if stop.status == "finished" or event.kind in ("start", "item", "ok"):
+        if stop.status == "finished" or event.kind in ("start", "item", "look", "ok"):
             on_event(event)
 
     translator = Translator(relay, on_output, request.secrets)

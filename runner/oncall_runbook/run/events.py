@@ -13,17 +13,18 @@ from oncall_runbook.run.variables import redact
 if TYPE_CHECKING:
     from oncall_runbook.documents import Facts
 
-Kind = Literal["start", "item", "ok", "failed", "unreachable"]
+Kind = Literal["start", "item", "look", "ok", "failed", "unreachable"]
 Action = Literal["probe", "act", ""]
 
 _KINDS: dict[str, Kind] = {
     "runner_on_start": "start",
     "runner_item_on_ok": "item",
+    "runner_retry": "look",  # of a watch: one of many looks
     "runner_on_ok": "ok",
     "runner_on_failed": "failed",
     "runner_on_unreachable": "unreachable",
 }
-_READ = ("ask", "judge", "keep", "look", "prove")
+_READ = ("ask", "judge", "keep", "look", "prove", "watch")
 _ACTIONS: dict[str, Action] = {
     **{f"oncall.runbook.{name}": "probe" for name in _READ},
     "oncall.runbook.act": "act",

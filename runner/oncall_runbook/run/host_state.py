@@ -74,8 +74,8 @@ def advance(state: HostState, event: Event) -> HostState:
     """Return the state of a host after an event of it."""
     if event.kind in ("start", "item"):
         return state
-    if event.kind == "unreachable":
-        cause, line = unreachable(str(event.result.get("msg", "")))
+    if event.kind == "unreachable" or "lost" in event.result:
+        cause, line = unreachable(str(event.result.get("msg") or event.result.get("lost") or ""))
         return replace(state, verdict=Verdict.UNREACHABLE, cause=cause, reason=line)
     if event.action == "act":
         state = _acted(state, event.result)

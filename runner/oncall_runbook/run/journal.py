@@ -63,8 +63,13 @@ def _confirmed(incidents: Facts) -> dict[str, JudgedCard]:
 
 
 def worth_keeping(event: Event) -> bool:
-    """Tell whether the journal wants the event: probes, acts, and whatever went wrong."""
-    ended = event.kind not in ("start", "item")
+    """Tell whether the journal wants the event: probes, acts, and whatever went wrong.
+
+    Of the looks of a watch those that judged: between them a figure stands on the screen only.
+    """
+    ended = event.kind not in ("start", "item") and not (
+        event.result.get("phase") == "watch" and not event.result.get("verdict")
+    )
     return ended and (bool(event.action) or event.kind in ("failed", "unreachable"))
 
 

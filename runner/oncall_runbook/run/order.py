@@ -37,6 +37,8 @@ class Order:
     @property
     def playbook(self) -> str:
         """The playbook by its full name."""
+        if self.command == "watch":
+            return "oncall.runbook.watch"
         name = f"ops_{self.operation}" if self.operation else self.card or "triage"
         return f"oncall.runbook.{'triage' if self.own_card else name}"
 
@@ -72,7 +74,7 @@ def rebuild_order(run: RunDocument, options: Options) -> Order:
         raise BadInputError(f"run {name} is still at work; runbook runs cancel {name} ends it")
     if not kept:
         raise BadInputError(f"run {name} does not tell what was ordered; give its command again")
-    if kept["operation"] and not kept["acts"]:
+    if (kept["operation"] or run["command"] == "watch") and not kept["acts"]:
         raise BadInputError(f"run {name} only looked; give its command again: {run['command']}")
     if kept["extra_vars"] and not options.extra_vars:
         raise BadInputError(f"run {name} had variables, which are not kept; give them again: -e …")

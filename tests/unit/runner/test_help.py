@@ -45,7 +45,7 @@ ALL = list(commands(cli))
 
 
 def test_the_commands_are_those_of_the_design() -> None:
-    names = "list show lint new test triage diagnose plan remediate"
+    names = "list show lint new test triage diagnose plan remediate watch"
     groups = "hold runs ops incident contacts doctor init completion help"
     incidents = "open update ack escalate resolve review list show"
     operations = "status logs stats restart reboot backup backups restore clean"
