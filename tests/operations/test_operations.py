@@ -187,7 +187,7 @@ def test_a_part_is_restarted_by_its_name_and_what_is_stopped_is_started(practice
     before = started(practice)
     ran = runbook("ops", "restart", "cache", "frontend", "--yes", "--format", "json")
     assert ran.code == 0
-    assert "started redis, which was exited" in ran.host()["actions"][0]["output"]
+    assert "started redis, which was stopped" in ran.host()["actions"][0]["output"]
     now = started(practice)
     assert {name for name in now if now[name] != before[name]} == {"redis", "frontend"}
     wrong = runbook("ops", "restart", "nginx", "--yes", "--format", "json")

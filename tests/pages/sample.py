@@ -282,7 +282,7 @@ def _refused(fixed):
         "actions": [
             {"rung": "start_database", "incident": CARD, "risk": "restart", "changed": True,
              "title": "Start, or continue, the database's container", "seconds": 8.4,
-             "held": False, "rc": 0, "output": "started postgres, which was exited"},
+             "held": False, "rc": 0, "output": "started postgres, which was stopped"},
         ],
     }  # fmt: skip
 

@@ -317,7 +317,7 @@ def test_the_run_page_shows_what_is_unhealthy_first_and_what_was_done():
         ["restart", "yes", "0.5 s", "held"],
         ["restart", "yes", "8.4 s", "did not hold"],
     ]
-    assert "started postgres, which was exited" in done[0][1]
+    assert "started postgres, which was stopped" in done[0][1]
     assert found.row("Database connection failures")[2] == "Application not responding"
     plan = next(table for table in found.tables if table[0][3] == "Allowed")
     assert plan[1][2:] == ["data", "needs --allow data", "the database is damaged"]

@@ -162,12 +162,19 @@ $service {\"state\":\"absent\",\"not_looked_into\":\"\",\"networks\":0,\"stopped
 # Prints the directory of a container's control group, of version 1 that of its memory; nothing for one
 # that does not run. Usage: control_group ID
 control_group() {
+    find_control_group "$1"
+    [ -z "$group" ] || echo "$group"
+}
+
+# Sets group to that directory, or to nothing: no process is started for it.
+find_control_group() {
     root=/sys/fs/cgroup/memory
     [ -d "$root" ] || root=/sys/fs/cgroup
     for group in "$root/docker/$1" "$root/system.slice/docker-$1.scope" "$root"/*/"$1" \
         "$root"/*/docker-"$1".scope "$root"/user.slice/*/*/*/docker-"$1".scope; do
-        [ ! -d "$group" ] || { echo "$group"; return; }
+        [ ! -d "$group" ] || return 0
     done
+    group=
 }
 
 # Reads what container_states inspects and prints of what ended by itself: ID <tab> 1 if a start would be
@@ -574,7 +581,7 @@ start() {
     state=$(state_of "$1" 2>/dev/null) done=started
     case $state in
     paused) done=continued && docker unpause "$(container "$1")" ;;
-    exited | created | dead) docker start "$(container "$1")" ;;
+    exited | created | dead) docker start "$(container "$1")" && state=stopped ;;
     "") know_stack "$1"; compose up -d --no-deps --no-recreate "$1" ;;
     *) return 0 ;;
     esac >/dev/null && echo "$done $1, which was ${state:-absent}"
