@@ -56,3 +56,20 @@ def test_ansible_doc_knows_the_cards_and_the_actions():
         assert done.returncode == 0, done.stderr
         missing = [name for name in wanted if f'"{name}"' not in done.stdout]
         assert missing == ([] if kind == "module" else ["oncall.runbook.database"])
+
+
+def test_the_page_of_inputs_names_every_input_of_every_role():
+    page = (ROOT / "docs/inputs.md").read_text()
+    for role in ROLES:
+        specs = ROOT / "roles" / role / "meta/argument_specs.yml"
+        known = yaml.safe_load(specs.read_text())["argument_specs"] if specs.exists() else {}
+        for spec in known.values():
+            assert not [name for name in spec["options"] if f"| `{name}` |" not in page], role
+
+
+def test_the_manual_has_every_command_and_no_line_that_roff_would_take_for_a_request():
+    page = (ROOT / "docs/runbook.1").read_text()
+    for words in write_docs._commands():
+        assert f".SS {words}".replace("-", "\\-") in page, words
+    requests = {line.split()[0] for line in page.splitlines() if line[:1] in (".", "'")}
+    assert requests == {".B", ".BR", ".I", ".RI", ".SH", ".SS", ".TH", ".TP"}

@@ -6,8 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jinja2 import Environment
 from shells import PROGRAMS, SHELL, awk
 
 ROLES = Path(__file__).parents[2] / "roles"
@@ -106,6 +108,16 @@ def test_the_parts_are_told_by_what_they_are_and_others_by_their_names():
         **{"down": "", "ended": "", "start_may_help": True},
     }
     assert found["report"]["steady"] is True
+
+
+def test_a_site_names_what_else_is_a_database():
+    own = yaml.safe_load((ROLES / "stack/vars/main.yml").read_text())
+    known = {**own, "stack_databases": ["ledgerd", "vault-db"]}
+    for name in ("STACK_DATABASES", "STACK_SERVERS"):
+        text = own["stack_shell"]["environment"][name]
+        words = Environment().compile_expression(text)(**known).split()
+        assert {"ledgerd", "vault-db", "postgres", "mariadb"} <= {*words}
+        assert Environment().compile_expression(text)(**known | {"stack_databases": []}).split()
 
 
 def test_a_service_that_is_called_as_a_part_and_plays_it_not_is_not_taken_for_it():

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 INSIDE = "ansible_collections/oncall/runbook/"
 VERSION = yaml.safe_load((ROOT / "galaxy.yml").read_text())["version"]
+MANUAL = f"oncall_runbook-{VERSION}.data/data/share/man/man1/runbook.1"
 # What lies about in a checkout and must never be shipped.
 LITTER = [
     ".venv/lib/python3/site-packages/other.py",
@@ -122,7 +123,7 @@ def test_the_wheel_carries_the_command_and_the_collection_and_nothing_else(
     command = {name.removeprefix("runner/") for name in below(shipped, "runner")}
     assert "oncall_runbook/schema/run.schema.json" in command
     carried = {*collection, "galaxy.yml", *below(shipped, "docs")}
-    assert files == command | {INSIDE + name for name in carried}
+    assert files == command | {INSIDE + name for name in carried} | {MANUAL}
 
 
 def test_the_archive_carries_what_the_playbooks_need_and_nothing_else(archive, shipped, collection):
@@ -174,8 +175,9 @@ def test_the_source_archive_installs_what_the_wheel_does(dist, wheel, tmp_path):
     pip = pip_of(tmp_path / "empty")
     run(*pip, "--no-deps", dist / f"oncall_runbook-{VERSION}.tar.gz", cwd=tmp_path)
     (place,) = (tmp_path / "empty").glob("lib/python3*/site-packages")
-    files = {name for name in packed(wheel) if ".dist-info/" not in name}
+    files = {name for name in packed(wheel) if ".dist-info/" not in name} - {MANUAL}
     assert [name for name in files if not (place / name).is_file()] == []
+    assert (tmp_path / "empty/share/man/man1/runbook.1").is_file()
 
 
 @pytest.fixture
@@ -207,7 +209,11 @@ def inventory(tmp_path):
 
 def test_the_command_knows_its_version_and_its_incidents(use):
     assert VERSION in use("runbook", "--version").stdout
-    playbooks = {path.stem for path in (ROOT / "playbooks").glob("*.yml")} - {"triage", "response"}
+    playbooks = {path.stem for path in (ROOT / "playbooks").glob("*.yml")} - {
+        "triage",
+        "response",
+        "watch",
+    }
     incidents = {name for name in playbooks if not name.startswith("ops_")}
     told = json.loads(use("runbook", "list", "--format", "json").stdout)
     assert {entry["incident"] for entry in told} == incidents

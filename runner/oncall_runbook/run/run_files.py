@@ -9,6 +9,7 @@ import json
 import os
 import re
 import socket
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Container
@@ -21,6 +22,8 @@ from oncall_runbook.run import processes
 if TYPE_CHECKING:
     from oncall_runbook.documents import Facts, JournalEntry, RunDocument
 
+# From how many runs it is told how long a step will take.
+_RUNS_REMEMBERED = 50
 _RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
 
 
@@ -184,6 +187,19 @@ def _state(document: RunDocument) -> str:
 def all_runs() -> list[RunDocument]:
     """Return the documents of all runs, newest first."""
     return [load(path) for path in _directories()]
+
+
+def usual_seconds() -> dict[tuple[str, str], float]:
+    """Return how long a step took on a host, by host and title: the median of the latest runs."""
+    took: dict[tuple[str, str], list[float]] = {}
+    for directory in _directories()[:_RUNS_REMEMBERED]:
+        with contextlib.suppress(NothingMatchedError, BadInputError, OSError):
+            for host, state in load(directory)["hosts"].items():
+                for step in state.get("actions") or []:
+                    if step.get("title") and not step.get("reason"):
+                        seconds = took.setdefault((host, str(step["title"])), [])
+                        seconds.append(float(step.get("seconds") or 0))
+    return {step: statistics.median(seconds) for step, seconds in took.items()}
 
 
 def find(name: str) -> RunDocument:

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-def progress_for(*, verbose: bool) -> Callable[[bool], Progress]:
+Usual = Callable[[str, str], float | None]
+"""How many seconds a step, by its title, usually takes on a host; None where nobody knows."""
+
+
+def progress_for(
+    *, verbose: bool, usual: Usual = lambda _host, _title: None
+) -> Callable[[bool], Progress]:
     """Return what makes the display of a play, given whether it acts.
 
     That is the live display on a terminal, else lines (if it acts, or `verbose`), else nothing.
@@ -26,7 +32,7 @@ def progress_for(*, verbose: bool) -> Callable[[bool], Progress]:
 
     def choose(acting: bool) -> Progress:
         if sys.stderr.isatty() and not verbose:
-            return LiveProgress()
+            return LiveProgress(usual if acting else lambda _host, _title: None)
         return Lines(verbose=verbose) if acting or verbose else Silence()
 
     return choose
@@ -73,8 +79,9 @@ class Lines:
 class LiveProgress:
     """On a terminal: a line for each host at work; decisions stay above it."""
 
-    def __init__(self) -> None:
+    def __init__(self, usual: Usual) -> None:
         """Begin at the first event; until then ansible itself is starting."""
+        self._usual = usual
         self._began = time.time()
         self._busy: dict[str, tuple[str, float]] = {}
         self._live: Live | None = None
@@ -107,7 +114,9 @@ class LiveProgress:
         now = time.time()
         grid = Table.grid(padding=(0, 1))
         for host, (task, since) in list(self._busy.items()):
-            grid.add_row(Spinner("dots"), host, harmless(task), f"{now - since:.1f} s")
+            usual = self._usual(host, task.partition(" | ")[2])
+            expected = "" if usual is None else f"of usually {max(1, round(usual))} s"
+            grid.add_row(Spinner("dots"), host, harmless(task), f"{now - since:.1f} s", expected)
         grid.add_row("", "", "elapsed", f"{now - self._began:.1f} s")
         return grid
 

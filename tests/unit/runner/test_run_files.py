@@ -195,6 +195,20 @@ def test_what_is_no_run_is_broken_and_breaks_no_command() -> None:
             assert result.exception is None, (words, text, result.exception)
 
 
+def test_how_long_a_step_usually_takes_is_the_median_of_what_it_took() -> None:
+    whole = finished()
+    steps = [("Start it", 2.0, ""), ("Start it", 4.0, ""), ("Start it", 60.0, "it failed")]
+    for number, (title, seconds, reason) in enumerate(steps):
+        name = f"20260102T00000{number}Z-0001"
+        record = begin(name)
+        did = {"rung": "start", "title": title, "seconds": seconds, "reason": reason}
+        did |= {"incident": "", "risk": "restart", "changed": True, "held": True}
+        host = {**whole["hosts"]["db1"], "actions": [did]}
+        record.save({**whole, "run": name, "hosts": {"db1": host}})
+    (run_files.runs_directory() / "20260103T000000Z-0001").mkdir()  # broken
+    assert run_files.usual_seconds() == {("db1", "Start it"): 3.0}
+
+
 def test_a_document_of_another_run_is_none() -> None:
     """Whoever cancels a run ends what bears its name."""
     whole = finished()
