@@ -133,7 +133,11 @@ sessions='
       for (let i = 0; i < count; i++) {
         const client = new Client({ host: "postgres", user: "postgres", password: process.env.DB_PASSWORD, database: "school_mgmt" });
         client.on("error", () => {});
-        try { await client.connect() } catch { continue }
+        try { await client.connect() } catch (error) {
+          // There is no session left; else it was not there yet.
+          if (error.code !== "53300") { i--; await new Promise((done) => setTimeout(done, 200)) }
+          continue
+        }
         client.query(statement).catch(() => client.end());
       }
       setInterval(() => {}, 1e6);
