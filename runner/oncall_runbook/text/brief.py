@@ -32,6 +32,12 @@ def causes(state: HostDocument) -> Iterator[Text]:
             yield Text.assemble("       causes ", *_listed(caused))
 
 
+def reasons(state: HostDocument) -> set[str]:
+    """Return why the root causes of a host are there, as `causes` says it."""
+    known = _known(state)
+    return {_why(known.get(root, {})) for root in state.get("root_causes") or []}
+
+
 def in_short(state: HostDocument) -> str:
     """Return the root causes of a host in one line, each with the first sentence that decides."""
     known, told = _known(state), []
@@ -55,7 +61,7 @@ def not_judged(state: HostDocument) -> Iterator[Text]:
     for reason, names in silent.items():
         told = Text(", ").join(names[:_NAMES])
         more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
-        why = f" — {reason}" if reason else ""
+        why = f" — {reason}" if reason and reason != clean(state.get("reason")) else ""
         yield Text.assemble("  ", word("unknown"), " whether ", told, more, (why, "dim"))
 
 

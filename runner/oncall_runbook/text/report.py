@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING
 
 from rich.console import Console
@@ -113,6 +113,8 @@ def _host(host: str, state: HostDocument, document: RunDocument, *, full: bool) 
     findings, uncovered = state.get("findings") or {}, state.get("uncovered") or []
     if uncovered and state["verdict"] == "healthy":
         reason = "but for what no card covers and no rung cures:"
+    elif state["verdict"] == "healthy" and state.get("root_causes") and document.get("incident"):
+        reason = f"{document['incident']} is not there; what is:"
     yield Text.assemble((host, "bold"), ": ", word(verdict), f" — {reason}" if reason else "")
     for id in uncovered:
         told = finding_line(id, findings.get(id, {}))
@@ -126,7 +128,7 @@ def _host(host: str, state: HostDocument, document: RunDocument, *, full: bool) 
         yield Text(
             f"  not looked into further than container, health check and log: {shallow}", "dim"
         )
-    yield from _plan(state.get("plan") or [])
+    yield from _plan(state.get("plan") or [], brief.reasons(state))
     if "actions" in state:
         yield from _actions(state)
     yield from _onward(host, state, document, full=full)
@@ -189,7 +191,9 @@ def _repeats(finding: Finding, findings: Mapping[str, Finding]) -> bool:
     return reason in told or bool(ill and reason.startswith(_NOTHING_SAID))
 
 
-def _plan(plan: Sequence[PlannedStep]) -> Iterator[Text]:
+def _plan(plan: Sequence[PlannedStep], told: Collection[str]) -> Iterator[Text]:
+    """Yield the steps; why one would be done is not said again where it is `told` already."""
+    before = ""
     for number, step in enumerate(plan, 1):
         allowed = bool(step.get("allowed"))
         risk = str(step.get("risk") or "")
@@ -197,12 +201,15 @@ def _plan(plan: Sequence[PlannedStep]) -> Iterator[Text]:
         gate = Text("allowed", "green") if allowed else Text(lacks, "yellow")
         title = clean(step.get("title")) or str(step.get("rung"))
         # Of a ladder the next is tried only then; the steps of an operation are all done.
-        rung = bool(step.get("incident"))
-        name, after = ("rung", ", if that does not hold:") if rung else ("step", ":")
+        name, after = (
+            ("rung", ", if that does not hold:") if step.get("incident") else ("step", ":")
+        )
+        if step.get("incident") != before:
+            before, after = str(step.get("incident") or ""), f", for {step.get('incident')}:"
         yield Text.assemble(f"  {name} {number}{after * (number > 1)}  {title} [{risk}] ", gate)
         if step.get("costs"):
             yield Text(f"       costs {clean(step['costs'])}")
-        if step.get("why"):
+        if step.get("why") and clean(step["why"]) not in told:
             yield Text(f"       because {clean(step['why'])}", "dim")
         for line in str(step.get("shows") or "").splitlines():
             yield Text(f"       {harmless(line)}", "dim")
