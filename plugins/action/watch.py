@@ -147,6 +147,7 @@ class ActionModule(Judge):
                 commands[id] = glance.command
                 if f"\n{glance.command.split()[0]}() {{" not in known:
                     words[glance.words] = None
+        self._see(variables)
         if not commands:
             return {}
         lines = [f"glance {id} {command}" for id, command in commands.items()]
@@ -158,7 +159,6 @@ class ActionModule(Judge):
             words="\n".join(words),
         )
         answer = self.ask([asked], shell)["glance"]
-        self._see(variables)
         read = dict(line.partition(" ")[::2] for line in answer.output.splitlines())
         return {
             id: _figure(probe, *self._judged_figure(probe, read.get(id, "")))
