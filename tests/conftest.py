@@ -93,6 +93,36 @@ def runbook(tmp_path):
 
 
 @pytest.fixture
+def start(tmp_path):
+    """Start the command in the background; whatever still runs at the end is killed."""
+    started = []
+
+    def run(*arguments):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "oncall_runbook", *map(str, arguments)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "PYTHONUNBUFFERED": "1",
+                "XDG_STATE_HOME": str(tmp_path / "background"),
+                "RUNBOOK_INVENTORY": str(INVENTORY),
+                "RUNBOOK_LIMIT": os.environ.get("RUNBOOK_LIMIT", HOST),
+            },
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
 def receiver():
     """A real HTTP server that people are told by; `got` holds (name, what was posted)."""
     running = Receiver()

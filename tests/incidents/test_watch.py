@@ -2,16 +2,13 @@
 
 import contextlib
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 
 import pytest
-from practice import HOST, INVENTORY, KEYS, ROOT
+from practice import HOST, KEYS
 
 TEN_SESSIONS = """
     for i in 1 2 3 4 5 6 7 8 9 10; do
@@ -64,22 +61,9 @@ class Relay:
 class Watch:
     """A watch at work: the lines that it has printed so far."""
 
-    def __init__(self, state, *words):
+    def __init__(self, process):
         self.lines = []
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "oncall_runbook", "watch", "--every", "1", *words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "XDG_STATE_HOME": str(state),
-                "RUNBOOK_INVENTORY": str(INVENTORY),
-                "RUNBOOK_LIMIT": HOST,
-            },
-        )
+        self._process = process
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
@@ -106,16 +90,9 @@ class Watch:
 
 
 @pytest.fixture
-def watch(practice, tmp_path):
-    begun = []
-
-    def begin(*words):
-        begun.append(Watch(tmp_path / "state", *words))
-        return begun[-1]
-
-    yield begin
-    for one in begun:
-        one._process.kill()
+def watch(practice, start):
+    """Watch the host, a look a second, as somebody who has no terminal."""
+    return lambda *words: Watch(start("watch", "--every", 1, *words))
 
 
 def sessions(line):
