@@ -28,6 +28,7 @@ _ARGUMENTS = {
     },
     "before": {"type": "dict"},
     "last": {"type": "dict"},
+    "known": {"type": "dict"},
     "acted": {"type": "list", "elements": "raw", "default": []},
     "rung": {"type": "str"},
     "climbed": {"type": "str"},
@@ -61,12 +62,15 @@ class ActionModule(Asker):
         """Judge until all is well for ``samples`` in a row, or the time to settle is over.
 
         Once the climbed incident is gone, what it explained has ``recover_seconds`` as well. What
-        was a root cause and seems gone must stay so for the ``silence_seconds`` of its card.
+        was a root cause and seems gone must stay so for the ``silence_seconds`` of its card. What
+        is ``known`` from a look just before is the first sample.
         """
         start = since = time.monotonic()
         well = 0
+        known = arguments["known"]
         while True:
-            judged = self._judge(arguments)
+            judged = self._judge(arguments, known)
+            known = None
             climbed = arguments["climbed"]
             gone = bool(climbed) and judged["incidents"][climbed]["confirmed"] is False
             patience = max(arguments["settle_seconds"], arguments["recover_seconds"] * gone)
@@ -113,8 +117,10 @@ class ActionModule(Asker):
         gone = all(now[name]["confirmed"] is False for name in subjects)
         return gone and not verdict.unproven(was, before, judged["findings"])
 
-    def _judge(self, arguments: dict[str, Any]) -> Result:
-        """Ask, and say what the answers mean; a verdict on nothing done asks nobody again."""
+    def _judge(
+        self, arguments: Mapping[str, Any], known: Mapping[str, Finding] | None = None
+    ) -> Result:
+        """Ask, unless the findings are ``known``, and say what the answers mean."""
         name = arguments["incident"] or None
         asked = verdict.concerned(self.library.cards, name)
         own = cards.own()
@@ -123,8 +129,7 @@ class ActionModule(Asker):
         absent = self.absent_parts()
         asking = [*verdict.applicable(asked, absent).values(), always]
         probes = verdict.probes_of(asking, self.library.probes)
-        untouched = arguments["phase"] == "verify" and not arguments["acted"]
-        findings = arguments["before"]["findings"] if untouched else self.agreed(probes, shell)
+        findings = known or self.agreed(probes, shell)
         incidents = verdict.judge(asked, findings, self.variable, absent)
         causes = verdict.root_causes(incidents)
         before = (arguments["before"] or {}).get("incidents")

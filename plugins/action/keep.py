@@ -23,7 +23,8 @@ class ActionModule(Asker):
         """Return where the ``evidence`` is, and how many bytes in how many files."""
         arguments = self.arguments(_ARGUMENTS)
         self.use_collection(variables)
-        found = self.ask_all(self._evidence(arguments["incidents"]), cards.own()["stack_shell"])
+        shell = {**cards.own()["stack_shell"], **cards.own()["stack_look"]}
+        found = self.ask_all(self._evidence(arguments["incidents"]), shell)
         kept = {id: of for id, of in found.items() if of["status"] != "not_applicable"}
         host = variables["inventory_hostname"]
         return {"phase": "evidence", "evidence": evidence.keep(arguments["to"], host, kept)}

@@ -25,11 +25,8 @@ options:
     choices: [restart, outage, data]
     default: restart
   phase:
-    description:
-      - What the look is for. V(diagnose) is the first one, V(settle) comes after a rung, V(verify)
-        is the last one of a remediation.
-      - V(diagnose) checks all inputs, and V(verify) with nothing O(acted) judges O(before) again
-        and asks nobody.
+    description: What the look is for. V(diagnose) is the first one, and checks all inputs,
+      V(settle) comes after a rung, V(verify) is the last one of a remediation.
     type: str
     choices: [diagnose, settle, verify]
     default: diagnose
@@ -39,6 +36,10 @@ options:
     type: dict
   last:
     description: What it returned the time before this one.
+    type: dict
+  known:
+    description: The findings of a look just before, after which nothing was done. They are the
+      first of the O(samples), for which the host is not asked.
     type: dict
   acted:
     description: The rungs that were climbed since O(before).

@@ -49,3 +49,20 @@ def test_nor_while_something_is_there_that_it_may_have_brought_about():
 )
 def test_other_troubles_are_not_waited_for(before, now):
     assert well(incidents(**before), incidents(**now))
+
+
+def test_a_look_just_before_is_the_first_sample(monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    asked = []
+
+    class Judge(ActionModule):
+        def _judge(self, arguments, known=None):
+            asked.append(known)
+            return {"incidents": incidents(), "findings": known or {"later": {}}}
+
+    action = Judge.__new__(Judge)
+    action.library = cards.library()
+    arguments = dict.fromkeys(("climbed", "incident", "before", "last"))
+    patience = {"settle_seconds": 0, "recover_seconds": 0, "pause_seconds": 0}
+    action._settle({**arguments, **patience, "samples": 3, "known": {"before": {}}})
+    assert asked == [{"before": {}}, None, None]
