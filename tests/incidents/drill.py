@@ -165,13 +165,9 @@ def harm_to_the_database(practice, drill, since):
     return [line for line in log.splitlines() if re.search("|".join(never), line)]
 
 
-def walk_through(drill, practice, runbook, *, record=False):
-    """Find the fault, plan, cure it or say why not, look at the host, and again; returns times."""
-    before = kept(practice, drill)
-    practice.inject(drill.inject)
-    since = practice.run("date +%s.%N").strip()
-
-    found = runbook("triage", *drill.options)
+def diagnosed(drill, runbook, command):
+    """What `triage` or `plan` finds of the fault: its root causes, and nothing beside them."""
+    found = runbook(command, *drill.options)
     causes = drill.causes_in(found.host())
     incident = (3, "incident") if causes else (0, "healthy")
     assert (found.code, found.host()["verdict"]) == incident, found.host()
@@ -179,15 +175,28 @@ def walk_through(drill, practice, runbook, *, record=False):
     assert beside <= {*drill.uncovered}, found.host()["reason"]
     for name in drill.explained:
         assert found.host()["incidents"][name]["explained_by"], found.host()["incidents"]
+    return found
+
+
+def walk_through(drill, practice, runbook, *, record=False):
+    """Find the fault, plan, cure it or say why not, look at the host, and again; returns times.
+
+    A plan says all that a triage does; where both are recorded, both are asked for.
+    """
+    before = kept(practice, drill)
+    practice.inject(drill.inject)
+    since = practice.run("date +%s.%N").strip()
 
     broken = practice.identities()
-    planned = runbook("plan", *drill.options)
-    assert planned.code == found.code
+    commands = ["triage", "plan"] if record or recordings.path(drill.name).exists() else ["plan"]
+    looks = [diagnosed(drill, runbook, command) for command in commands]
+    planned = looks[-1]
+    causes = planned.host()["root_causes"]
     risks = RISKS[: RISKS.index(drill.allow) + 1]
     steps = [step["rung"] for step in planned.host()["plan"] if step["risk"] in risks]
     assert steps[:1] == drill.rungs[:1], planned.host()["plan"]
     assert practice.identities() == broken
-    said(drill.says, found, planned)
+    said(drill.says, *looks)
 
     remediate = ["remediate", "--yes", "--allow", drill.allow, *drill.options]
     cured = runbook(*remediate)
@@ -196,7 +205,7 @@ def walk_through(drill, practice, runbook, *, record=False):
     assert [action["rung"] for action in host["actions"]] == drill.rungs, host
     assert (cured.code, host["verdict"]) == (code, verdict), host["reason"]
     said(drill.tells, cured)
-    documents = found.document, planned.document, cured.document
+    documents = [ran.document for ran in (*looks, cured)]
     recordings.check(drill.name, *documents, record=record)
     fixed = verdict == "fixed"
     if fixed:
@@ -215,4 +224,4 @@ def walk_through(drill, practice, runbook, *, record=False):
     assert again.host()["verdict"] == ("healthy" if fixed else verdict), again.host()["reason"]
     assert seen() == after
     assert harm_to_the_database(practice, drill, since) == []
-    return found.document["seconds"], cured.document["seconds"]
+    return planned.document["seconds"], cured.document["seconds"]

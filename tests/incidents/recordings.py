@@ -46,15 +46,19 @@ def _some(thing, keys):
     return {key: thing[key] for key in keys if key in thing}
 
 
+def path(name):
+    """Where it is kept what the documents of a drill said."""
+    return FOLDER / f"{name}.json"
+
+
 def check(name, *documents, record):
     """Hold what documents say against what they said; with `record`, keep it instead."""
-    path = FOLDER / f"{name}.json"
     now = [said(document) for document in documents]
     if record:
         FOLDER.mkdir(exist_ok=True)
-        path.write_text(json.dumps(now, indent=1, sort_keys=True) + "\n")
-    elif path.exists():
-        differences = _different(json.loads(path.read_text()), now)
+        path(name).write_text(json.dumps(now, indent=1, sort_keys=True) + "\n")
+    elif path(name).exists():
+        differences = _different(json.loads(path(name).read_text()), now)
         assert not differences, "\n".join(differences)
 
 
