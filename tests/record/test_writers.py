@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from test_attach import CARD, run
 
 from oncall_runbook import clock
-from oncall_runbook.record import incident_document, outbox, records
+from oncall_runbook.record import attach, incident_document, outbox, records
 from oncall_runbook.record.store import Store
 from oncall_runbook.record.tables import entries, hosts, incidents, messages, runs
 
@@ -160,6 +160,13 @@ def judge_run(store, name):
     assert column(store, hosts.c.host) == ["web1"]
     written = Counter(column(store, entries.c.kind))
     assert written == Counter(["opened", "run", "finding", "rung", "finding", "verdict"])
+
+
+def test_one_that_was_opened_a_moment_later_by_another_s_clock_is_open(url):
+    store = Store(url)
+    opened(store, at=-clock.MINUTE, of_hosts=["web1"])
+    assert attach.open_incident_for(store, "20261124T000000Z-0000", "web1", [CARD], {}) is None
+    assert column(store, incidents.c.id) == [1]
 
 
 def test_runs_that_find_the_same_at_once_open_one_incident(url):

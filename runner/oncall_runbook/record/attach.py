@@ -105,11 +105,10 @@ def open_incident_for(
     store: Store, run: str, host: str, causes: Sequence[str], known: Mapping[str, JudgedCard]
 ) -> int | None:
     """Open an incident for what a run has just found on a host, unless one is open there."""
-    now = clock.now()
     with store.write() as conn:
-        if records.open_on(conn, [host], now, now):
+        if records.open_on(conn, [host]):
             return None
-        return _open(conn, run, host, causes, known, run_files.author(), now)
+        return _open(conn, run, host, causes, known, run_files.author(), clock.now())
 
 
 def attach(
@@ -137,7 +136,7 @@ def _names_one(wanted: str | None) -> bool:
 def _incidents(conn: Connection, run: Run, wanted: str | None) -> list[int]:
     if _names_one(wanted):
         return [records.find(conn, str(wanted))]
-    found = records.open_on(conn, run.hosts, run.began, run.ended)
+    found = records.open_on(conn, run.hosts, (run.began, run.ended))
     mine = select(incidents.c.id).where(incidents.c.opened_by_run == run.id)
     found += [number for number in conn.scalars(mine) if number not in found]
     first = next((event for event in run.events if event.get("root_causes")), None)

@@ -137,10 +137,14 @@ def find(conn: Connection, name: str) -> int:
     return int(get(conn, int(digits), hold=False).id)
 
 
-def open_on(conn: Connection, of_hosts: Iterable[str], since: int, until: int) -> list[int]:
-    """Return the incidents of some of the hosts that were open between two times.
+def open_on(
+    conn: Connection, of_hosts: Iterable[str], between: tuple[int, int] | None = None
+) -> list[int]:
+    """Return the incidents of some of the hosts that are open, or were between two times.
 
-    Whoever asks may open one where there is none; until the transaction ends nobody else does.
+    Whoever asks may open one where there is none; until the transaction ends nobody else does. One
+    that is open is so whenever it was opened: others may have written while this one waited, or
+    have a clock that is ahead.
     """
     if conn.dialect.name == "postgresql":  # SQLite has one writer at a time anyhow
         conn.execute(select(func.pg_advisory_xact_lock(_OPENING)))
@@ -149,11 +153,14 @@ def open_on(conn: Connection, of_hosts: Iterable[str], since: int, until: int) -
         .distinct()
         .join(hosts, hosts.c.incident == incidents.c.id)
         .where(hosts.c.host.in_(list(of_hosts)))
-        .where(incidents.c.opened <= until)
-        .where(incidents.c.resolved.is_(None) | (incidents.c.resolved >= since))
         .order_by(incidents.c.id)
     )
-    return list(conn.scalars(wanted))
+    still = incidents.c.resolved.is_(None)
+    if between is None:
+        return list(conn.scalars(wanted.where(still)))
+    since, until = between
+    then = (incidents.c.opened <= until) & (still | (incidents.c.resolved >= since))
+    return list(conn.scalars(wanted.where(then)))
 
 
 def change(
