@@ -83,14 +83,14 @@ class LiveProgress:
         """Begin at the first event; until then ansible itself is starting."""
         self._usual = usual
         self._began = time.time()
-        self._busy: dict[str, tuple[str, float]] = {}
+        self._busy: dict[str, tuple[str, float, str]] = {}
         self._live: Live | None = None
 
     def tell(self, event: Event, state: HostState) -> None:
         """Show what the host does now, and keep what was decided."""
         live = self._started()
         if event.kind == "start":
-            self._busy[event.host] = (event.task, event.time)
+            self._busy[event.host] = (event.task, event.time, _waits_for(event, state))
         else:
             self._busy.pop(event.host, None)
         if text := decision(event, state):
@@ -107,16 +107,19 @@ class LiveProgress:
             self._live.stop()
 
     def table(self) -> Table:
-        """Return the live lines: host, task, seconds."""
+        """Return the live lines: host, task, seconds, and below it what is waited for."""
         from rich.spinner import Spinner
         from rich.table import Table
+        from rich.text import Text
 
         now = time.time()
         grid = Table.grid(padding=(0, 1))
-        for host, (task, since) in list(self._busy.items()):
+        for host, (task, since, why) in list(self._busy.items()):
             usual = self._usual(host, task.partition(" | ")[2])
             expected = "" if usual is None else f"of usually {max(1, round(usual))} s"
             grid.add_row(Spinner("dots"), host, harmless(task), f"{now - since:.1f} s", expected)
+            if why:
+                grid.add_row("", "", Text(f"was: {why}", style="dim"))
         grid.add_row("", "", "elapsed", f"{now - self._began:.1f} s")
         return grid
 
@@ -133,3 +136,11 @@ class LiveProgress:
             )
             self._live.start()
         return self._live
+
+
+def _waits_for(event: Event, state: HostState) -> str:
+    """Say what a look after a step hopes to see no more: what was found, with its figure."""
+    if event.action != "probe" or not state.actions:
+        return ""
+    known = (state.incidents.get(name, {}).get("why", "") for name in state.root_causes)
+    return harmless(next(filter(None, known), ""))
