@@ -28,7 +28,7 @@ def site(tmp_path):
     place.mkdir()
     inventory = yaml.safe_load(INVENTORY.read_text())
     inventory["school_mgmt"]["vars"] |= {
-        "certificate_expiring_renew_command": f"{SIGN} && {TRUST}",
+        "certificate_renewal_command": f"{SIGN} && {TRUST}",
         "stack_frontend_url": "https://localhost",
     }
     (place / "hosts.yml").write_text(yaml.safe_dump(inventory))
@@ -37,7 +37,7 @@ def site(tmp_path):
 
 def test_a_card_of_ones_own_names_and_cures_its_incident(practice, runbook, site):
     cards, here = site / "incidents", {"RUNBOOK_INVENTORY": str(site)}
-    made = runbook("new", "certificate-expiring", "--in", cards, env=here)
+    made = runbook("new", "certificate-renewal", "--in", cards, env=here)
     card, fault, near_miss = map(cards.joinpath, made.stdout.splitlines())
     assert runbook("lint", env=here).code == 0, "as it is written it is a card"
 
@@ -63,21 +63,23 @@ def test_a_card_of_ones_own_names_and_cures_its_incident(practice, runbook, site
     command = [
         "ansible-playbook",
         *["-i", str(site), "-l", HOST, "oncall.runbook.triage"],
-        *["-e", "incident_name=certificate_expiring"],
+        *["-e", "incident_name=certificate_renewal"],
     ]
     told = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert told.returncode == 2, told.stdout
-    assert "SEV3 certificate_expiring" in told.stdout + told.stderr
+    assert "SEV3 certificate_renewal" in told.stdout + told.stderr
 
 
 def test_a_card_that_is_wrong_is_one_clear_line(practice, runbook, site):
     (site / "incidents").mkdir()
     card = site / "incidents/slow_disk.yml"
-    card.write_text((EXAMPLES / "clock_skewed.yml").read_text().replace("confirmed:", "confirm:"))
+    card.write_text(
+        (EXAMPLES / "reboot_required.yml").read_text().replace("confirmed:", "confirm:")
+    )
     here = {"RUNBOOK_INVENTORY": str(site)}
     ran = runbook("triage", "--format", "json", env=here)
     assert (ran.code, ran.host()["verdict"]) == (1, "error")
     assert f"{card}:2: confirmed is missing" in ran.host()["reason"]
     lint = runbook("lint", env=here)
     assert lint.code == 2
-    assert f"{card}:22: confirm: unknown key; did you mean confirmed?" in lint.stdout
+    assert f"{card}:24: confirm: unknown key; did you mean confirmed?" in lint.stdout

@@ -155,8 +155,9 @@ restore_files() {
     [ ! -s "$mark" ] || [ "$(cat "$mark")" = 17 ] || { did "PG_VERSION is 17"; echo 17 > "$mark"; }
 }
 
-# What faults change of the host itself: its network, and whose certificates it trusts.
+# What faults change of the host itself: its clock and network, and whose certificates it trusts.
 restore_host() {
+    rm -f /usr/local/bin/date
     if [ -n "$(ls /usr/local/share/ca-certificates)" ]; then
         rm -f /usr/local/share/ca-certificates/*
         update-ca-certificates --fresh > /dev/null 2>&1

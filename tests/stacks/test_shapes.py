@@ -54,6 +54,14 @@ ALL = {
         "database_connection_failures",
         ("start_database",),
     ),
+    # The second API of the stack, which no health check asks.
+    "proxy/accounts": Shape(
+        "portal",
+        {"backend": "catalog", "frontend": "web", "database": "store"},
+        HUNG.format("portal-accounts-1"),
+        "service_degraded",
+        ("restart_service",),
+    ),
     "static": Shape(
         "pages",
         {"frontend": "site"},
@@ -118,6 +126,7 @@ def look(practice, runbook, tmp_path):
         "ansible_ssh_common_args": f"-o UserKnownHostsFile={KEYS / 'known_hosts'}",
         "incident_pause_seconds": 1,
         "incident_hands_seconds": 0,
+        "service_degraded_fresh_seconds": 2,
     }
     path = tmp_path / "inventory.yml"
     options = ["-e", json.dumps(way)]

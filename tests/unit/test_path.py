@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -20,6 +21,7 @@ STACK = ROLES / "stack" / "files" / "stack.sh"
 PATH = ROLES / "application_not_responding" / "files" / "path.sh"
 OPERATIONS = ROLES / "operation" / "files" / "operations.sh"
 SERVICES = ROLES / "service_degraded" / "files" / "services.sh"
+CERTIFICATES = ROLES / "stack" / "files" / "certificates.sh"
 PARTS = {
     "STACK_BACKEND": "backend",
     "STACK_FRONTEND": "frontend",
@@ -62,6 +64,8 @@ def shell(tmp_path):
                 "LC_ALL": "C",
                 "STACK_DIR": str(tmp_path),
                 "SERVICES_FRESH_SECONDS": "300",
+                "SERVICES_CERTIFICATE_DAYS": "14",
+                "STACK_SERVICE_URLS": "",
                 "STACK_BACKEND_URL": "http://localhost:5007",
                 "STACK_HEALTH_STATUSES": "200",
                 "STACK_REQUEST_HEADERS": "",
@@ -258,6 +262,7 @@ def test_what_only_explains_never_keeps_an_answer_from_being_told(
     takes = f'takes() {{ read -r now <{clock}; echo "$((now + $1 * 1000))" >{clock}; }}\n'
     done = shell(
         f"set_now() {{ read -r now <{clock}; }}\n{asked[probe]['run']}",
+        CERTIFICATES,
         PATH,
         programs_said={name: takes + script for name, script in SLOW.items()},
         STACK_BACKEND_URL="http://localhost:5007",
@@ -333,6 +338,7 @@ def test_page_and_certificate_are_judged_where_the_web_server_leads_to_its_own_t
 ):
     done = shell(
         "frontend_state",
+        CERTIFICATES,
         PATH,
         programs_said=WEB,
         STACK_FRONTEND_URL="http://localhost",
@@ -362,6 +368,7 @@ def test_a_web_server_that_leads_elsewhere_is_back(shell, code, back):
 def test_an_address_that_the_inventory_names_needs_an_issuer_that_the_host_knows(shell):
     done = shell(
         "frontend_state",
+        CERTIFICATES,
         PATH,
         programs_said=WEB,
         STACK_FRONTEND_URL="https://localhost",
@@ -889,7 +896,7 @@ def services(*lines):
 
 
 WELL = {
-    **{"degraded": [], "startable": [], "restartable": [], "broken_checks": []},
+    **{"degraded": [], "startable": [], "restartable": [], "broken_checks": [], "expiring": []},
     **{"running": True, "why": {}},
 }
 
@@ -900,11 +907,15 @@ def test_services_in_trouble_are_told_by_what_helps_them():
         "mail\tunhealthy\trestartable\tmail is unhealthy",
         "web\tbroken_check\t\tweb cannot be asked",
         "job\tdown\t\tjob ended",
+        "web\tsilent\trestartable\tweb does not answer",
+        "shop\texpiring\t\tits certificate ends",
     )
-    assert found["degraded"] == ["pdf", "mail", "job"]
-    assert (found["startable"], found["restartable"]) == (["pdf"], ["mail"])
+    assert found["degraded"] == ["pdf", "mail", "job", "web"]
+    assert (found["startable"], found["restartable"]) == (["pdf"], ["mail", "web"])
+    assert found["expiring"] == ["shop"]
     assert (found["broken_checks"], found["running"]) == (["web"], False)
-    assert list(found["why"]) == ["pdf", "mail", "web", "job"]
+    assert list(found["why"]) == ["pdf", "mail", "web", "job", "shop"]
+    assert found["why"]["web"] == "web cannot be asked; web does not answer"
 
 
 @pytest.mark.parametrize("line", ["", "pdf", "pdf\tdown", "pdf\tdown\tstartable"])
@@ -931,8 +942,9 @@ class Heard(BaseHTTPRequestHandler):
     def do_GET(self):
         length = int(self.headers.get("Content-Length") or 0)
         self.requests.append((dict(self.headers), self.rfile.read(length).decode()))
-        self.send_response(200)
+        self.send_response(503 if self.path == "/broken" else 200)
         self.end_headers()
+        self.wfile.write(b"no fonts" if self.path == "/broken" else b"")
 
     do_POST = do_GET
 
@@ -947,6 +959,83 @@ def server():
         threading.Thread(target=serving.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{serving.server_port}"
         serving.shutdown()
+
+
+RUNNING = 'running\t0\tfalse\talways\t{}\t{}\t-\t0\t-\t""\t""\t"shop/mail" "node"'
+LISTED = "id1 mail shop Up 3 hours\t\t\nid2 jobs shop Exited (1) 1 hour ago\t\t\n-- others\n"
+
+
+def asked(shell, url, *, restarts=0, started="2026-01-19T15:05:42.5Z", **environment):
+    """What is said of services that are asked at an address: of mail, by what docker knows."""
+    known = {"STACK_CONTAINERS": LISTED, "STACK_CONTAINERS_STATUS": "0"}
+    facts = f"id1\tmail\t{RUNNING.format(restarts, started)}"
+    said = {"docker": f"case $* in *id1*) printf '%s\\n' '{facts}' ;; esac"}
+    given = {"STACK_SERVICE_URLS": f"mail {url}", **known, **environment}
+    return shell("troubled_services", CERTIFICATES, SERVICES, programs_said=said, **given)
+
+
+def test_a_service_that_answers_where_it_is_asked_is_well(shell, server):
+    done = asked(shell, f"{server}/health")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert [headers["Host"] for headers, _ in Heard.requests] == [server.removeprefix("http://")]
+
+
+@pytest.mark.parametrize(
+    ("now", "step"), [("2026-01-19T15:05:42.5Z", "restartable"), (None, "")], ids=["long", "now"]
+)
+def test_one_that_does_not_is_restarted_unless_it_was_just_started(shell, now, step):
+    now = now or f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}.5Z"
+    done = asked(shell, "http://127.0.0.1:9/health", started=now)
+    why = "mail does not answer: connection to 127.0.0.1:9 refused"
+    assert (done.stdout, done.stderr) == (f"mail\tsilent\t{step}\t{why}\n", "")
+
+
+def test_one_that_answers_with_an_error_says_which(shell, server):
+    done = asked(shell, f"{server}/broken")
+    assert done.stdout == "mail\tsilent\trestartable\tmail answers 503: no fonts\n"
+
+
+def test_what_restarted_hours_ago_is_judged_by_its_answer(shell, server):
+    assert asked(shell, f"{server}/health", restarts=3).stdout == ""
+    assert "answers 503" in asked(shell, f"{server}/broken", restarts=3).stdout
+
+
+def test_a_part_is_left_to_its_own_card(shell):
+    assert asked(shell, "http://127.0.0.1:9/", STACK_BACKEND="mail").stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        (90, ""),
+        (3, "mail\texpiring\t\tthe certificate of mail is about to expire, valid until"),
+    ],
+)
+def test_how_long_the_certificate_of_a_service_is_good_is_told(shell, days, said):
+    end = f"{datetime.now(UTC) + timedelta(days=days, minutes=5):%b %d %H:%M:%S %Y} GMT"
+    words = f"http() {{ echo 200; }}; certificate_at() {{ echo 'notAfter={end}'; }}"
+    known = {"STACK_CONTAINERS": LISTED, "STACK_CONTAINERS_STATUS": "0"}
+    urls = "mail https://mail.school.example/"
+    words = f". {CERTIFICATES}; . {SERVICES}; {words}; troubled_services"
+    done = shell(words, programs_said={"docker": "true"}, STACK_SERVICE_URLS=urls, **known)
+    assert (done.stdout[: len(said)], bool(done.stdout)) == (said, bool(said))
+    assert done.stderr == ""
+
+
+def test_what_is_down_is_not_asked(shell, server):
+    compose = "services:\n  mail:\n  jobs:\n  fax:\n"
+    words = f"printf '{compose}' >\"$compose_file\"; troubled_services"
+    urls = f"jobs {server}/\nfax {server}/\nmail {server}/"
+    known = {"STACK_CONTAINERS": LISTED, "STACK_CONTAINERS_STATUS": "0"}
+    docker = {"docker": "true"}
+    given = {"STACK_SERVICE_URLS": urls, **known}
+    done = shell(words, CERTIFICATES, SERVICES, programs_said=docker, **given)
+    assert done.stdout == "fax\tdown\t\tfax has no container\n"
+    assert len(Heard.requests) == 1
+    given["STACK_SERVICE_URLS"] = f"post {server}/"
+    done = shell(words, CERTIFICATES, SERVICES, programs_said=docker, **given)
+    assert (done.returncode, done.stdout) == (69, "")
+    assert "set stack_service_urls" in done.stderr
 
 
 @pytest.mark.parametrize(

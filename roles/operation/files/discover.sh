@@ -47,6 +47,11 @@ stack_settings() {
     printf '{"directories":["%s","%s"],"services":{' "$(json_text "$STACK_DIR")" "$(json_text "$(cd "$STACK_DIR" 2>/dev/null && pwd -P)")"
     printf '"backend":"%s","frontend":"%s","database":"%s","blockchain":"%s","cache":"%s"},' "$(json_text "$STACK_BACKEND")" \
         "$(json_text "$STACK_FRONTEND")" "$(json_text "$STACK_DATABASE")" "$(json_text "$STACK_BLOCKCHAIN")" "$(json_text "$STACK_CACHE")"
-    printf '"addresses":{"backend":"%s","frontend":"%s","blockchain":"%s","cache":"%s"}}\n' "$(json_text "$STACK_BACKEND_URL")" \
+    printf '"urls":{'
+    printf '%s\n' "$STACK_SERVICE_URLS" | while read -r service url; do
+        [ -z "$service" ] || printf '%s"%s":"%s"' "${between-}" "$(json_text "$service")" "$(json_text "${url%%[?#]*}")"
+        between=,
+    done
+    printf '},"addresses":{"backend":"%s","frontend":"%s","blockchain":"%s","cache":"%s"}}\n' "$(json_text "$STACK_BACKEND_URL")" \
         "$(json_text "$STACK_FRONTEND_URL")" "$(json_text "${STACK_BLOCKCHAIN_URL##*@}")" "$(json_text "${STACK_CACHE_URL##*@}")"
 }

@@ -4,13 +4,17 @@ function add(kind, service) { lists[kind] = lists[kind] (lists[kind] == "" ? "" 
 NF < 4 { next }
 {
     gsub(/["\\[:cntrl:]]/, "?", $1); gsub(/[[:cntrl:]]/, "?", $4); gsub(/\\/, "&&", $4); gsub(/"/, "\\\"", $4)
-    why = why (why == "" ? "" : ",") "\"" $1 "\":\"" $4 "\""
+    if (!($1 in why)) order[++services] = $1
+    why[$1] = why[$1] ($1 in why && why[$1] != "" ? "; " : "") $4
     if ($2 == "broken_check") { add("broken_checks", $1); next }
+    if ($2 == "expiring") { add("expiring", $1); next }
     add("degraded", $1)
     if ($3 != "") add($3, $1)
     if ($2 == "down") down = 1
 }
 END {
-    printf "{%s,%s,%s,%s,\"running\":%s,\"why\":{%s}}\n", listed("degraded"), listed("startable"), \
-        listed("restartable"), listed("broken_checks"), down ? "false" : "true", why
+    for (i = 1; i <= services; i++)
+        sentences = sentences (i > 1 ? "," : "") "\"" order[i] "\":\"" why[order[i]] "\""
+    printf "{%s,%s,%s,%s,%s,\"running\":%s,\"why\":{%s}}\n", listed("degraded"), listed("startable"), \
+        listed("restartable"), listed("broken_checks"), listed("expiring"), down ? "false" : "true", sentences
 }

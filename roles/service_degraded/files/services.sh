@@ -1,32 +1,47 @@
 # shellcheck shell=sh
 # Shell functions about services of the stack that play none of the five parts, on top of stack.sh.
 #
-# In: STACK_BACKEND … STACK_CACHE: the services that do; STACK_SERVERS, STACK_DATABASES: what serves others is called; SERVICES_FRESH_SECONDS: how long a start counts as
-#     the one chance that a service gets; SERVICES_AWK, the text of services.awk
+# In: STACK_BACKEND … STACK_CACHE: the services that do; STACK_SERVERS, STACK_DATABASES: what serves others is
+#     called; SERVICES_FRESH_SECONDS: how long a start counts as the one chance that a service gets;
+#     SERVICES_CERTIFICATE_DAYS: how many days the certificates of those that are asked must stay good;
+#     SERVICES_AWK, the text of services.awk
 
 # Prints what is wrong with the services that no other card looks after, and with any health check, as one JSON
 # object:
-#   degraded       services that are down, restart again and again, or are unhealthy
+#   degraded       services that are down, restart again and again, are unhealthy, or do not answer where they
+#                  are asked
 #   startable      of them those that a start may help: stopped by somebody, or ended, and not just started
-#   restartable    of them those that run unhealthy, and not since a moment ago
+#   restartable    of them those that run unhealthy or silent, and not since a moment ago
 #   running        whether all of them run
 #   broken_checks  services of any part whose health check cannot be run
+#   expiring       services whose certificate is about to expire
 #   why            service -> a sentence
 other_services() {
     told=$(troubled_services) || exit
     printf '%s\n' "$told" | awk -F '\t' "$SERVICES_AWK"
 }
 
-# Lists the services in trouble: SERVICE <tab> down, unhealthy or broken_check <tab> startable, restartable or
-# nothing <tab> sentence. Docker is asked only for what docker ps does not call well.
+# Lists the services in trouble: SERVICE <tab> down, unhealthy, silent, broken_check or expiring <tab> startable,
+# restartable or nothing <tab> sentence. Docker is asked only for what docker ps does not call well, or what does
+# not answer.
 troubled_services() {
     found=$(containers) || exit
-    ids=$(printf '%s\n' "$found" | awk -F '\t' '
-        BEGIN { for (name in ENVIRON) if (name ~ /^STACK_(BACKEND|FRONTEND|DATABASE|BLOCKCHAIN|CACHE)$/) part[ENVIRON[name]] }
+    silent=
+    if [ -n "$STACK_SERVICE_URLS" ]; then
+        said=$(asked_services) || exit
+        printf '%s\n' "$said" | awk -F '\t' '$2 == "expiring" || $2 == "down"'
+        silent=$(printf '%s\n' "$said" | awk -F '\t' '$2 == "silent" || $2 == "refused"')
+    fi
+    ids=$(printf '%s\n' "$found" | SILENT=$silent awk -F '\t' '
+        BEGIN {
+            count = split(ENVIRON["SILENT"], line, "\n")
+            for (i = 1; i <= count; i++) { split(line[i], field); silent[field[1]] }
+            for (name in ENVIRON) if (name ~ /^STACK_(BACKEND|FRONTEND|DATABASE|BLOCKCHAIN|CACHE)$/) part[ENVIRON[name]]
+        }
         {
             split($1, word, " ")
             status = $1; sub(/^[^ ]+ [^ ]+ [^ ]+ /, "", status)
-            if (status ~ /\(unhealthy\)/ || (!(word[2] in part) && status ~ /Paused|^Up (Less than a|[0-9]+) second/) \
+            if (word[2] in silent || status ~ /\(unhealthy\)/ || (!(word[2] in part) && status ~ /Paused|^Up (Less than a|[0-9]+) second/) \
                 || ((!(word[2] in part) || word[2] == ENVIRON["STACK_CACHE"]) && status !~ /^Up/))
                 print word[1]
         }')
@@ -37,10 +52,58 @@ troubled_services() {
     printf '%s\n' "$facts" | name_troubles
 }
 
+# Asks the services that have an address, side by side, and lists those of which something is to be said: SERVICE
+# <tab> silent, refused (no restart of it can help), expiring or down <tab><tab> sentence. What docker ps does not
+# call up is not asked.
+asked_services() {
+    up=$(printf '%s\n' "$found" | awk -F '\t' '$1 ~ /^[^ ]+ [^ ]+ [^ ]+ Up / && $1 !~ /Paused|unhealthy|starting/ { split($1, word, " "); print word[2] }')
+    all=$(printf '%s\n' "$found" | cut -d ' ' -f 2)
+    printf '%s\n' "$STACK_SERVICE_URLS" | {
+        while read -r service url; do
+            case $newline$up$newline,$newline$all$newline in
+            *"$newline$service$newline"*,*) (ask_service </dev/null) & ;;
+            *,*"$newline$service$newline"*) ;;
+            *)
+                defined "$service" || unknown "no service $service in $compose_file: set stack_service_urls"
+                printf '%s\tdown\t\t%s has no container\n' "$service" "$service"
+                ;;
+            esac
+        done
+        wait
+    }
+}
+
+# Asks one service at its address, and prints its line of asked_services.
+ask_service() {
+    origin=$url led_to='' curl_options='' certificate=none days='' until='' kind=''
+    answer=$(http 3 "$origin" 2>&1)
+    asked=$? code=${answer##*"$newline"}
+    case $asked,$answer in
+    0,*) reason=${answer%"$code"} ;;
+    *"already in use"*) code=000 reason=$answer certificate=other ;;
+    *) code=000 reason="it could not be asked: $answer" certificate=other ;;
+    esac
+    case $asked,$origin in 0,https:*) certificate_facts "$reason" ;; esac
+    reason=$(printf '%.300s' "${reason%"$newline"}" | tr '\n\t' '  ')
+    case $certificate,$code in
+    valid,[23]* | none,[23]* | unknown_issuer,[23]*) ;;
+    valid,* | none,*) kind=silent ;;
+    *) kind=refused ;;
+    esac
+    case $kind,$code in
+    ,*)
+        [ "${days:-$SERVICES_CERTIFICATE_DAYS}" -lt "$SERVICES_CERTIFICATE_DAYS" ] || return 0
+        printf '%s\texpiring\t\tthe certificate of %s is about to expire%s\n' "$service" "$service" "$until"
+        ;;
+    *,000) printf '%s\t%s\t\t%s does not answer: %s\n' "$service" "$kind" "$service" "$reason$until" ;;
+    *) printf '%s\t%s\t\t%s answers %s: %s\n' "$service" "$kind" "$service" "$code" "$reason" ;;
+    esac
+}
+
 # Reads the facts of troubled_services, and prints its lines.
 name_troubles() {
     while IFS='	' read -r id service state code oom policy restarts started health check_code ports check error runs; do
-        trouble_of_service
+        [ -z "$service" ] || trouble_of_service
     done
 }
 
@@ -52,23 +115,27 @@ trouble_of_service() {
         case $check_code,$check in
         -1,* | 126,* | 127,* | *"executable file not found"* | *": not found"* | *"No such file"*)
             printf '%s\tbroken_check\t\tthe health check of %s cannot be run: %s\n' "$service" "$service" "$check"
-            return
+            health=-
             ;;
         esac
-        ! is_part || return 0
-        step=restartable why=
-        ! is_fresh || step=''
-        leave_databases_alone
-        printf '%s\tunhealthy\t%s\t%s is unhealthy: %s\n' "$service" "$step" "$service" "$check$why"
+        ;;
+    esac
+    ! is_part || return 0
+    case $state,$health in
+    running,unhealthy)
+        running_ill unhealthy "$service is unhealthy: $check"
         return
         ;;
     running,*)
-        [ "$restarts" -gt 0 ] || return 0
+        if [ "$restarts" -eq 0 ] || ! is_younger 60; then
+            said=$(printf '%s\n' "$silent" | awk -F '\t' -v service="$service" '$1 == service { print $2 ":" $4 }')
+            [ -z "$said" ] || running_ill silent "${said#*:}" "${said%%:*}"
+            return
+        fi
         state=restarting
         ;;
     exited,*) ! is_done || return 0 ;;
     esac
-    ! is_part || return 0
     step=startable status=$code
     # Docker restarts what ended by itself.
     case $state,$policy,$error in exited,always,'""' | exited,unless-stopped,'""') code=stopped ;; esac
@@ -92,6 +159,16 @@ trouble_of_service() {
     printf '%s\tdown\t%s\t%s %s\n' "$service" "$step" "$service" "$why"
 }
 
+# Prints the line of a service that runs, and serves nobody: a restart may help, but where it was just started, or
+# what refuses is not the service. Usage: running_ill KIND SENTENCE [refused]
+running_ill() {
+    step=restartable why=
+    [ "${3-}" != refused ] || step=''
+    ! is_fresh || step=''
+    leave_databases_alone
+    printf '%s\t%s\t%s\t%s\n' "$service" "$1" "$step" "$2$why"
+}
+
 # Whether it is a job that is done: it ended well, nothing starts it again, and it is nothing that serves others.
 is_done() {
     [ "$code,$policy,$health,$ports" = 0,no,-,- ] && ! runs_one_of "$STACK_SERVERS" "$runs"
@@ -113,10 +190,13 @@ is_part() {
 }
 
 # Whether it was started so lately that it has had its chance.
-is_fresh() {
+is_fresh() { is_younger "$SERVICES_FRESH_SECONDS"; }
+
+# Whether it was started within so many seconds. Usage: is_younger SECONDS
+is_younger() {
     begun=${started%%.*}
     begun=$(date -u -d "${begun%%T*} ${begun#*T}" +%s 2>/dev/null) || return 1
-    [ "$(($(date +%s) - begun))" -lt "$SERVICES_FRESH_SECONDS" ]
+    [ "$(($(date +%s) - begun))" -lt "$1" ]
 }
 
 # Does one step (start, restart) to each service that needs it. Usage: mend_services startable|restartable WORD

@@ -4,6 +4,7 @@
 # In: STACK_DIR; STACK_BACKEND, STACK_FRONTEND, STACK_DATABASE, STACK_BLOCKCHAIN, STACK_CACHE:
 #     the compose service that plays each part, empty for a part that the stack does not have;
 #     STACK_BACKEND_URL, STACK_HEALTH_STATUSES, STACK_REQUEST_HEADERS: how the API is asked;
+#     STACK_SERVICE_URLS: where services that play no part are asked, NAME URL a line;
 #     STACK_SERVERS, STACK_DATABASES, STACK_CLIENTS: what programs and images of each kind are called;
 #     STACK_CONTAINERS_AWK, STACK_STATES_AWK, STACK_CAUSE_AWK, the texts of containers.awk, states.awk, cause.awk
 # Exit status 69 says "could not be asked", with the reason on standard error.

@@ -59,7 +59,12 @@ class Told:
         for part in PARTS:
             yield from _of_part(part, named, stack)
         for part, address in self.settings["addresses"].items():
-            yield from _of_address(part, address, named, stack)
+            yield from _of_address(_SETTINGS[part], address, named[part], stack)
+        known = {service.name for service in stack.services}
+        for name, address in self.settings["urls"].items():
+            if name not in known:
+                yield f"stack_service_urls names {name}, and there is no such service"
+            yield from _of_address("stack_service_urls", address, name, stack)
 
 
 def told_in(findings: Mapping[str, Finding]) -> Told:
@@ -92,15 +97,15 @@ def _of_part(part: str, named: Mapping[str, str], stack: Stack) -> Iterator[str]
             yield f"{name} is no {part}: {told.kind}, {told.why}"
 
 
-def _of_address(part: str, address: str, named: Mapping[str, str], stack: Stack) -> Iterator[str]:
+def _of_address(setting: str, address: str, name: str, stack: Stack) -> Iterator[str]:
     port = _port(address)
     known = {service.name: service for service in stack.services}
-    service = known.get(named[part])
+    service = known.get(name)
     taken = {port for one in stack.services for port in (one.ports or {}).values()}
     if service is None or not port or not service.ports or port in taken:
         return
     published = ", ".join(map(str, sorted(set(service.ports.values()))))
-    yield f"{_SETTINGS[part]} asks port {port}, and {service.name} publishes {published}"
+    yield f"{setting} asks port {port}, and {service.name} publishes {published}"
 
 
 def _port(address: str) -> int | None:

@@ -11,6 +11,8 @@ from oncall_runbook.discovery.stacks import Asked, Stack
 
 # What YAML takes for a text without quotes, but for words that it takes for something else.
 _PLAIN = re.compile(r"(https?://|redis://)?[A-Za-z/][A-Za-z0-9_./-]*(:\d+)?")
+# What compose takes for the name of a service; a label may be anything.
+_SERVICE = re.compile(r"[A-Za-z0-9._-]+")
 _WORDS = ("yes", "no", "on", "off", "true", "false", "null", "y", "n")
 # What is not judged of a stack without a part.
 _NOT_JUDGED = {
@@ -31,6 +33,8 @@ def settings_of(stack: Stack) -> dict[str, object]:
     }
     if api := chosen["backend"]:
         found |= _of_api(api, stack.health.get(api.name))
+    if others := _asked(stack, [one.name for one in chosen.values() if one]):
+        found["stack_service_urls"] = others
     if web := chosen["frontend"]:
         found["stack_frontend_url"] = _page(web)
     if node := chosen["blockchain"]:
@@ -57,6 +61,18 @@ def _of_api(api: Service, health: Asked | None) -> dict[str, object]:
     return found
 
 
+def _asked(stack: Stack, chosen: Sequence[str]) -> dict[str, str]:
+    """Return where services that play no part have answered well, and no check of Docker's asks."""
+    return {
+        service.name: _place(service, at.port or 0) + at.path
+        for service in stack.services
+        if service.name not in chosen
+        and _SERVICE.fullmatch(service.name)
+        and (at := stack.health.get(service.name))
+        and 200 <= (at.status or 0) < 300
+    }
+
+
 def written(hosts: Mapping[str, tuple[Mapping[str, object], Stack]]) -> str:
     """Return an inventory in YAML, with comments.
 
@@ -75,6 +91,9 @@ def _of(way: Mapping[str, object], stack: Stack) -> Iterator[str]:
         if key == "stack_services":
             yield "stack_services:"
             yield from (f"  {line}" for line in _parts(stack))
+        elif isinstance(value, Mapping):
+            yield f"{key}:"
+            yield from (f"  {_yaml(name)}: {_value(of)}" for name, of in value.items())
         else:
             yield f"{key}: {_value(value)}"
     yield from _others(stack)

@@ -16,7 +16,8 @@ def test_only_templates_are_marked_as_ours():
 def test_a_ladder_names_every_rung_in_its_order():
     known = cards.library().cards
     steps = cards.ladder(known)
-    assert list(dict.fromkeys(step["incident"] for step in steps)) == list(known)
+    with_rungs = [name for name, card in known.items() if card["ladder"]]
+    assert list(dict.fromkeys(step["incident"] for step in steps)) == with_rungs
     for name, card in known.items():
         rungs = [step["rung"] for step in steps if step["incident"] == name]
         assert rungs == [rung["rung"] for rung in card["ladder"]]

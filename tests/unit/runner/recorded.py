@@ -44,7 +44,8 @@ class FakeEngine:
 def discovered(stacks: list[str]) -> dict[str, Any]:
     """What a host answers that is asked for its stacks."""
     parts = dict.fromkeys(["backend", "frontend", "database", "blockchain", "cache"], "")
-    settings = {"directories": ["/srv/school_mgmt", ""], "services": parts, "addresses": {}}
+    settings = {"directories": ["/srv/school_mgmt", ""], "services": parts}
+    settings |= {"addresses": {}, "urls": {}}
     known = {"status": "healthy", "reason": ""}
     findings = {"discover": {**known, "value": stacks}, "settings": {**known, "value": settings}}
     return {"phase": "diagnose", "verdict": "healthy", "findings": findings, "incidents": {}}

@@ -73,6 +73,25 @@ def test_who_plays_which_part_and_how_it_is_reached() -> None:
     }
 
 
+def test_services_beside_the_api_are_asked_where_they_answered() -> None:
+    answers = [
+        {"service": "mail", "port": 4000, "path": "/healthz", "status": 200},
+        {"service": "jobs", "port": 4001, "path": "/", "status": 404},
+        {"service": "api", "port": 3000, "path": "/health", "status": 200},
+        {"service": "web {{ 1 }}", "port": 80, "path": "/", "status": 200},
+    ]
+    others = [
+        {"service": answer["service"], "image": "shop-api", "command": ["node", "x.js"]}
+        for answer in answers
+        if answer["service"] != "api"
+    ]
+    said = [json.dumps({"project": "shop", **answer}) for answer in answers]
+    (stack,) = stacks_of(lines([*SHOP, *others]), said)
+    assert settings_of(stack)["stack_service_urls"] == {"mail": "http://mail:4000/healthz"}
+    text = written({"web1": ({}, stack)})
+    assert yaml.safe_load(text)["all"]["hosts"]["web1"] == settings_of(stack)
+
+
 def test_what_is_written_is_what_was_found_with_the_reasons() -> None:
     (stack,) = stacks_of(lines(SHOP))
     text = written({"web1": ({}, stack)})
@@ -190,6 +209,7 @@ STATED = {
         "blockchain": "http://localhost:8545",
         "cache": "redis://localhost:6379",
     },
+    "urls": {},
 }
 REDIS = {"service": "cache", "image": "valkey:8", "command": ["valkey-server"]}
 MARIADB = {"service": "db", "image": "mariadb:11", "command": ["mariadbd"]}
@@ -244,6 +264,14 @@ def at(**addresses: str) -> dict[str, str]:
         (differing(SHOP, addresses=at(backend="https://api.example.com")), []),
         (differing(SHOP, addresses=at(backend="http://localhost:8080")), []),
         (differing(SHOP, addresses=at(backend="http://api:3000", cache="no [address")), []),
+        (differing(SHOP, urls={"api": "http://localhost:8000/", "db": "http://db:1/"}), []),
+        (
+            differing(SHOP, urls={"api": "http://localhost:8001/", "mail": "http://mail/"}),
+            [
+                "stack_service_urls asks port 8001, and api publishes 8000",
+                "stack_service_urls names mail, and there is no such service",
+            ],
+        ),
     ],
 )
 def test_where_an_inventory_differs_from_its_host_is_said(

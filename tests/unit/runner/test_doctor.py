@@ -316,7 +316,8 @@ def test_where_an_inventory_and_its_host_differ(
     recorded: Recorded, service: str, said: list[tuple[str, str]]
 ) -> None:
     parts = dict.fromkeys(["frontend", "database", "blockchain", "cache"], "")
-    stated = {"directories": ["/srv/app"], "services": {"backend": "api", **parts}, "addresses": {}}
+    stated = {"directories": ["/srv/app"], "services": {"backend": "api", **parts}}
+    stated |= {"addresses": {}, "urls": {}}
     one = {"project": "app", "directory": "/srv/app", "service": service, "exposed": {"80/tcp": {}}}
     seen = {"discover": finding([json.dumps(one)]), "settings": finding(stated)}
     recorded.hosts = {"db1": {**WELL, **seen}}
