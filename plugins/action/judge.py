@@ -37,6 +37,8 @@ _ARGUMENTS = {
     "samples": {"type": "int", "default": 1},
     "pause_seconds": {"type": "float", "default": 1},
 }
+# Seconds between two looks at most.
+_LONGEST_PAUSE = 5
 
 
 class ActionModule(Asker):
@@ -82,7 +84,9 @@ class ActionModule(Asker):
             silence = self._silence_seconds(judged["incidents"], arguments["last"] or {})
             if well >= arguments["samples"] and now >= since + silence:
                 break
-            time.sleep(arguments["pause_seconds"])
+            left = (since + silence if well else start + patience) - now
+            waited = 0 if 0 < well < arguments["samples"] else now - start
+            time.sleep(_pause(arguments["pause_seconds"], waited, left))
         if climbed:
             held = gone and climbed not in judged["unfinished"]
             judged |= {"rung": arguments["rung"], "incident": climbed, "held": held}
@@ -172,3 +176,11 @@ class ActionModule(Asker):
         own = (str(self.variable("incident_run")), lock.owner())
         window = float(self.variable("incident_window_seconds"))
         return history.spent(text, own, window, int(self.variable("incident_attempts")))
+
+
+def _pause(shortest: float, waited: float, left: float) -> float:
+    """Return the seconds until the next look: more the longer it was waited, but what is ``left``.
+
+    A look takes about a second of the host's processor, which what comes up again needs itself.
+    """
+    return max(shortest, min(shortest + waited / 5, _LONGEST_PAUSE, left))

@@ -51,6 +51,33 @@ def test_other_troubles_are_not_waited_for(before, now):
     assert well(incidents(**before), incidents(**now))
 
 
+def test_who_waits_long_looks_less_often(monkeypatch):
+    clock, looks = [100.0], []
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("time.sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+
+    class Judge(ActionModule):
+        def _judge(self, arguments, known=None):
+            looks.append(clock[0] - 100)
+            ill = looks[-1] < recovered
+            now = incidents(**({CLIMBED: True} if ill else {}))
+            return {"incidents": now, "findings": {}, "unfinished": []}
+
+    action = Judge.__new__(Judge)
+    action.library = cards.library()
+    before = {"incidents": incidents(**{CLIMBED: True}), "findings": {}}
+    given = {"climbed": CLIMBED, "rung": "", "incident": None, "before": before, "last": None}
+    given |= {"settle_seconds": 30, "recover_seconds": 0, "pause_seconds": 1, "known": None}
+    recovered = 1000
+    assert not action._settle({**given, "samples": 1})["held"]
+    assert looks[:3] == [0, 1, pytest.approx(2.2)]
+    assert (looks[-1], len(looks) <= 12) == (30, True), "and once more at the very end"
+    looks.clear()
+    clock[0], recovered = 100.0, 20
+    assert action._settle({**given, "samples": 3})["held"]
+    assert looks[-2:] == [pytest.approx(looks[-3] + 1), pytest.approx(looks[-3] + 2)]
+
+
 def test_a_look_just_before_is_the_first_sample(monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     asked = []
