@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from math import ceil, floor
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -91,7 +93,9 @@ class Asker(HostAction):
     ) -> dict[str, Finding]:
         """Ask ``probes`` in one round trip, in their order, and return their findings.
 
-        What is about a part that this stack does not have is not asked.
+        What is about a part that this stack does not have is not asked. Expressions over an answer
+        may use ``asked`` and ``answered`` as well: before when and after when it was given, in
+        seconds since the epoch by the clock of the control host.
         """
         absent = self.absent_parts() if any("part" in probe for probe in probes) else frozenset()
         lacking: dict[str, str] = {}
@@ -109,16 +113,22 @@ class Asker(HostAction):
             for probe in probes
             if "of" not in probe and probe["id"] not in lacking
         ]
+        begun = time.time()
         found = self.ask(asked, shell) if asked else {}
+        moments = {"asked": floor(begun), "answered": ceil(time.time())}
+
+        def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
+            return self.evaluate(expression, {**moments, **names})
+
         findings: dict[str, Finding] = {}
         for probe in probes:
             id = probe["id"]
             if id in lacking:
                 findings[id] = not_applicable(probe, lacking[id])
             elif "of" in probe:
-                findings[id] = derived(probe, findings[probe["of"]], self.evaluate)
+                findings[id] = derived(probe, findings[probe["of"]], evaluate)
             else:
-                findings[id] = finding(probe, found[id], self.evaluate)
+                findings[id] = finding(probe, found[id], evaluate)
         containers = findings.get(CONTAINERS, {}).get("value")
         if isinstance(containers, Mapping):
             for id, part in answers.items():

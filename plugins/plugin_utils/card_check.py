@@ -37,8 +37,11 @@ _IN_SHELL = re.compile(
     r"""\|\s*(int|quote|map\('quote'\)\s*\|\s*join\(' '\))\s*$"""
     r"""|^\s*(\d+|"{{\.[^"]*"|'{{\.[^']*')\s*$"""
 )
-# What an expression over an answer may speak of, and what templates and expressions may besides.
-_OF_FINDING = ("value", "rc", "output", "stderr", "ms", "status", "title", "unit", "reason", "cut")
+# What an expression over an answer may speak of, and what templates may besides.
+_OF_FINDING = (
+    *("value", "rc", "output", "stderr", "ms", "status", "title", "unit", "reason", "cut"),
+    *("asked", "answered"),
+)
 _GLOBALS = ("now",)
 _LISTED = 40  # so many names are a help
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -78,7 +81,7 @@ def problems(name: str, card: Any, known: Known) -> list[Problem]:
         *_probes(name, card, known),
         *_explained(name, card, known),
         *_conditions(card, {*asked(card), *inputs}),
-        *_expressions(card, {*_OF_FINDING, *inputs, *_GLOBALS}),
+        *_expressions(card, {*_OF_FINDING, *inputs}),
         *_commands(card, {*asked(card), *inputs, *_GLOBALS}),
         *_ladder(card),
     ]

@@ -1022,6 +1022,25 @@ def test_how_long_the_certificate_of_a_service_is_good_is_told(shell, days, said
     assert done.stderr == ""
 
 
+def test_a_port_that_somebody_else_holds_is_no_reason_to_restart_it(shell):
+    held = 'http() { unknown "port 80 is already in use by nginx"; }'
+    known = {"STACK_CONTAINERS": LISTED, "STACK_CONTAINERS_STATUS": "0"}
+    facts = f"id1\tmail\t{RUNNING.format(0, '2026-01-19T15:05:42.5Z')}"
+    said = {"docker": f"printf '%s\\n' '{facts}'"}
+    words = f". {CERTIFICATES}; . {SERVICES}; {held}; troubled_services"
+    done = shell(words, programs_said=said, STACK_SERVICE_URLS="mail https://localhost", **known)
+    why = "mail does not answer: port 80 is already in use by nginx"
+    assert (done.stdout, done.stderr) == (f"mail\tsilent\t\t{why}\n", "")
+
+
+def test_where_nothing_can_ask_it_is_unknown(shell):
+    without = 'command() { case $2 in curl | wget) return 1 ;; esac; }'
+    known = {"STACK_CONTAINERS": LISTED, "STACK_CONTAINERS_STATUS": "0"}
+    words = f". {CERTIFICATES}; . {SERVICES}; {without}; troubled_services"
+    done = shell(words, STACK_SERVICE_URLS="mail http://localhost", **known)
+    assert (done.returncode, done.stdout) == (69, "")
+
+
 def test_what_is_down_is_not_asked(shell, server):
     compose = "services:\n  mail:\n  jobs:\n  fax:\n"
     words = f"printf '{compose}' >\"$compose_file\"; troubled_services"

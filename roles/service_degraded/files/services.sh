@@ -56,6 +56,7 @@ troubled_services() {
 # <tab> silent, refused (no restart of it can help), expiring or down <tab><tab> sentence. What docker ps does not
 # call up is not asked.
 asked_services() {
+    command -v curl >/dev/null || command -v wget >/dev/null || unknown "neither curl nor wget on this host"
     up=$(printf '%s\n' "$found" | awk -F '\t' '$1 ~ /^[^ ]+ [^ ]+ [^ ]+ Up / && $1 !~ /Paused|unhealthy|starting/ { split($1, word, " "); print word[2] }')
     all=$(printf '%s\n' "$found" | cut -d ' ' -f 2)
     printf '%s\n' "$STACK_SERVICE_URLS" | {
@@ -77,17 +78,15 @@ asked_services() {
 ask_service() {
     origin=$url led_to='' curl_options='' certificate=none days='' until='' kind=''
     answer=$(http 3 "$origin" 2>&1)
-    asked=$? code=${answer##*"$newline"}
-    case $asked,$answer in
-    0,*) reason=${answer%"$code"} ;;
-    *"already in use"*) code=000 reason=$answer certificate=other ;;
-    *) code=000 reason="it could not be asked: $answer" certificate=other ;;
-    esac
-    case $asked,$origin in 0,https:*) certificate_facts "$reason" ;; esac
+    # Not asked: somebody else holds its port.
+    [ $? -eq 0 ] || answer=$answer${newline}000 certificate=none kind=refused
+    code=${answer##*"$newline"}
+    reason=${answer%"$code"}
+    case $kind,$origin in ,https:*) certificate_facts "$reason" ;; esac
     reason=$(printf '%.300s' "${reason%"$newline"}" | tr '\n\t' '  ')
-    case $certificate,$code in
-    valid,[23]* | none,[23]* | unknown_issuer,[23]*) ;;
-    valid,* | none,*) kind=silent ;;
+    case $kind,$certificate,$code in
+    refused,* | ,valid,[23]* | ,none,[23]*) ;;
+    ,valid,* | ,none,*) kind=silent ;;
     *) kind=refused ;;
     esac
     case $kind,$code in

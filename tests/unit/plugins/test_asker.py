@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, expressions
 from ansible_collections.oncall.runbook.plugins.plugin_utils.asker import Asker
 from ansible_collections.oncall.runbook.plugins.plugin_utils.channel import Answer
 from ansible_collections.oncall.runbook.plugins.plugin_utils.findings import question
@@ -27,18 +28,19 @@ ANSWERS = {
 }
 
 
-def findings(absent=(), **answers):
-    def evaluate(expression, names):
-        return Environment().compile_expression(expression)(**names)
+def in_jinja(expression, names):
+    return Environment().compile_expression(expression)(**names)
 
+
+def findings(absent=(), probes=PROBES, by=in_jinja, **answers):
     asker = SimpleNamespace(
         absent_parts=lambda: frozenset(absent),
         question=question,
         ask=lambda asked, _shell: {q.id: {**ANSWERS, **answers}[q.id] for q in asked},
-        evaluate=evaluate,
+        evaluate=by,
         known=set(),
     )
-    return Asker.ask_probes(asker, PROBES, {})
+    return Asker.ask_probes(asker, probes, {})
 
 
 def test_what_a_stopped_part_leads_to_is_told_by_that():
@@ -64,3 +66,30 @@ def test_what_is_read_of_a_part_that_is_not_there_is_not_asked():
     told = {id: one["status"] for id, one in found.items()}
     assert told["port_free"] == told["view"] == told["pool"] == "not_applicable"
     assert told["page"] == told["code"] == "unhealthy"
+
+
+@pytest.mark.parametrize(
+    ("there", "offset", "said"),
+    [
+        (970, -30, ""),
+        (969, -31, "31 s behind this control host"),
+        (1000, 0, ""),
+        (1004, 0, ""),
+        (1034, 30, ""),
+        (1035, 31, "31 s ahead of this control host"),
+    ],
+)
+def test_a_clock_is_skewed_by_what_lies_outside_of_when_it_was_asked(
+    monkeypatch, there, offset, said
+):
+    moments = iter([1000.9, 1003.1])
+    monkeypatch.setattr("time.time", lambda: next(moments))
+    card = cards.library().card("clock_skewed")
+    limit = {"clock_skewed_limit_seconds": 30}
+
+    def evaluate(expression, names):
+        return expressions.evaluate(expression, names, limit.__getitem__)
+
+    found = findings(probes=card["probes"], clock=Answer(0, 1, f"{there}\n"), by=evaluate)
+    assert (found["clock_offset"]["value"], found["clock_offset"]["reason"]) == (offset, said)
+    assert found["clock_offset"]["healthy"] is (said == "")
