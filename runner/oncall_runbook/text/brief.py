@@ -51,17 +51,19 @@ def in_short(state: HostDocument) -> str:
 def not_judged(state: HostDocument) -> Iterator[Text]:
     """Yield whether which incidents are there could not be told, once for each reason.
 
-    What cannot be judged for a trouble that is known is no news.
+    What cannot be judged for a trouble that is known is no news; nor is the host's own reason.
     """
     silent: dict[str, list[Text]] = {}
+    of_host = clean(state.get("reason"))
     for name, incident in (state.get("incidents") or {}).items():
         if incident.get("confirmed") is None and not incident.get("may_come_of"):
             reason = clean(incident.get("evidence") or incident.get("reason"))
-            silent.setdefault(reason, []).append(incident_name(name, incident))
+            known = bool(of_host) and reason.endswith(of_host)
+            silent.setdefault("" if known else reason, []).append(incident_name(name, incident))
     for reason, names in silent.items():
         told = Text(", ").join(names[:_NAMES])
         more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
-        why = f" — {reason}" if reason and reason != clean(state.get("reason")) else ""
+        why = f" — {reason}" if reason else ""
         yield Text.assemble("  ", word("unknown"), " whether ", told, more, (why, "dim"))
 
 
