@@ -98,16 +98,7 @@ class Asker(HostAction):
         seconds since the epoch by the clock of the control host.
         """
         absent = self.absent_parts() if any("part" in probe for probe in probes) else frozenset()
-        lacking: dict[str, str] = {}
-        answers: dict[str, str] = {}  # the part that gives the answer
-        for probe in probes:
-            id, source = probe["id"], probe.get("of", "")
-            if probe.get("part") in absent:
-                lacking[id] = probe["part"]
-            elif source in lacking:
-                lacking[id] = lacking[source]
-            if part := answers.get(source) if source else probe.get("part"):
-                answers[id] = part
+        lacking, answers = _parts_of(probes, absent)
         asked = [
             self.question(probe)
             for probe in probes
@@ -139,3 +130,20 @@ class Asker(HostAction):
         """Return the parts that the inventory says this host's stack does not have."""
         parts = self.evaluate("stack_parts", {})
         return frozenset(part for part, service in parts.items() if not service)
+
+
+def _parts_of(
+    probes: Iterable[Mapping[str, Any]], absent: frozenset[str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return by the ids of probes which absent part they are about, and which part answers."""
+    lacking: dict[str, str] = {}
+    answers: dict[str, str] = {}
+    for probe in probes:
+        id, source = probe["id"], probe.get("of", "")
+        if probe.get("part") in absent:
+            lacking[id] = probe["part"]
+        elif source in lacking:
+            lacking[id] = lacking[source]
+        if part := answers.get(source) if source else probe.get("part"):
+            answers[id] = part
+    return lacking, answers

@@ -127,7 +127,7 @@ def test_a_wrong_input_is_one_clear_line(practice, runbook):
 @pytest.mark.parametrize("command", [["plan"], ["remediate", "--yes"]])
 def test_the_ladder_of_an_explained_incident_is_refused(practice, runbook, command):
     # An API that starts asks the node first, and listens only when that has answered.
-    practice.run("docker pause school_mgmt_blockchain; docker restart -t 1 school_mgmt_backend")
+    practice.inject("pause school_mgmt_blockchain; docker restart -t 1 school_mgmt_backend")
     time.sleep(2)
     before = practice.identities()
     ran = runbook(*command, "application_not_responding", "--format", "json")

@@ -31,6 +31,15 @@ hold_in_backend() {
     sleep "$(($1 / 15 + 4))"
 }
 
+# Pauses a container; its freezer refuses now and then where the machine is busy. Usage: pause CONTAINER
+pause() {
+    for _ in 1 2 3 4 5; do
+        docker pause "$1" && return
+        sleep 1
+    done
+    return 1
+}
+
 limit_backend() {
     docker update --memory "$1" --memory-swap "$1" school_mgmt_backend
 }

@@ -133,7 +133,7 @@ def test_following_two_hosts_until_ctrl_c_leaves_nothing_there(two, start):
 def test_stats_of_two_hosts(two, runbook):
     hosts, env = two
     hosts[0].run("docker update --memory 300m --memory-swap 300m school_mgmt_backend")
-    hosts[0].run("docker pause school_mgmt_redis")
+    hosts[0].inject("pause school_mgmt_redis")
     ran = runbook("ops", "stats", "--format", "json", env=env)
     assert ran.code == 0
     for host in hosts:

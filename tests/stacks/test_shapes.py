@@ -65,7 +65,7 @@ ALL = {
     "static": Shape(
         "pages",
         {"frontend": "site"},
-        "docker pause pages-site-1",
+        "pause pages-site-1",
         "application_not_responding",
         ("start_application",),
     ),
@@ -163,7 +163,7 @@ def test_a_stack_of_another_shape_is_found_healthy_and_cured(practice, start, lo
     assert {part: part in named for part in shape.parts} == dict.fromkeys(shape.parts, True)
     assert practice.containers(shape.project) == before
     school = practice.containers()
-    practice.run(shape.fault)
+    practice.inject(shape.fault)
     ill = look("triage", "--format", "json", host=host).host(host)
     assert (ill["verdict"], ill["root_causes"]) == ("incident", [shape.cause]), _told(ill)
     done = look("remediate", "--yes", "--format", "json", host=host).host(host)

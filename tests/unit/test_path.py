@@ -1034,7 +1034,7 @@ def test_a_port_that_somebody_else_holds_is_no_reason_to_restart_it(shell):
 
 
 def test_where_nothing_can_ask_it_is_unknown(shell):
-    without = 'command() { case $2 in curl | wget) return 1 ;; esac; }'
+    without = "command() { case $2 in curl | wget) return 1 ;; esac; }"
     known = {"STACK_CONTAINERS": LISTED, "STACK_CONTAINERS_STATUS": "0"}
     words = f". {CERTIFICATES}; . {SERVICES}; {without}; troubled_services"
     done = shell(words, STACK_SERVICE_URLS="mail http://localhost", **known)
