@@ -77,9 +77,11 @@ asked_services() {
 # Asks one service at its address, and prints its line of asked_services.
 ask_service() {
     origin=$url led_to='' curl_options='' certificate=none days='' until='' kind=''
-    answer=$(http 3 "$origin" 2>&1)
-    # Not asked: somebody else holds its port.
-    [ $? -eq 0 ] || answer=$answer${newline}000 certificate=none kind=refused
+    # What is not asked: a port that somebody else holds.
+    answer=$(http 3 "$origin" 2>&1) || {
+        answer=$answer${newline}000
+        kind=refused
+    }
     code=${answer##*"$newline"}
     reason=${answer%"$code"}
     case $kind,$origin in ,https:*) certificate_facts "$reason" ;; esac
