@@ -128,12 +128,11 @@ class ActionModule(Asker):
         name = arguments["incident"] or None
         asked = verdict.concerned(self.library.cards, name)
         own = cards.own()
-        shell = {**own["stack_shell"], **own["stack_look"]}
         always = {"probes": own["stack_always"] + own["stack_judged"]}
         absent = self.absent_parts()
         asking = [*verdict.applicable(asked, absent).values(), always]
         probes = verdict.probes_of(asking, self.library.probes)
-        findings = known or self.agreed(probes, shell)
+        findings = known or self.agreed(probes, self.looking())
         incidents = verdict.judge(asked, findings, self.variable, absent)
         causes = verdict.root_causes(incidents)
         before = (arguments["before"] or {}).get("incidents")

@@ -23,8 +23,7 @@ class ActionModule(Asker):
         """Return where the ``evidence`` is, and how many bytes in how many files."""
         arguments = self.arguments(_ARGUMENTS)
         self.use_collection(variables)
-        shell = {**cards.own()["stack_shell"], **cards.own()["stack_look"]}
-        found = self.ask_all(self._evidence(arguments["incidents"]), shell)
+        found = self.ask_all(self._evidence(arguments["incidents"]), self.looking())
         kept = {id: of for id, of in found.items() if of["status"] != "not_applicable"}
         host = variables["inventory_hostname"]
         return {"phase": "evidence", "evidence": evidence.keep(arguments["to"], host, kept)}

@@ -67,6 +67,11 @@ class Asker(HostAction):
         if wrong := inputs.errors(spec, self._templar.available_variables, self._templar.template):
             raise AnsibleActionFail(f"wrong input: {'; '.join(wrong)}")
 
+    @staticmethod
+    def looking() -> Mapping[str, Any]:
+        """Return the shell of a look: the stack's, which learns the containers once for all."""
+        return {**cards.own()["stack_shell"], **cards.own()["stack_look"]}
+
     def ask_all(
         self, askers: Iterable[Mapping[str, Any]], shell: Mapping[str, Any]
     ) -> dict[str, Finding]:
