@@ -68,7 +68,7 @@ class ActionModule(Asker):
         is ``known`` from a look just before is the first sample.
         """
         start = since = time.monotonic()
-        well = 0
+        well, said = 0, ""
         known = arguments["known"]
         while True:
             judged = self._judge(arguments, known)
@@ -84,6 +84,7 @@ class ActionModule(Asker):
             silence = self._silence_seconds(judged["incidents"], arguments["last"] or {})
             if well >= arguments["samples"] and now >= since + silence:
                 break
+            said = self._say_once(said, _waits_for(judged, arguments))
             left = (since + silence if well else start + patience) - now
             waited = 0 if 0 < well < arguments["samples"] else now - start
             time.sleep(_pause(arguments["pause_seconds"], waited, left))
@@ -91,6 +92,12 @@ class ActionModule(Asker):
             held = gone and climbed not in judged["unfinished"]
             judged |= {"rung": arguments["rung"], "incident": climbed, "held": held}
         return judged
+
+    def _say_once(self, said: str, why: str) -> str:
+        """Say what is still waited for, unless that was ``said`` before; return what was said."""
+        if why and why != said:
+            self._display.display(f"{self.variable('inventory_hostname')}: not over yet: {why}")
+        return why or said
 
     def _silence_seconds(self, now: Mapping[str, Any], last: Mapping[str, Any]) -> float:
         """Return how long what was a root cause in the ``last`` judgement, and is gone, may return.
@@ -175,6 +182,17 @@ class ActionModule(Asker):
         own = (str(self.variable("incident_run")), lock.owner())
         window = float(self.variable("incident_window_seconds"))
         return history.spent(text, own, window, int(self.variable("incident_attempts")))
+
+
+def _waits_for(judged: Mapping[str, Any], arguments: Mapping[str, Any]) -> str:
+    """Return in one line what still keeps a cure from being proven; nothing, where all is well."""
+    now = judged["incidents"]
+    before = (arguments["before"] or {}).get("incidents", {})
+    first = [arguments["climbed"], *(name for name in now if before.get(name, {}).get("confirmed"))]
+    left = (now[name] for name in first if name and now[name]["confirmed"] is not False)
+    told = (incident["why"] or incident["reason"] for incident in left)
+    why = next(filter(None, told), "")
+    return " ".join("".join(c if c.isprintable() else " " for c in why).split())
 
 
 def _pause(shortest: float, waited: float, left: float) -> float:

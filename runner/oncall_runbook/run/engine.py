@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from oncall_runbook.errors import RunbookError
 from oncall_runbook.run import processes, run_files
-from oncall_runbook.run.events import Event, Translator
+from oncall_runbook.run.events import UNDER_WAY, Event, Translator
 from oncall_runbook.run.variables import ExtraVars, as_data
 
 PRIVATE_PREFIX = "runbook-"
@@ -122,7 +122,7 @@ def run(
     def relay(event: Event) -> None:
         stop.hear(event)
         # What we end ourselves fails, or looks unreachable: that says nothing of the host.
-        if stop.status == "finished" or event.kind in ("start", "item", "look", "ok"):
+        if stop.status == "finished" or event.kind in (*UNDER_WAY, "look", "ok"):
             on_event(event)
 
     translator = Translator(relay, on_output, request.secrets)

@@ -13,8 +13,10 @@ from oncall_runbook.run.variables import redact
 if TYPE_CHECKING:
     from oncall_runbook.documents import Facts
 
-Kind = Literal["start", "item", "look", "ok", "failed", "unreachable"]
+Kind = Literal["start", "item", "look", "wait", "ok", "failed", "unreachable"]
 Action = Literal["probe", "act", ""]
+# Kinds of what happens within a task: it goes on.
+UNDER_WAY: tuple[Kind, ...] = ("start", "item", "wait")
 
 _KINDS: dict[str, Kind] = {
     "runner_on_start": "start",
@@ -30,12 +32,14 @@ _ACTIONS: dict[str, Action] = {
     "oncall.runbook.act": "act",
 }
 _NO_HOSTS = "leaves us with no hosts to target"
+# What judge says of a host, in a line of its own, while a cure settles.
+_WAITS = re.compile(r"(?P<host>.+?): not over yet: (?P<why>.+)")
 _WORTH_SAYING = re.compile(r"\[WARNING\]: (Could not match supplied host pattern.*)")
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something happened to a host: it began a task, or a task of it ended."""
+    """Something happened to a host: it began a task, waits in it, or a task of it ended."""
 
     kind: Kind
     time: float
@@ -70,7 +74,7 @@ class Translator:
             self._said(kind, redact(str(text), self._secrets).replace("\r\n", "\n"))
         if kind == "playbook_on_no_hosts_matched":
             self.no_hosts = True
-        for event in translate(raw, self._secrets):
+        for event in (*translate(raw, self._secrets), *waits(raw, self._secrets)):
             self._on_event(event)
         return False
 
@@ -118,6 +122,15 @@ def translate(raw: Facts, secrets: frozenset[str] = frozenset()) -> list[Event]:
         )
         for result in results
     ]
+
+
+def waits(raw: Facts, secrets: frozenset[str] = frozenset()) -> list[Event]:
+    """Return what a line between ansible's events says that a host still waits for, if it does."""
+    line = str(raw.get("stdout") or "").strip() if raw.get("event") == "verbose" else ""
+    if not (said := _WAITS.fullmatch(line)):
+        return []
+    why = {"msg": said["why"]}
+    return [Event("wait", time.time(), said["host"], "", result=redact(why, secrets))]
 
 
 def _results(res: object, raw: Facts) -> list[Facts]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from oncall_runbook.run.events import Event
+from oncall_runbook.run.events import UNDER_WAY, Event
 from oncall_runbook.run.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class HostState:
 
 def advance(state: HostState, event: Event) -> HostState:
     """Return the state of a host after an event of it."""
-    if event.kind in ("start", "item"):
+    if event.kind in UNDER_WAY:
         return state
     if event.kind == "unreachable" or "lost" in event.result:
         cause, line = unreachable(str(event.result.get("msg") or event.result.get("lost") or ""))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from oncall_runbook.clock import timestamp
-from oncall_runbook.run.events import Event
+from oncall_runbook.run.events import UNDER_WAY, Event
 from oncall_runbook.run.host_state import as_mapping
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def worth_keeping(event: Event) -> bool:
 
     Of the looks of a watch those that judged: between them a figure stands on the screen only.
     """
-    ended = event.kind not in ("start", "item") and not (
+    ended = event.kind not in UNDER_WAY and not (
         event.result.get("phase") == "watch" and not event.result.get("verdict")
     )
     return ended and (bool(event.action) or event.kind in ("failed", "unreachable"))

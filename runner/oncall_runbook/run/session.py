@@ -57,6 +57,8 @@ class Session:
         return outcome
 
     def _take(self, event: Event, progress: Progress) -> None:
+        if event.kind == "wait" and event.host not in self.states:
+            return  # a line like that of something else
         state = advance(self.states.get(event.host, HostState()), event)
         self.states[event.host] = state
         for listener in (progress.tell, *self.listeners):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oncall_runbook.run.events import Event
+from oncall_runbook.run.events import UNDER_WAY, Event
 from oncall_runbook.run.host_state import HostState, as_mapping
 from oncall_runbook.run.journal import result_of_step
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def decision(event: Event, state: HostState) -> str:
     """Say what an event decided and why, given the host's state after it; else nothing."""
     result = event.result
-    if event.kind in ("start", "item"):
+    if event.kind in UNDER_WAY:
         return ""
     if event.action == "act" and not result.get("verdict") and result.get("rung"):
         return _act(result)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oncall_runbook.run.events import Event
@@ -64,6 +65,8 @@ class Lines:
         text = decision(event, state)
         if event.kind == "start" and event.action:
             text = event.task
+        if event.kind == "wait":
+            text = f"not over yet: {event.result['msg']}"
         if text:
             say(f"{event.time - self._began:6.1f} s  {event.host}: {text}", err=True)
 
@@ -76,6 +79,16 @@ class Lines:
         """Do nothing."""
 
 
+@dataclass
+class _Busy:
+    """What a host does: the task, since when, and what is waited for, as it was and as it is."""
+
+    task: str
+    since: float
+    before: str = ""
+    now: str = ""
+
+
 class LiveProgress:
     """On a terminal: a line for each host at work; decisions stay above it."""
 
@@ -83,16 +96,18 @@ class LiveProgress:
         """Begin at the first event; until then ansible itself is starting."""
         self._usual = usual
         self._began = time.time()
-        self._busy: dict[str, tuple[str, float, str]] = {}
+        self._busy: dict[str, _Busy] = {}
         self._live: Live | None = None
 
     def tell(self, event: Event, state: HostState) -> None:
         """Show what the host does now, and keep what was decided."""
         live = self._started()
         if event.kind == "start":
-            self._busy[event.host] = (event.task, event.time, _waits_for(event, state))
-        else:
+            self._busy[event.host] = _Busy(event.task, event.time, _waits_for(event, state))
+        elif event.kind != "wait":
             self._busy.pop(event.host, None)
+        elif busy := self._busy.get(event.host):
+            busy.now = harmless(event.result["msg"])
         if text := decision(event, state):
             passed = f"{event.time - self._began:6.1f} s"
             told = harmless(f"{passed}  {event.host}: {text}")
@@ -114,12 +129,14 @@ class LiveProgress:
 
         now = time.time()
         grid = Table.grid(padding=(0, 1))
-        for host, (task, since, why) in list(self._busy.items()):
-            usual = self._usual(host, task.partition(" | ")[2])
+        for host, busy in list(self._busy.items()):
+            usual = self._usual(host, busy.task.partition(" | ")[2])
             expected = "" if usual is None else f"of usually {max(1, round(usual))} s"
-            grid.add_row(Spinner("dots"), host, harmless(task), f"{now - since:.1f} s", expected)
-            if why:
-                grid.add_row("", "", Text(f"was: {why}", style="dim"))
+            seconds = f"{now - busy.since:.1f} s"
+            grid.add_row(Spinner("dots"), host, harmless(busy.task), seconds, expected)
+            for when, why in (("was", busy.before), ("now", busy.now)):
+                if why:
+                    grid.add_row("", "", Text(f"{when}: {why}", style="dim"))
         grid.add_row("", "", "elapsed", f"{now - self._began:.1f} s")
         return grid
 

@@ -1,5 +1,7 @@
 """When a rung is over: what it was climbed for is gone, and what it brought about as well."""
 
+from types import SimpleNamespace
+
 import pytest
 from ansible_collections.oncall.runbook.plugins.action.judge import ActionModule
 from ansible_collections.oncall.runbook.plugins.plugin_utils import cards
@@ -11,7 +13,13 @@ OTHER = "blockchain_service_unavailable"  # the database explains nothing of it
 
 def incidents(**confirmed):
     return {
-        name: {"confirmed": confirmed.get(name, False), "explained_by": [], "because": []}
+        name: {
+            "confirmed": confirmed.get(name, False),
+            "explained_by": [],
+            "because": [],
+            "why": "",
+            "reason": "",
+        }
         for name in cards.library().cards
     }
 
@@ -93,3 +101,35 @@ def test_a_look_just_before_is_the_first_sample(monkeypatch):
     patience = {"settle_seconds": 0, "recover_seconds": 0, "pause_seconds": 0}
     action._settle({**arguments, **patience, "samples": 3, "known": {"before": {}}})
     assert asked == [{"before": {}}, None, None]
+
+
+def test_what_is_still_waited_for_is_said_whenever_it_has_changed(monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    sessions = iter(["97 %", "97 %", "41\x1b[2J\n%", "unknown", ""])
+    said = []
+
+    class Judge(ActionModule):
+        _display = SimpleNamespace(display=said.append)
+
+        def variable(self, name):
+            return {"inventory_hostname": "web1"}[name]
+
+        def _judge(self, arguments, known=None):
+            now, figure = incidents(), next(sessions)
+            if figure == "unknown":
+                now[CLIMBED] |= {"confirmed": None, "reason": "the database is starting"}
+            elif figure:
+                now[CLIMBED] |= {"confirmed": True, "why": f"Sessions: {figure}"}
+            return {"incidents": now, "findings": {}, "unfinished": []}
+
+    action = Judge.__new__(Judge)
+    action.library = cards.library()
+    given = {"climbed": CLIMBED, "rung": "", "incident": None, "last": None, "known": None}
+    given |= {"before": {"incidents": incidents(**{CLIMBED: True}), "findings": {}}}
+    given |= {"settle_seconds": 30, "recover_seconds": 0, "pause_seconds": 0, "samples": 1}
+    assert action._settle(given)["held"]
+    assert said == [
+        "web1: not over yet: Sessions: 97 %",
+        "web1: not over yet: Sessions: 41 [2J %",
+        "web1: not over yet: the database is starting",
+    ]

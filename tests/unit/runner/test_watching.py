@@ -1,15 +1,14 @@
 """What a watch shows: looks in a row, verdicts that change, figures as bars."""
 
 import io
-from dataclasses import replace
 
 import pytest
 
 from oncall_runbook.run.events import Event, translate
-from oncall_runbook.run.host_state import Action, HostState, advance
+from oncall_runbook.run.host_state import HostState, advance
 from oncall_runbook.run.journal import worth_keeping
 from oncall_runbook.run.verdict import Verdict
-from oncall_runbook.text import progress, watching
+from oncall_runbook.text import watching
 
 FIGURE = {"title": "Sessions", "unit": "percent", "value": 12.5, "status": "healthy"}
 WELL = HostState(verdict=Verdict.HEALTHY)
@@ -107,31 +106,6 @@ def test_of_many_hosts_those_that_are_well_are_counted():
     assert "web3: incident" in text
     assert "web1" not in text
     assert text.count("12.5 percent") == 1
-
-
-def test_a_step_is_shown_with_how_long_it_usually_takes():
-    from rich.console import Console
-
-    shown = progress.LiveProgress(lambda host, title: 4.2 if title == "Start it" else None)
-    shown._busy = {"web1": ("rung | Start it", 0.0, ""), "web2": ("verify | Ask", 0.0, "")}
-    out = io.StringIO()
-    Console(file=out, width=100).print(shown.table())
-    assert out.getvalue().count("of usually 4 s") == 1
-
-
-def test_a_look_after_a_step_shows_what_was_found_before_it(monkeypatch):
-    from rich.console import Console
-
-    monkeypatch.setattr(progress.LiveProgress, "_started", lambda self: None)
-    shown = progress.LiveProgress(lambda host, title: None)
-    full = {"why": "97 of 100 sessions are taken"}
-    before = HostState(root_causes=("database",), incidents={"database": full})
-    after = replace(before, actions=(Action("end_sessions"),))
-    for name, state in (("web1", before), ("web2", after)):
-        shown.tell(Event("start", 0.0, name, "rung | Ask again", "probe"), state)
-    out = io.StringIO()
-    Console(file=out, width=100).print(shown.table())
-    assert out.getvalue().count("was: 97 of 100 sessions are taken") == 1
 
 
 @pytest.mark.parametrize(
