@@ -83,6 +83,7 @@ def runbook(tmp_path):
                 "XDG_STATE_HOME": str(tmp_path / "state"),
                 "RUNBOOK_INVENTORY": str(INVENTORY),
                 "RUNBOOK_LIMIT": HOST,
+                "RUNBOOK_SOAK": "1",
                 **(env or {}),
             },
         )

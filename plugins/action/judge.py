@@ -56,7 +56,7 @@ class ActionModule(Asker):
         told: Result = {"phase": arguments["phase"]}
         if arguments["phase"] == "diagnose":
             self.check_inputs({**inputs.options("run", "stack", "incident"), **self.library.inputs})
-            told["deadline_seconds"] = int(self.variable("run_deadline_seconds"))
+            told |= self.of_run(variables)
         judged = self._settle(arguments)
         return judged | told | self.statistics("incident_run", judged)
 

@@ -32,8 +32,7 @@ class ActionModule(Asker):
         self.check_inputs(inputs.options("run", "stack", "operation"))
         time.sleep(arguments["pause_seconds"])
         seen = self._look(arguments, variables)
-        deadline = int(self.variable("run_deadline_seconds"))
-        told: Result = {"phase": "diagnose", "deadline_seconds": deadline}
+        told: Result = {"phase": "diagnose", **self.of_run(variables)}
         kept = {**seen, "findings": {}} if self._is_text(arguments["operation"]) else seen
         return seen | told | self.statistics("operation_run", kept)
 

@@ -68,7 +68,7 @@ class ActionModule(Judge):
             "is_over": bool(
                 since and arguments["well_seconds"] and self._is_over(since, arguments)
             ),
-            "deadline_seconds": int(self.variable("run_deadline_seconds")),
+            **self.of_run(variables),
             "memory": {
                 "at": now,
                 "verdict": judged["verdict"],

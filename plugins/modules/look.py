@@ -115,4 +115,9 @@ deadline_seconds:
   returned: always
   type: int
   sample: 43200
+rollout:
+  description: How the inventory lets a change go through many hosts, for the command. The inputs
+    of the role run, and how many hosts the inventory has.
+  returned: always
+  type: dict
 """

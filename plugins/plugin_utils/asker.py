@@ -24,6 +24,15 @@ from .findings import (
 from .host_action import HostAction, Result
 from .redact import clean
 
+# How a change goes through many hosts: inputs of the role run, without its name.
+_ROLLOUT = (
+    "batches",
+    "soak_seconds",
+    "max_fail",
+    "common_cause_percent",
+    "quorum_group",
+    "after",
+)
 _TOLD = ("verdict", "reason", "root_causes", "uncovered", "incidents", "plan")
 
 
@@ -61,6 +70,21 @@ class Asker(HostAction):
         document = {"schema": 1, "hosts": {self.variable("inventory_hostname"): part}}
         told = {"data": {"runbook": document}, "per_host": False, "aggregate": True}
         return {"ansible_stats": told}
+
+    def of_run(self, variables: Mapping[str, Any]) -> Result:
+        """Return what this host's inventory says of the run as a whole: deadline and rollout."""
+        rollout = {name: self.variable(f"run_{name}") for name in _ROLLOUT}
+        groups = variables.get("groups") or {}
+        name = rollout["quorum_group"]
+        if name and name not in groups:
+            raise AnsibleActionFail(f"wrong input: run_quorum_group: no group is called {name}")
+        # One that cannot be reached tells nothing: the others tell of it.
+        rollout["quorum_members"] = list(groups[name]) if name else []
+        rollout["hosts"] = len(groups.get("all", []))
+        return {
+            "deadline_seconds": int(self.variable("run_deadline_seconds")),
+            "rollout": rollout,
+        }
 
     def check_inputs(self, spec: Mapping[str, Any]) -> None:
         """Fail with what is wrong with the inventory's inputs of this ``spec``."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -14,6 +15,9 @@ from .cards import Library, load, roles
 _ENTRY_POINT = "diagnose"
 # Of an argument spec no option can say that.
 _POSITIVE = ("run_deadline_seconds",)
+_NOT_NEGATIVE = ("run_soak_seconds",)
+_HOW_MANY = ("run_batches", "run_max_fail")
+_NUMBER_OR_SHARE = re.compile(r"[1-9][0-9]*|([1-9][0-9]?|100)%")
 
 
 def options(*roles: str) -> dict[str, Any]:
@@ -35,10 +39,23 @@ def errors(
     checked = ArgumentSpecValidator(shape).validate(given)
     messages: list[str] = checked.error_messages
     return messages or [
-        f"{name} is {value!r}, and must be a positive whole number"
+        f"{name} is {value!r}, and must be {wanted}"
         for name, value in checked.validated_parameters.items()
-        if name in _POSITIVE and (value is None or isinstance(value, bool) or value < 1)
+        if (wanted := _wanted(name, value))
     ]
+
+
+def _wanted(name: str, value: Any) -> str:
+    """Return what an input must be that is not; nothing, where it is right."""
+    number = None if isinstance(value, bool) else value
+    if name in _POSITIVE and (number is None or number < 1):
+        return "a positive whole number"
+    if name in _NOT_NEGATIVE and (number is None or number < 0):
+        return "a whole number, 0 or more"
+    many = value if isinstance(value, list) else [value]
+    if name in _HOW_MANY and not (many and all(map(_NUMBER_OR_SHARE.fullmatch, map(str, many)))):
+        return "numbers or shares, as 5 or 10%"
+    return ""
 
 
 def strangers(given: Iterable[str], library: Library) -> list[str]:

@@ -104,6 +104,7 @@ class HostDocument(Diagnosis, total=False):
     evidence: Facts | None
     fetched: Facts | None
     diagnosis: Diagnosis | None
+    batch: int
 
 
 class OrderDocument(TypedDict, total=False):
@@ -136,6 +137,7 @@ class RunDocument(TypedDict, total=False):
     error: str | None
     warnings: list[str]
     hosts: dict[str, HostDocument]
+    common_causes: dict[str, list[str]]
     state: str
     pid: int
     pid_started: int | None

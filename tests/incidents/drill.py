@@ -205,6 +205,8 @@ def walk_through(drill, practice, runbook, *, record=False):
     assert [action["rung"] for action in host["actions"]] == drill.rungs, host
     assert (cured.code, host["verdict"]) == (code, verdict), host["reason"]
     said(drill.tells, cured)
+    if any(action["held"] is False for action in host["actions"]):
+        assert re.search(r": not over yet: \S", cured.stderr), cured.stderr
     documents = [ran.document for ran in (*looks, cured)]
     recordings.check(drill.name, *documents, record=record)
     fixed = verdict == "fixed"

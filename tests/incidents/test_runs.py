@@ -390,8 +390,14 @@ def test_two_hosts_with_different_troubles_are_both_cured(practice_hosts, runboo
         host.reset()
     one.run(STOP_DATABASE)
     two.run("docker stop -t 1 school_mgmt_backend")
-    ran = runbook("remediate", "--yes", "--format", "json", env=BOTH)
+    # Of several hosts one is a canary; the first uses the other, which is cured before it.
+    after = {"RUNBOOK_EXTRA_VARS": json.dumps({"run_after": [two.name]})}
+    ran = runbook("remediate", "--yes", "--format", "json", env={**BOTH, **after})
     assert ran.code == 0
+    assert [ran.document["hosts"][host.name]["batch"] for host in practice_hosts] == [2, 1]
+    started = "docker inspect -f '{{.State.StartedAt}}' school_mgmt_"
+    assert two.run(f"{started}backend") < one.run(f"{started}db")
+    assert "batch 1: 1 of 2 hosts, 1 wait" in ran.stderr
     rungs = {
         name: [a["rung"] for a in host["actions"]] for name, host in ran.document["hosts"].items()
     }

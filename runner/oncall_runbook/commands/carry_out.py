@@ -18,6 +18,7 @@ from oncall_runbook.commands import run_keeper
 from oncall_runbook.commands.run_keeper import RunKeeper
 from oncall_runbook.discovery.one_stack import described
 from oncall_runbook.run import run_files
+from oncall_runbook.run.batches import act
 from oncall_runbook.run.conclusion import Job, actionable, refuse
 from oncall_runbook.run.engine import Outcome
 from oncall_runbook.run.events import Event
@@ -59,7 +60,7 @@ def carry_out(
     if order.acts and order.asks and not order.yes:
         outcome = _ask_then_act(session, order)
     else:
-        outcome = session.play(remediate=order.acts)
+        outcome = act(session, say_aside) if order.acts else session.play(remediate=False)
     final = session.document(outcome)
     keeper.finish(final)
     _print(final, order.options, show)
@@ -83,7 +84,7 @@ def _ask_then_act(session: Session, order: Order) -> Outcome:
         agreed = click.confirm(what, default=False, err=True)
     except click.Abort:
         return _refused(session, replace(outcome, status="cancelled"), DECLINED)
-    return session.play(remediate=True) if agreed else _refused(session, outcome, DECLINED)
+    return act(session, say_aside) if agreed else _refused(session, outcome, DECLINED)
 
 
 def at_terminal() -> bool:
@@ -117,13 +118,15 @@ def _open(order: Order, shows: Callable[[bool], Progress]) -> tuple[Session, Run
 
 def _run_vars(order: Order, run: str) -> dict[str, Any]:
     if order.operation:
-        return {"operation_run": run, "operation_allow": order.allow, **order.inputs}
+        given = {"operation_run": run, "operation_allow": order.allow}
+        return {**given, **order.rollout, **order.inputs}
     if order.command == "watch":
         return {"incident_run": run, "watch_incident": order.card or "", **order.inputs}
     return {
         "incident_run": run,
         "incident_allow": order.allow,
         "incident_evidence_dir": str(run_files.runs_directory() / run / "evidence"),
+        **order.rollout,
         **({"incident_hands_seconds": 0} if order.take_over else {}),
         **({"incident_name": order.card} if order.own_card else {}),
         **({"incident_cards": _places(order.options)} if order.options.cards else {}),

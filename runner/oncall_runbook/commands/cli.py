@@ -23,6 +23,7 @@ from oncall_runbook.commands.shared_options import (
     allow_option,
     example,
     record_option,
+    rollout_options,
     run_options,
     take_over_option,
     yes_option,
@@ -119,18 +120,15 @@ def plan(incident: str | None, record: str | None, options: Options) -> int:
 @allow_option("rungs it may climb")
 @take_over_option
 @record_option
+@rollout_options
 @run_options
-def remediate(
-    incident: str | None,
-    record: str | None,
-    yes: bool,
-    allow: str,
-    take_over: bool,
-    options: Options,
-) -> int:
-    """Cure what is wrong: show the plan, ask once, climb the ladder, verify."""
-    chosen = {"record": record, "yes": yes, "allow": allow, "take_over": take_over}
-    return _carry_out("remediate", incident, options, **chosen)
+def remediate(incident: str | None, options: Options, **how: Any) -> int:
+    """Cure what is wrong: show the plan, ask once, climb the ladder, verify.
+
+    Several hosts are changed in batches: one, then a tenth of them, then the rest. Where none of a
+    batch is well after it, or too many hosts fail, nothing more is begun.
+    """
+    return _carry_out("remediate", incident, options, **how)
 
 
 for command in (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from oncall_runbook.commands.shared_options import (
     allow_option,
     example,
     option,
+    rollout_options,
     run_options,
     yes_is_taken,
     yes_option,
@@ -93,6 +95,7 @@ def stats(services: tuple[str, ...], watch: bool, options: Options) -> int:
 @ops.command(epilog=example("runbook ops restart backend frontend"))
 @click.argument("services", nargs=-1)
 @acting
+@rollout_options
 @run_options
 def restart(services: tuple[str, ...], options: Options, **how: Any) -> int:
     """Restart services in order, each waited for; all of them when none is named.
@@ -105,6 +108,7 @@ def restart(services: tuple[str, ...], options: Options, **how: Any) -> int:
 
 @ops.command(epilog=example("runbook ops reboot --allow outage"))
 @acting
+@rollout_options
 @run_options
 def reboot(options: Options, **how: Any) -> int:
     """Take the whole stack down and up; volumes stay."""
@@ -250,6 +254,7 @@ def _act(
     allow: str = "restart",
     asks: bool = True,
     command: str = "",
+    rollout: Mapping[str, Any] | None = None,
     **inputs: Any,
 ) -> int:
     """Carry out an operation that changes its hosts, unless it is only to `check`.
@@ -261,4 +266,4 @@ def _act(
 
     command = command or f"ops {operation.replace('_', ' ')}"
     order = Order(command, None, options, allow, yes, operation, inputs, not check, asks=asks)
-    return carry_out(order)
+    return carry_out(replace(order, rollout=rollout or {}))

@@ -6,7 +6,7 @@ import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +18,7 @@ from oncall_runbook.commands.shared_options import (
     html_option,
     option,
     record_option,
+    rollout_options,
     shared_options,
     take_over_option,
     yes_is_taken,
@@ -104,12 +105,11 @@ def cancel(run: str, format: str) -> int:
 @allow_option("rungs or steps it may do")
 @take_over_option
 @record_option
+@rollout_options
 @shared_options(
     "extra_vars", "cards", "forks", "timeout", "format", "vault_password_file", "verbose", "store"
 )
-def resume(
-    run: str, yes: bool, allow: str, take_over: bool, record: str | None, options: Options
-) -> int:
+def resume(run: str, options: Options, **how: Any) -> int:
     """Do again what a run was to do, on the hosts that it did not finish.
 
     Command, inventory, limit and inputs are the run's. What it was allowed, and its variables, are
@@ -120,7 +120,7 @@ def resume(
     from oncall_runbook.run.order import rebuild_order
 
     order = rebuild_order(run_files.find(run), options)
-    return carry_out(replace(order, yes=yes, allow=allow, take_over=take_over, record=record))
+    return carry_out(replace(order, **how))
 
 
 @runs.command(epilog=example("runbook runs prune", "runbook runs prune --older-than 30 --yes"))

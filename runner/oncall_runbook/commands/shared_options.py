@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -178,6 +179,73 @@ def allow_option(what: str) -> Callable[[Command], Command]:
         show_default=True,
         help=f"The riskiest {what}.",
     )
+
+
+class HowManyType(click.ParamType[str]):
+    """A number of hosts, or a share of them: `5` or `10%`."""
+
+    name = "N|P%"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Take it as it is written."""
+        text = str(value).strip()
+        if not re.fullmatch(r"[1-9][0-9]*|([1-9][0-9]?|100)%", text):
+            self.fail(f"{text!r} is no number of hosts, and no share of them as 10%", param, ctx)
+        return text
+
+
+class BatchesType(HowManyType):
+    """Several of them, with commas between."""
+
+    name = "N|P%,…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Take them as they are written, without blanks."""
+        sizes = str(value).split(",")
+        return ",".join(super(BatchesType, self).convert(size, param, ctx) for size in sizes)
+
+
+_ROLLOUT = (
+    option(
+        "--batch",
+        "run_batches",
+        type=BatchesType(),
+        help="Change so many of several hosts at a time; the last size again until all are done.",
+        show_default="the inventory's run_batches, 1,10%,100%",
+    ),
+    option(
+        "--max-fail",
+        "run_max_fail",
+        type=HowManyType(),
+        help="Begin nothing more when so many hosts are unreachable, unknown or not fixed.",
+        show_default="the inventory's run_max_fail, 50%",
+    ),
+    option(
+        "--soak",
+        "run_soak_seconds",
+        type=click.IntRange(min=0),
+        metavar="SECONDS",
+        help="Wait that long after each batch, and look at its hosts once more.",
+        show_default="the inventory's run_soak_seconds, 10",
+    ),
+)
+
+
+def rollout_options(command: Command) -> Command:
+    """Give a command the options of a change to several hosts, as one `rollout: dict`."""
+
+    @functools.wraps(command)
+    def packed(*, run_batches: str | None, **given: Any) -> Any:
+        named = ("run_max_fail", "run_soak_seconds")
+        rollout = {name: value for name in named if (value := given.pop(name)) is not None}
+        if run_batches is not None:
+            rollout["run_batches"] = run_batches.split(",")
+        return command(rollout=rollout, **given)
+
+    decorated: Any = packed
+    for one in reversed(_ROLLOUT):
+        decorated = one(decorated)
+    return decorated  # type: ignore[no-any-return]
 
 
 take_over_option = option(

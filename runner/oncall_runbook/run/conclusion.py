@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from oncall_runbook.clock import timestamp
 from oncall_runbook.run.engine import Outcome
 from oncall_runbook.run.host_state import HostState, as_list, as_mapping
+from oncall_runbook.run.rollout import Rules, common_causes
 from oncall_runbook.run.verdict import (
     BROKEN,
     CANCELLED,
@@ -137,7 +138,12 @@ def document(
         "error": _error(job, states, outcome),
         "warnings": list(outcome.warnings),
         "hosts": {host: _host(job, state) for host, state in sorted(states.items())},
+        **({"common_causes": common} if (common := _common(job, states)) else {}),
     }
+
+
+def _common(job: Job, states: Mapping[str, HostState]) -> dict[str, list[str]]:
+    return {} if job.is_operation else common_causes(states, Rules.of(states))
 
 
 def opening(job: Job) -> RunDocument:
@@ -204,6 +210,8 @@ def _host(job: Job, state: HostState) -> HostDocument:
         found["plan"] = list(state.plan)
         found["actions"] = [cast("DoneStep", asdict(action)) for action in state.actions]
         found["fetched"] = dict(state.fetched) if state.fetched else None
+    if state.batch:
+        found["batch"] = state.batch
     if job.command == "plan" or (job.command == "remediate" and not state.actions):
         found["plan"] = list(state.plan)
     if job.command == "remediate":

@@ -51,6 +51,7 @@ class Request:
     ssh_extra_args: str = ""
     extra_vars: tuple[ExtraVars, ...] = ()
     limit: str | None = None
+    hosts: tuple[str, ...] = ()  # only these of them
     forks: int | None = None
     timeout: float | None = None
     tags: str | None = None
@@ -135,6 +136,15 @@ def run(
     return Outcome(stop.status, rc, error, translator.no_hosts, warnings, stop.seconds)
 
 
+def pause(request: Request, seconds: float) -> Status:
+    """Wait, until that is over, or somebody cancels the run; return how it ended."""
+    stop = _Stop(request.run, request.timeout)
+    with _signals(stop):
+        while not stop.wanted() and time.monotonic() < stop.began + seconds:
+            time.sleep(_POLL_SECONDS)
+    return stop.status
+
+
 def _play(request: Request, private: Path, translator: Translator, stop: _Stop) -> int:
     ansible_runner: Any = import_module("ansible_runner")  # late, and it has no types
     config = ansible_runner.RunnerConfig(
@@ -143,7 +153,7 @@ def _play(request: Request, private: Path, translator: Translator, stop: _Stop) 
         ident="run",
         playbook=request.playbook,
         inventory=list(request.inventory),
-        limit=request.limit,
+        limit=_limit(request, private),
         forks=request.forks,
         tags=request.tags,
         skip_tags=_TOLD,
@@ -164,6 +174,15 @@ def _play(request: Request, private: Path, translator: Translator, stop: _Stop) 
         processes.end(request.run)
         raise RunbookError(f"ansible-runner: {error}") from error
     return int(runner.rc or 0)
+
+
+def _limit(request: Request, private: Path) -> str | None:
+    """Return what limits a run to its hosts: in a file, where many are named."""
+    if not request.hosts:
+        return request.limit
+    path = private / "hosts"
+    path.write_text("\n".join(request.hosts), encoding="utf-8")
+    return f"@{path}"
 
 
 def _adapt(config: Any, request: Request, private: Path) -> None:

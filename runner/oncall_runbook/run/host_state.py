@@ -68,6 +68,8 @@ class HostState:
     evidence: Facts | None = None
     fetched: Facts | None = None  # a backup, to the control host
     diagnosis: Diagnosis | None = None  # the first judgement, when a later one replaced it
+    rollout: Facts = field(default_factory=dict)  # what its inventory says of changes to many hosts
+    batch: int | None = None  # in which it was changed, from 1
 
 
 def advance(state: HostState, event: Event) -> HostState:
@@ -77,6 +79,8 @@ def advance(state: HostState, event: Event) -> HostState:
     if event.kind == "unreachable" or "lost" in event.result:
         cause, line = unreachable(str(event.result.get("msg") or event.result.get("lost") or ""))
         return replace(state, verdict=Verdict.UNREACHABLE, cause=cause, reason=line)
+    if rollout := as_mapping(event.result.get("rollout")):
+        state = replace(state, rollout=rollout)
     if event.action == "act":
         state = _acted(state, event.result)
     elif event.action == "probe":

@@ -10,6 +10,7 @@ from oncall_runbook.errors import BadInputError, NothingMatchedError
 from oncall_runbook.run.conclusion import finished_hosts
 from oncall_runbook.run.inventory import Inventory
 from oncall_runbook.run.options import Options
+from oncall_runbook.run.selection import lasting
 from oncall_runbook.run.sources import catalog_for, inventory_of
 from oncall_runbook.run.verdict import CANCELLED, TIMEOUT
 
@@ -32,6 +33,7 @@ class Order:
     record: str | None = None  # the incident record to stand in: its number, or `new`
     asks: bool = True  # before it acts, unless it is told `yes`
     take_over: bool = False  # what somebody is at work on
+    rollout: Mapping[str, Any] = field(default_factory=dict)  # inputs: how it goes through hosts
     resumes: str | None = None  # the run whose unfinished hosts it is for
 
     @property
@@ -54,7 +56,7 @@ class Order:
         """
         return {
             "inventory": where.sources[0] if self.options.inventory else None,
-            "limit": self.options.limit,
+            "limit": lasting(self.options.limit),
             "operation": self.operation,
             "inputs": dict(self.inputs) if self.acts else {},
             "acts": self.acts,

@@ -12,6 +12,7 @@ from oncall_runbook.run import inventory, variables
 from oncall_runbook.run.engine import Request
 from oncall_runbook.run.inventory import Inventory
 from oncall_runbook.run.options import Options
+from oncall_runbook.run.selection import chosen
 from oncall_runbook.run.sources import catalog_for, inventory_of
 
 
@@ -22,6 +23,7 @@ def prepare(
     if options.limit is not None and not options.limit.strip():
         raise BadInputError("--limit is empty; leave it out, or name hosts")
     where = inventory_of(options)
+    limit, hosts = chosen(options.limit)
     return where, Request(
         run=run,
         playbook=playbook,
@@ -31,7 +33,8 @@ def prepare(
         or inventory.setting(os.environ, "ssh_connection", "ssh_extra_args"),
         run_vars=run_vars,
         extra_vars=(*_found(options), *_extra_vars(options, run_vars)),
-        limit=options.limit,
+        limit=limit,
+        hosts=hosts,
         forks=options.forks,
         timeout=options.timeout,
         vault_password_file=options.vault_password_file,

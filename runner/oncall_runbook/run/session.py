@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -42,10 +42,26 @@ class Session:
     listeners: list[Listener] = field(default_factory=list)  # to every event, after the progress
     states: dict[str, HostState] = field(default_factory=dict)
 
-    def play(self, *, remediate: bool) -> Outcome:
-        """Run the playbook once, from the beginning, and conclude every host's verdict."""
+    def play(
+        self,
+        *,
+        remediate: bool,
+        turn: bool = True,
+        hosts: Sequence[str] = (),
+        before: Outcome | None = None,
+    ) -> Outcome:
+        """Run the playbook once, from the beginning, and conclude every host's verdict.
+
+        That is of all hosts of the run, or of some. What is to be done is done where it is the
+        host's ``turn``, and on one alone. A play ``before`` it has used some of the run's time.
+        """
         self.states = {}
-        request = replace(self.request, tags="remediate" if remediate else None)
+        request = replace(
+            self.timed(before) if before else self.request,
+            tags="remediate" if remediate else None,
+            hosts=tuple(hosts) or self.request.hosts,
+            run_vars={**self.request.run_vars, **({} if turn else {"run_turn": False})},
+        )
         progress = self.progress(remediate)
         try:
             outcome = engine.run(
@@ -53,8 +69,19 @@ class Session:
             )
         finally:
             progress.close()
+        if before:
+            outcome = replace(
+                outcome,
+                deadline_seconds=before.deadline_seconds,
+                warnings=tuple(dict.fromkeys((*before.warnings, *outcome.warnings))),
+            )
         self.states = conclude(self.job, self.states, outcome)
         return outcome
+
+    def timed(self, before: Outcome) -> Request:
+        """Return the request with the time that the run has left after a play."""
+        left = self.job.started + before.deadline_seconds - time.time()
+        return replace(self.request, timeout=max(1.0, left))
 
     def _take(self, event: Event, progress: Progress) -> None:
         if event.kind == "wait" and event.host not in self.states:

@@ -24,3 +24,35 @@ def test_nothing_else_is_one(seconds):
 def test_without_one_it_is_twelve_hours():
     assert wrong() == wrong(other=0) == []
     assert cards.library().defaults["run_deadline_seconds"] == 12 * 3600
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"run_batches": ["1", "10%", "100%"]},
+        {"run_batches": [2]},
+        {"run_max_fail": "50%"},
+        {"run_max_fail": 3},
+        {"run_soak_seconds": 0},
+    ],
+)
+def test_a_change_goes_through_hosts_by_numbers_or_shares(given):
+    assert wrong(**given) == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"run_batches": []},
+        {"run_batches": ["1", "half"]},
+        {"run_batches": ["0"]},
+        {"run_batches": ["101%"]},
+        {"run_max_fail": "a tenth"},
+        {"run_max_fail": ""},
+        {"run_max_fail": "0%"},
+        {"run_soak_seconds": -1},
+    ],
+)
+def test_and_by_nothing_else(given):
+    (said,) = wrong(**given)
+    assert next(iter(given)) in said
