@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +14,50 @@ from oncall_runbook.text.words import clean, incident_name, word
 if TYPE_CHECKING:
     from oncall_runbook.documents import HostDocument, JudgedCard, RunDocument
 
+# How many hosts are told one by one; more are grouped by what is wrong with them.
+EACH = 10
 # How many names stand in a line before the rest is counted.
 _NAMES = 4
 # How long the sentence may be that decides, in characters.
 _WHY = 300
+
+
+def verdict(state: HostDocument, document: RunDocument) -> str:
+    """Return the word for a host: an operation is done, or had nothing to do, and cures nothing."""
+    said = str(state["verdict"])
+    if not (document.get("order") or {}).get("operation"):
+        return said
+    planned = "planned" if state.get("plan") else "nothing_to_do"
+    return {"fixed": "done", "not_fixed": "not_done", "healthy": planned}.get(said, said)
+
+
+def common(name: str, hosts: int) -> Text:
+    """Return what is to be thought of first where so many hosts have one root cause."""
+    told = f"{hosts} hosts have {name}: look first for what they have in common, as "
+    return Text(f"{told}network, registry, deployment, certificate", "bold red")
+
+
+def groups(hosts: Mapping[str, HostDocument], document: RunDocument) -> Iterator[Text]:
+    """Yield hosts grouped by verdict and root causes, the largest group first; one stands for all.
+
+    Below each: who they are, why with the first of them, and what to type next for all of them.
+    """
+    found: dict[tuple[str, ...], list[str]] = {}
+    for host, state in hosts.items():
+        about = state.get("root_causes") or [state.get("unreachable") or ""]
+        found.setdefault((verdict(state, document), *about), []).append(host)
+    for (said, *about), names in sorted(found.items(), key=lambda each: -len(each[1])):
+        first = hosts[names[0]]
+        count = f"{len(names)} host{'s' * (len(names) > 1)}"
+        named = f" — {', '.join(filter(None, about))}" if any(about) else ""
+        yield Text.assemble((count, "bold"), ": ", word(said), named)
+        more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
+        yield Text(f"  {', '.join(map(clean, names[:_NAMES]))}{more}")
+        if why := clean(in_short(first) if first.get("root_causes") else first.get("reason")):
+            yield Text(f"  {clean(names[0])}: {why}")
+        chosen = about[0] if first.get("root_causes") else first["verdict"]
+        if step := next_step(f"@{chosen}:{document.get('run')}", first, document):
+            yield Text(f"  next: {step}")
 
 
 def causes(state: HostDocument) -> Iterator[Text]:
@@ -81,10 +121,10 @@ def unsaid(state: HostDocument) -> int:
 
 def next_step(host: str, state: HostDocument, document: RunDocument) -> str:
     """Return what to type next, or nothing where there is nothing to do, or no command for it."""
-    verdict, command = state.get("verdict"), str(document.get("command"))
-    if verdict in ("unknown", "unreachable") and command in ("triage", "diagnose", "plan"):
+    said, command = state.get("verdict"), str(document.get("command"))
+    if said in ("unknown", "unreachable") and command in ("triage", "diagnose", "plan"):
         return _typed("doctor", host, document)
-    if verdict != "incident" or not state.get("root_causes"):
+    if said != "incident" or not state.get("root_causes"):
         return ""
     if command in ("triage", "diagnose"):
         return _typed("plan", host, document)

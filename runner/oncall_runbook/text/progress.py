@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+# How many hosts have a line of their own while they are at work; more are counted by task.
+_EACH = 10
 Usual = Callable[[str, str], float | None]
 """How many seconds a step, by its title, usually takes on a host; None where nobody knows."""
 
@@ -129,7 +131,13 @@ class LiveProgress:
 
         now = time.time()
         grid = Table.grid(padding=(0, 1))
-        for host, busy in list(self._busy.items()):
+        at_work = dict(self._busy)
+        if len(at_work) > _EACH:
+            for task, hosts, since in _grouped(at_work):
+                longest = f"{now - since:.1f} s at most"
+                grid.add_row(Spinner("dots"), f"{hosts} hosts", harmless(task), longest)
+            at_work = {}
+        for host, busy in at_work.items():
             usual = self._usual(host, busy.task.partition(" | ")[2])
             expected = "" if usual is None else f"of usually {max(1, round(usual))} s"
             seconds = f"{now - busy.since:.1f} s"
@@ -153,6 +161,15 @@ class LiveProgress:
             )
             self._live.start()
         return self._live
+
+
+def _grouped(at_work: Mapping[str, _Busy]) -> Iterator[tuple[str, int, float]]:
+    """Yield each task with how many hosts are at it, and since when the first of them is."""
+    tasks: dict[str, list[float]] = {}
+    for busy in at_work.values():
+        tasks.setdefault(busy.task, []).append(busy.since)
+    for task, since in tasks.items():
+        yield task, len(since), min(since)
 
 
 def _waits_for(event: Event, state: HostState) -> str:

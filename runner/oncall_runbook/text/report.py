@@ -55,7 +55,7 @@ def show_short(document: RunDocument) -> None:
     """Print one line for each host: its verdict, the root causes, and why."""
     screen = console()
     for host, state in document.get("hosts", {}).items():
-        verdict = word(_verdict(state, document))
+        verdict = word(brief.verdict(state, document))
         causes = state.get("root_causes") or []
         told = brief.in_short(state) if causes else clean(state.get("reason"))
         line = Text.assemble((host, "bold"), ": ", verdict, f" — {told}" if told else "")
@@ -76,10 +76,15 @@ def show_all(document: RunDocument) -> None:
 def lines(document: RunDocument, *, full: bool = False) -> Iterator[Text]:
     """Yield the report, host by host; of several hosts those that are well are counted."""
     hosts = document.get("hosts", {})
+    for name, common in (document.get("common_causes") or {}).items():
+        yield brief.common(name, len(common))
     well = [host for host, state in hosts.items() if _is_well(state)]
     counted = len(hosts) > 1 and len(well) > 1 and not full
-    for host, state in hosts.items():
-        if not (counted and host in well):
+    shown = {host: state for host, state in hosts.items() if not (counted and host in well)}
+    if len(shown) > brief.EACH and not full:
+        yield from brief.groups(shown, document)
+    else:
+        for host, state in shown.items():
             yield from _host(host, state, document, full=full)
     if counted:
         yield Text.assemble((f"{len(well)} hosts", "bold"), ": ", word("healthy"))
@@ -108,7 +113,7 @@ def _footer(document: RunDocument, *, full: bool) -> Text:
 
 
 def _host(host: str, state: HostDocument, document: RunDocument, *, full: bool) -> Iterator[Text]:
-    verdict = _verdict(state, document)
+    verdict = brief.verdict(state, document)
     reason = ": ".join(filter(None, (state.get("unreachable"), clean(state.get("reason")))))
     findings, uncovered = state.get("findings") or {}, state.get("uncovered") or []
     if uncovered and state["verdict"] == "healthy":
@@ -132,15 +137,6 @@ def _host(host: str, state: HostDocument, document: RunDocument, *, full: bool) 
     if "actions" in state:
         yield from _actions(state)
     yield from _onward(host, state, document, full=full)
-
-
-def _verdict(state: HostDocument, document: RunDocument) -> str:
-    """Return the word for a host: an operation is done, or had nothing to do, and cures nothing."""
-    verdict = str(state["verdict"])
-    if not (document.get("order") or {}).get("operation"):
-        return verdict
-    planned = "planned" if state.get("plan") else "nothing_to_do"
-    return {"fixed": "done", "not_fixed": "not_done", "healthy": planned}.get(verdict, verdict)
 
 
 def _onward(host: str, state: HostDocument, document: RunDocument, *, full: bool) -> Iterator[Text]:

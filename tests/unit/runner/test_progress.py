@@ -80,3 +80,14 @@ def test_of_a_host_that_is_not_in_the_run_nothing_is_told():
 def test_without_a_terminal_it_is_a_line(capsys):
     progress.Lines(verbose=False).tell(WAIT, HostState())
     assert capsys.readouterr().err.endswith("web1: not over yet: Sessions: 41 % of 90\n")
+
+
+def test_of_many_hosts_each_task_is_a_line(live):
+    for number in range(1000):
+        task = "rung | Start it" if number % 4 else "verify | Ask"
+        live.tell(Event("start", 0.0, f"web{number}", task), HostState())
+    text = seen(live)
+    assert len(text.splitlines()) == 3
+    assert "750 hosts" in text
+    assert "250 hosts" in text
+    assert "web1" not in text

@@ -217,3 +217,52 @@ def test_a_step_of_the_ladder_is_sent_when_somebody_got_it(states, word):
     pages = [{"kind": "page", "role": "dba", "state": state} for state in states]
     assert incident_text.became(step, [*others, *pages]) == word
     assert incident_text.became({**step, "state": "waiting"}, pages) == "waiting"
+
+
+def of_many(number, **more):
+    """What is told of a fleet whose hosts are ill in two ways, but for a few."""
+    hosts = {f"web{n:04}": {"verdict": "healthy"} for n in range(number // 2)}
+    full = {"severity": "SEV2", "confirmed": True, "why": "/srv is full: 97 %"}
+    for n in range(number // 2, number - 3):
+        hosts[f"web{n:04}"] = {
+            "verdict": "incident",
+            "root_causes": ["disk_space_full"],
+            "incidents": {"disk_space_full": full},
+        }
+    for n in range(number - 3, number):
+        hosts[f"web{n:04}"] = {
+            "verdict": "unreachable",
+            "unreachable": "refused",
+            "reason": "connection refused",
+        }
+    document = {"command": "triage", "run": "R", "inventory": "hosts.yml", "hosts": hosts, **more}
+    return [line.plain for line in report.lines(document)]
+
+
+@pytest.mark.parametrize("number", [50, 1000])
+def test_many_hosts_are_grouped_by_what_is_wrong_with_them(number):
+    ill = number // 2 - 3
+    first = number // 2
+    assert of_many(number) == [
+        f"{ill} hosts: incident — disk_space_full",
+        f"  web{first:04}, web{first + 1:04}, web{first + 2:04}, web{first + 3:04}"
+        f" and {ill - 4} more",
+        f"  web{first:04}: SEV2 disk_space_full (/srv is full: 97 %)",
+        "  next: runbook plan -l @disk_space_full:R",
+        "3 hosts: unreachable — refused",
+        f"  web{number - 3:04}, web{number - 2:04}, web{number - 1:04}",
+        f"  web{number - 3:04}: connection refused",
+        "  next: runbook doctor -l @unreachable:R",
+        f"{number // 2} hosts: healthy",
+    ]
+
+
+def test_few_hosts_are_told_one_by_one():
+    lines = of_many(14)
+    assert "7 hosts: healthy" in lines
+    assert [line for line in lines if line.startswith("web0012: unreachable")]
+
+
+def test_what_hosts_have_in_common_is_said_first():
+    lines = of_many(50, common_causes={"disk_space_full": ["web0025", "web0026", "web0027"]})
+    assert lines[0].startswith("3 hosts have disk_space_full: look first for what they have in")
