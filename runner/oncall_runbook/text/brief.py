@@ -124,6 +124,8 @@ def next_step(host: str, state: HostDocument, document: RunDocument) -> str:
     said, command = state.get("verdict"), str(document.get("command"))
     if said in ("unknown", "unreachable") and command in ("triage", "diagnose", "plan"):
         return _typed("doctor", host, document)
+    if said == "locked":
+        return f"runbook runs resume {document.get('run')}"
     if said != "incident" or not state.get("root_causes"):
         return ""
     if command in ("triage", "diagnose"):

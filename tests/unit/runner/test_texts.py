@@ -65,6 +65,7 @@ def test_each_verdict_has_its_text():
         ("plan", "healthy"),
         ("remediate", "not_fixed"),
         ("remediate", "refused"),
+        ("remediate", "locked"),
         ("ops", "healthy"),
         ("ops", "fixed"),
     }
