@@ -146,8 +146,8 @@ trouble_of_service() {
     exited,true,*) why="was killed for want of memory" ;;
     exited,false,0 | exited,false,137 | exited,false,143 | exited,false,stopped) why="was stopped (exit status $status)" ;;
     *)
-        ! is_fresh || step=''
         if [ "$error" = '""' ]; then why="ended by itself: $(why_ended "$id")"; else why="is down"; fi
+        leave_the_fresh_alone
         ;;
     esac
     [ "$error" = '""' ] || why="$why; docker could not start it: $error"
@@ -165,7 +165,7 @@ trouble_of_service() {
 running_ill() {
     step=restartable why=
     [ "${3-}" != refused ] || step=''
-    ! is_fresh || step=''
+    leave_the_fresh_alone
     leave_databases_alone
     printf '%s\t%s\t%s\t%s\n' "$service" "$1" "$step" "$2$why"
 }
@@ -190,8 +190,11 @@ is_part() {
     esac
 }
 
-# Whether it was started so lately that it has had its chance.
-is_fresh() { is_younger "$SERVICES_FRESH_SECONDS"; }
+# Takes the step from a service that was started so lately that it has had its chance. Adds to why.
+leave_the_fresh_alone() {
+    is_younger "$SERVICES_FRESH_SECONDS" || return 0
+    step='' why="$why; it was started less than $SERVICES_FRESH_SECONDS s ago, and again would not help"
+}
 
 # Whether it was started within so many seconds. Usage: is_younger SECONDS
 is_younger() {

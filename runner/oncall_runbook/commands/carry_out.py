@@ -58,16 +58,20 @@ def carry_out(
     if order.options.format != "json" or sys.stderr.isatty():
         threading.Thread(target=_preload, daemon=True).start()
     if order.acts and order.asks and not order.yes:
-        outcome = _ask_then_act(session, order)
+        outcome = _ask_then_act(session, order, keeper)
     else:
-        outcome = act(session, say_aside) if order.acts else session.play(remediate=False)
+        outcome = _act(session, keeper) if order.acts else session.play(remediate=False)
     final = session.document(outcome)
     keeper.finish(final)
     _print(final, order.options, show)
     return int(final["exit_code"] or 0)
 
 
-def _ask_then_act(session: Session, order: Order) -> Outcome:
+def _act(session: Session, keeper: RunKeeper) -> Outcome:
+    return act(session, say_aside, lambda outcome: keeper.so_far(session.document(outcome)))
+
+
+def _ask_then_act(session: Session, order: Order, keeper: RunKeeper) -> Outcome:
     """Show the plan first; act only after a yes."""
     outcome = session.play(remediate=False)
     if outcome.status != "finished" or not any(map(session.job.waits, session.states.values())):
@@ -84,7 +88,7 @@ def _ask_then_act(session: Session, order: Order) -> Outcome:
         agreed = click.confirm(what, default=False, err=True)
     except click.Abort:
         return _refused(session, replace(outcome, status="cancelled"), DECLINED)
-    return act(session, say_aside) if agreed else _refused(session, outcome, DECLINED)
+    return _act(session, keeper) if agreed else _refused(session, outcome, DECLINED)
 
 
 def at_terminal() -> bool:

@@ -113,7 +113,8 @@ def resume(run: str, options: Options, **how: Any) -> int:
     """Do again what a run was to do, on the hosts that it did not finish.
 
     Command, inventory, limit and inputs are the run's. What it was allowed, and its variables, are
-    not kept: give them again. Of a run that was killed no host is known to be finished.
+    not kept: give them again. Of a run that was killed the hosts of its last batch are not known to
+    be finished.
     """
     from oncall_runbook.commands.carry_out import carry_out
     from oncall_runbook.run import run_files

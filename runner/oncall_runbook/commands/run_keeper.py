@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
+from typing import TYPE_CHECKING, cast
 
 from oncall_runbook.errors import BadInputError, NothingMatchedError, RunbookError
 from oncall_runbook.record import run_recorder
@@ -52,6 +53,13 @@ class RunKeeper:
             except OSError as error:
                 self._directory = None
                 _warn(f"the run is no longer recorded: {error.strerror}")
+
+    def so_far(self, document: RunDocument) -> None:
+        """Keep what a run has done so far: should it be killed, that is not done again."""
+        if self._directory:
+            with contextlib.suppress(OSError):  # its end will say so
+                ended = {"finished": None, "seconds": None, "exit_code": None}
+                self._directory.save(cast("RunDocument", {**document, **ended}))
 
     def finish(self, final: RunDocument) -> None:
         """Keep the document of a run that has ended, and write the run into the record."""

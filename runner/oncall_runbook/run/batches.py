@@ -16,10 +16,15 @@ from oncall_runbook.run.verdict import Verdict
 _SILENT = HostState(Verdict.UNKNOWN, "the playbook did not judge this host")
 
 
-def act(session: Session, say: Callable[[str], None]) -> Outcome:
+def act(
+    session: Session,
+    say: Callable[[str], None],
+    after_batch: Callable[[Outcome], None] = lambda _: None,
+) -> Outcome:
     """Do what was ordered, and return how the run ended; each of several batches is said.
 
-    The first play looks at all hosts, and does what has to wait for nobody's turn.
+    The first play looks at all hosts, and does what has to wait for nobody's turn. After each batch
+    but the last `after_batch` is told how the run stands.
     """
     outcome = session.play(remediate=True, turn=False)
     waiting = [host for host in sorted(session.states) if _has_to_wait(session, host)]
@@ -29,7 +34,7 @@ def act(session: Session, say: Callable[[str], None]) -> Outcome:
     if why := _common_cause(session, rules):
         _hold_back(session, waiting, why)
         return outcome
-    return _Batches(session, rules, say, waiting, len(waiting)).go(outcome)
+    return _Batches(session, rules, say, after_batch, waiting, len(waiting)).go(outcome)
 
 
 def _has_to_wait(session: Session, host: str) -> bool:
@@ -62,6 +67,7 @@ class _Batches:
     session: Session
     rules: Rules
     say: Callable[[str], None]
+    after_batch: Callable[[Outcome], None]
     waiting: list[str]
     total: int
     number: int = 0
@@ -79,6 +85,7 @@ class _Batches:
             outcome = self._change(batch, outcome)
             if self.waiting and outcome.status == "finished":
                 outcome = self._look_again(batch, outcome)
+                self.after_batch(outcome)
         _hold_back(self.session, self.waiting, f"not begun: the run was ended ({outcome.status})")
         return outcome
 

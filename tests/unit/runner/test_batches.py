@@ -5,7 +5,7 @@ import time
 import pytest
 
 from oncall_runbook.run import batches, engine
-from oncall_runbook.run.conclusion import Job, exit_code
+from oncall_runbook.run.conclusion import Job, exit_code, finished_hosts
 from oncall_runbook.run.engine import Outcome, Request
 from oncall_runbook.run.events import Event
 from oncall_runbook.run.session import Session
@@ -72,10 +72,14 @@ def act(monkeypatch):
     def go(fleet):
         monkeypatch.setattr(engine, "run", fleet.run)
         monkeypatch.setattr(engine, "pause", fleet.pause)
-        job = Job("20260101T000000Z-0000", "remediate", None, time.time(), "here")
+        ordered = {"acts": True, "operation": None, "inputs": {}}
+        job = Job("20260101T000000Z-0000", "remediate", None, time.time(), "here", order=ordered)
         request = Request("r", "oncall.runbook.triage", ("x",), {})
         session = Session(job, request, lambda _acts: Silence())
-        outcome = batches.act(session, fleet.said.append)
+        kept = fleet.kept = []
+        outcome = batches.act(
+            session, fleet.said.append, lambda now: kept.append(session.document(now))
+        )
         return session.states, exit_code(session.states.values(), outcome)
 
     return go
@@ -175,3 +179,12 @@ def test_a_run_that_is_cancelled_begins_nothing_more(act):
     assert (fleet.turns, code) == ([["web0"]], 130)
     assert states["web0"].verdict is Verdict.FIXED
     assert states["web2"].reason == "not begun: the run was ended (cancelled)"
+
+
+def test_what_is_done_is_known_after_each_batch(act):
+    fleet = Fleet(names(4))
+    act(fleet)
+    assert [finished_hosts(document) for document in fleet.kept] == [
+        ["web0"],
+        ["web0", "web1", "web2"],
+    ]
