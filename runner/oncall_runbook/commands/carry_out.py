@@ -22,11 +22,13 @@ from oncall_runbook.run.batches import act
 from oncall_runbook.run.conclusion import Job, actionable, refuse
 from oncall_runbook.run.engine import Outcome
 from oncall_runbook.run.events import Event
+from oncall_runbook.run.host_state import HostState
+from oncall_runbook.run.journal import entry, worth_keeping
 from oncall_runbook.run.options import Options
 from oncall_runbook.run.order import Order
 from oncall_runbook.run.request import prepare
 from oncall_runbook.run.session import Progress, Session
-from oncall_runbook.text.output import say_aside, tell_json
+from oncall_runbook.text.output import say_aside, tell_json, tell_json_line
 from oncall_runbook.text.progress import progress_for
 
 if TYPE_CHECKING:
@@ -55,7 +57,9 @@ def carry_out(
     order = replace(order, options=described(order.options, shows, say_aside))
     session, keeper = _open(order, progress or shows)
     session.listeners = [lambda event, _: on_event(event), keeper.note]
-    if order.options.format != "json" or sys.stderr.isatty():
+    if order.options.format == "jsonl":
+        session.listeners.append(_stream)
+    if order.options.format not in ("json", "jsonl") or sys.stderr.isatty():
         threading.Thread(target=_preload, daemon=True).start()
     if order.acts and order.asks and not order.yes:
         outcome = _ask_then_act(session, order, keeper)
@@ -65,6 +69,12 @@ def carry_out(
     keeper.finish(final)
     _print(final, order.options, show)
     return int(final["exit_code"] or 0)
+
+
+def _stream(event: Event, _state: HostState) -> None:
+    """Print an event that the journal keeps, as it keeps it."""
+    if worth_keeping(event):
+        tell_json_line(entry(event))
 
 
 def _act(session: Session, keeper: RunKeeper) -> Outcome:
@@ -153,6 +163,9 @@ def _print(
 ) -> None:
     if options.format == "json":
         tell_json(final)
+        return
+    if options.format == "jsonl":
+        tell_json_line(final)
         return
     if final["error"] and not final["hosts"]:
         say_aside(str(final["error"]))

@@ -221,7 +221,7 @@ def hold(host: str, until: str, reason: str, lift: bool, options: Options) -> in
 
 
 def _only_text(options: Options, endless: bool, option: str) -> None:
-    if endless and options.format == "json":
+    if endless and options.format in ("json", "jsonl"):
         raise BadInputError(f"{option} has no end, so it has no JSON document; leave one out")
 
 

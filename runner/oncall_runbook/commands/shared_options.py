@@ -41,7 +41,10 @@ def _format_option(*more: str, help: str) -> Callable[[Command], Command]:
 
 format_option = _format_option(help="Text for people, or one JSON document on stdout.")
 run_format_option = _format_option(
-    "short", help="Text for people, one line for each host, or one JSON document on stdout."
+    "jsonl",
+    "short",
+    help="Text for people, one line for each host, one JSON document on stdout, or as JSON lines "
+    "what happens as it happens, and that document as the last.",
 )
 card_format_option = _format_option(
     "markdown",

@@ -34,6 +34,11 @@ def harmless(text: str) -> str:
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", text)
 
 
+def tell_json_line(facts: object) -> None:
+    """Print facts as one line of JSON, at once, which no reader takes for two."""
+    click.echo(json.dumps(facts, default=str))
+
+
 def tell_json(facts: object) -> None:
     """Print facts as one JSON document."""
     click.echo(json.dumps(facts, indent=2, default=str, ensure_ascii=False))

@@ -10,6 +10,7 @@ import pytest
 from recorded import SCHEMA, FakeEngine, document, run, steady
 
 from oncall_runbook.commands import carry_out
+from oncall_runbook.run import run_files
 from oncall_runbook.run.engine import Outcome
 
 DATABASE = {"title": "Database connection failures", "severity": "SEV1", "explained_by": []}
@@ -493,3 +494,23 @@ def test_of_several_stacks_none_is_chosen(fake: FakeEngine) -> None:
         "runbook: several compose projects on this machine: blog in /srv/blog, shop in /srv/shop; "
         "runbook init writes an inventory of them: choose with -i and -l\n"
     )
+
+
+def test_json_lines_are_events_as_they_come_and_then_the_document(fake: FakeEngine) -> None:
+    told = {**BROKEN, "reason": "one line\u2028of a host"}
+    fake.diagnosis = [("db1", "probe", "ok", told), ("web1", "probe", "ok", WELL)]
+    result = run("triage", "--format", "jsonl")
+    *events, last = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(e["host"], e["event"], e["verdict"]) for e in events] == [
+        ("db1", "ok", "incident"),
+        ("web1", "ok", "healthy"),
+    ]
+    jsonschema.validate(last, SCHEMA)
+    assert last["hosts"].keys() == {"db1", "web1"}
+    kept = run_files.runs_directory() / last["run"] / "events.jsonl"
+    assert [json.loads(line) for line in kept.read_text().splitlines()] == events
+
+
+def test_what_has_no_end_has_no_last_line(fake: FakeEngine) -> None:
+    result = run("ops", "logs", "--follow", "--format", "jsonl")
+    assert (result.exit_code, fake.requests) == (2, [])
