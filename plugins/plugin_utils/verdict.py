@@ -281,7 +281,12 @@ def _sentences(because: Iterable[str], findings: Mapping[str, Finding]) -> list[
     What all containers are like is said of none in particular, where there is more to say.
     """
     told = sorted(because, key=lambda id: id == CONTAINERS)
-    return list(dict.fromkeys(sentence(findings[id]) for id in told))
+    said: list[str] = []
+    for id in told:
+        one = sentence(findings[id])
+        if not any(one.startswith(earlier) for earlier in said):
+            said.append(one)
+    return said
 
 
 def sentence(finding: Finding) -> str:

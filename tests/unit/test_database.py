@@ -189,6 +189,14 @@ def test_a_log_names_why_its_process_ended(log):
     [
         ("reading settings\nREPORT_DB is empty\n\n", "REPORT_DB is empty"),
         ("dial tcp 10.0.0.1:5432: connect: connection refused\nbye\n", "connection refused"),
+        # A heading names nothing; what stands below it does.
+        (
+            "2026-11-28 03:02:35:235 \x1b[31merror\x1b[39m: \x1b[31mSettings refused:\x1b[39m\n"
+            "2026-11-28 03:02:35:235 \x1b[31merror\x1b[39m: \x1b[31m  - SECRET is too short\x1b[39m"
+            "\n"
+            "error: see the refused example\n",
+            "error: Settings refused: SECRET is too short",
+        ),
     ],
 )
 def test_the_last_line_stands_for_a_cause_in_words_that_nobody_knows(log, cause):

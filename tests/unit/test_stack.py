@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -86,10 +87,10 @@ PARTS = {f"STACK_{part}": part.lower() for part in ("BACKEND", "FRONTEND", "BLOC
 PARTS |= {"STACK_DATABASE": "postgres"}
 
 
-def states(listed, inspected, endings=""):
+def states(listed, inspected, endings="", loops=""):
     """What the states of containers are, and what is said of those that are not well."""
     text = "\n".join([*listed, "", *inspected, ""])
-    out, err, status = awk("STACK_STATES_AWK", text, ENDINGS=endings, **PARTS)
+    out, err, status = awk("STACK_STATES_AWK", text, ENDINGS=endings, LOOPS=loops, **PARTS)
     assert status == 0
     return json.loads(out), err.strip()
 
@@ -104,7 +105,7 @@ def test_the_parts_are_told_by_what_they_are_and_others_by_their_names():
     found, said = states(listed, [inspected("postgres", "a"), inspected("report", "b")])
     assert said == ""
     assert found["database"] == {
-        **{"id": "a", "restarts": 0, "steady": True},
+        **{"id": "a", "restarts": 0, "steady": True, "loops": False, "returned": ""},
         **{"down": "", "ended": "", "start_may_help": True},
     }
     assert found["report"]["steady"] is True
@@ -180,15 +181,46 @@ def test_what_is_not_well_is_said_as_people_say_it(status, members, why, said):
 def test_what_is_not_well_is_named_with_its_reason():
     listed = ["a backend shop Restarting (1) 3 seconds ago\t\t", "b redis shop Up 3 seconds\t\t"]
     ends = 'a\t1\texit status 1: \\"no\\" such file\nbroken line\n\n'
-    found, said = states(listed, [inspected("backend", "a", 7), inspected("redis", "b", 2)], ends)
+    both = [inspected("backend", "a", 7), inspected("redis", "b", 5)]
+    found, said = states(listed, both, ends, "a\nb")
     assert said == (
         'backend restarts again and again (7 times): exit status 1: \\"no\\" such file; '
-        "redis was started again 3 seconds ago (2 times so far)"
+        "redis ends again and again (5 times), and was started again 3 seconds ago"
     )
+    assert (found["backend"]["loops"], found["redis"]["loops"]) == (True, True)
     assert found["backend"]["ended"] == 'exit status 1: "no" such file'
     assert (found["backend"]["start_may_help"], found["redis"]["steady"]) == (False, False)
     assert found["backend"]["down"].endswith(': exit status 1: "no" such file')
     assert found["redis"]["down"] == ""
+
+
+def test_what_crashed_once_and_is_up_again_is_steady_and_told():
+    listed = ["a backend shop Up 6 seconds\t\t", "b redis shop Up 20 seconds\t\t"]
+    found, said = states(listed, [inspected("backend", "a", 4), inspected("redis", "b", 4)])
+    assert said == ""
+    assert (found["backend"]["steady"], found["backend"]["loops"]) == (True, False)
+    told = "backend ended by itself and was started again 6 seconds ago"
+    assert (found["backend"]["returned"], found["redis"]["returned"]) == (told, "")
+
+
+@pytest.mark.parametrize(
+    ("restarts", "seconds_ago", "ends", "loops"),
+    [
+        (1, 3, 1, False),
+        (2, 3, 9, False),
+        (9, 3, 1, False),  # the others were long ago
+        (3, 3, 3, True),
+        (9, 300, 9, False),  # it has been up since
+        (3, 3, None, True),  # what cannot be counted is not taken for one
+    ],
+)
+def test_a_loop_is_what_ended_again_and_again_within_minutes(restarts, seconds_ago, ends, loops):
+    started = datetime.now(UTC) - timedelta(seconds=seconds_ago)
+    docker = "docker() { return 1; }" if ends is None else f"docker() {{ seq {ends}; }}"
+    time = started.strftime("%Y-%m-%dT%H:%M:%S.123456789Z")
+    asked = f". {ROLES}/stack/files/stack.sh\n{docker}\nis_in_loop id {restarts} {time}"
+    done = subprocess.run([*SHELL, "-c", asked], check=False, env={**os.environ, **PROGRAMS})
+    assert (done.returncode == 0) is loops
 
 
 def test_a_service_without_a_container_is_told_as_such():

@@ -227,6 +227,8 @@ frontend_state() {
     *,[23]*) [ -z "$PATH_API" ] || api_through_web_server ;;
     *"already in use"*) ;;
     none,* | valid,*)
+        case $code in 000) stopped=$(stopped_by_signal "$STACK_FRONTEND") ;; *) stopped='' ;; esac
+        reason=${stopped:+$stopped, }$reason
         said=$(last_complaint "$STACK_FRONTEND" 'emerg|alert|crit')
         case $said in *"[emerg]"*) configuration=${said#; its log: } ;; esac
         reason=$reason$said
@@ -274,4 +276,14 @@ follow_to_tls() {
         certificate_at "$asked:${place##*:}" "${place%:*}" -checkhost "${place%:*}" | grep -q 'does match' || return 0
     led_to=$asked:${place##*:} origin=https://$place curl_options="--connect-to ::$asked:"
     answer=$(http 3 "$target" 2>&1)
+}
+
+# Lets the web server resolve the API's address anew: nginx by a reload, which nobody notices; another by a restart.
+reload_frontend() {
+    id=$(container "$STACK_FRONTEND") || exit
+    if docker exec "$id" nginx -v 2>/dev/null; then
+        docker exec "$id" nginx -t && docker exec "$id" nginx -s reload && echo "reloaded $STACK_FRONTEND"
+    else
+        restart "$STACK_FRONTEND"
+    fi
 }

@@ -115,7 +115,11 @@ database_refuses() {
     # A moment's state, over since.
     0*"administrator command"* | 0*"the database system is"* | 0*"crash of another"*) unknown "$reason" ;;
     0*FATAL*) echo "$reason" >&2; answer="{\"error\": \"$(json_text "$reason")\"}" ;;
-    [123]*) echo "$reason" >&2; answer='{"asked": false}' ;;
+    [123]*)
+        stopped=$(stopped_by_signal "$STACK_DATABASE")
+        echo "${stopped:-$reason}" >&2
+        answer='{"asked": false}'
+        ;;
     *) unknown "$reason" ;;
     esac
 }

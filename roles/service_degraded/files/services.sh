@@ -128,7 +128,7 @@ trouble_of_service() {
         return
         ;;
     running,*)
-        if [ "$restarts" -eq 0 ] || ! is_younger 60; then
+        if ! is_in_loop "$id" "$restarts" "$started"; then
             said=$(printf '%s\n' "$silent" | awk -F '\t' -v service="$service" '$1 == service { print $2 ":" $4 }')
             [ -z "$said" ] || running_ill silent "${said#*:}" "${said%%:*}"
             return
@@ -141,7 +141,10 @@ trouble_of_service() {
     # Docker restarts what ended by itself.
     case $state,$policy,$error in exited,always,'""' | exited,unless-stopped,'""') code=stopped ;; esac
     case $state,$oom,$code in
-    restarting,*) step='' why="restarts again and again ($restarts times): $(why_ended "$id")" ;;
+    restarting,*)
+        step='' why="restarts again and again ($restarts times): $(why_ended "$id")"
+        [ "$restarts" -ge 3 ] || why="ended by itself and is started again: $(why_ended "$id")"
+        ;;
     paused,* | created,*) why="is $state" ;;
     exited,true,*) why="was killed for want of memory" ;;
     exited,false,0 | exited,false,137 | exited,false,143 | exited,false,stopped) why="was stopped (exit status $status)" ;;
@@ -192,15 +195,8 @@ is_part() {
 
 # Takes the step from a service that was started so lately that it has had its chance. Adds to why.
 leave_the_fresh_alone() {
-    is_younger "$SERVICES_FRESH_SECONDS" || return 0
+    is_younger "$SERVICES_FRESH_SECONDS" "$started" || return 0
     step='' why="$why; it was started less than $SERVICES_FRESH_SECONDS s ago, and again would not help"
-}
-
-# Whether it was started within so many seconds. Usage: is_younger SECONDS
-is_younger() {
-    begun=${started%%.*}
-    begun=$(date -u -d "${begun%%T*} ${begun#*T}" +%s 2>/dev/null) || return 1
-    [ "$(($(date +%s) - begun))" -lt "$1" ]
 }
 
 # Does one step (start, restart) to each service that needs it. Usage: mend_services startable|restartable WORD

@@ -15,5 +15,11 @@ rank > most || rank != 1 && rank && rank == most {
     most = rank; line = NR; cause = $0
     sub(/^[0-9][0-9-]+[T ][0-9:.,]+Z?( [A-Z]+)?( \[[0-9]+\])? */, "", cause)
     sub(/^[0-9]+:[A-Z] .*[0-9] [#*] /, "", cause)
+    next
+}
+# What a heading stands above.
+NF && line == NR - 1 && cause ~ /:[ \t]*$/ {
+    sub(/^[0-9][0-9-]+[T ][0-9:.,]+Z? /, ""); sub(/^[ \t]*([a-z]+:[ \t]+)?[-*•]?[ \t]*/, "")
+    sub(/[ \t]*$/, " ", cause); cause = cause $0
 }
 END { if (cause != "") print substr(cause, 1, 300) }

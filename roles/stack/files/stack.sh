@@ -135,9 +135,9 @@ container() {
 # holds passwords. A service of the compose file without a container is "absent". Containers
 # that are not well are named on standard error. stopped_on_purpose: a command stopped it (asked to
 # end, or ended, a process exits with 143 or 137; what Docker would have restarted, with any status),
-# paused it, or took it off its network. steady: up,
-# and not just restarted by its policy once more; Docker itself takes for stable what ran ten seconds.
-# down: why it does not run, in words; empty of one that runs.
+# paused it, or took it off its network. loops: it ends again and again. returned: it ended by itself once or
+# twice, and runs again since less than ten seconds, after which Docker itself takes it for stable; in words.
+# steady: up, and no end of a loop is near. down: why it does not run, in words; empty of one that runs.
 # not_looked_into: service and image of a database, cache, queue or web server that plays no part; else nothing.
 # Of one that ended by itself, ended says why, and start_may_help whether one more start could end otherwise.
 container_states() {
@@ -155,9 +155,39 @@ $service {"*) ;;
 $service {\"state\":\"absent\",\"not_looked_into\":\"\",\"networks\":0,\"stopped_on_purpose\":true}" ;;
         esac
     done
+    LOOPS=$(printf '%s\n' "$states" | loops)
     ENDINGS=$(explain_within 6; printf '%s\n' "$states" | endings)
-    export ENDINGS
+    export ENDINGS LOOPS
     printf '%s\n' "$found" "" "$states" | awk "$STACK_STATES_AWK"
+}
+
+# Reads what container_states inspects and prints the ids of those that end again and again.
+loops() {
+    while IFS= read -r line; do
+        case $line in
+        *'"state":"running"'*'"restarts":0,'* | *'"state":"restarting"'*'"restarts":0,'*) ;;
+        *'"state":"running"'* | *'"state":"restarting"'*)
+            id=${line#*'"id":"'} restarts=${line#*'"restarts":'} started=${line#*'"started":"'}
+            ! is_in_loop "${id%%\"*}" "${restarts%%,*}" "${started%%\"*}" || echo "${id%%\"*}"
+            ;;
+        esac
+    done
+}
+
+# Whether a container ends again and again: its policy has started it three times at least since a person did, a
+# moment ago for the last time, and it ended as often within five minutes. One that crashed once is no loop.
+# Usage: is_in_loop ID RESTARTS STARTED
+is_in_loop() {
+    [ "$2" -ge 3 ] && is_younger 60 "$3" || return 1
+    ends=$(docker events --since 300s --until 0s --filter "container=$1" --filter event=die --format '{{.Time}}') || return 0
+    [ "$(printf '%s\n' "$ends" | grep -c .)" -ge 3 ]
+}
+
+# Whether a time of Docker's is less than so many seconds ago. Usage: is_younger SECONDS TIME
+is_younger() {
+    begun=${2%%.*}
+    begun=$(date -u -d "${begun%%T*} ${begun#*T}" +%s 2>/dev/null) || return 1
+    [ "$(($(date +%s) - begun))" -lt "$1" ]
 }
 
 # Prints the directory of a container's control group, of version 1 that of its memory; nothing for one
@@ -184,14 +214,18 @@ find_control_group() {
 endings() {
     change=
     while IFS= read -r line; do
-        case $line in
+        id=${line#*'"id":"'} started=${line#*'"started":"'}
+        case $line,$newline$LOOPS$newline in
         *'"state":"exited"'* | *'"state":"dead"'* | *'"state":"restarting"'* | *'"state":"created"'*) ;;
+        *"$newline${id%%\"*}$newline"*)
+            printf '%s\t0\t%s\n' "${id%%\"*}" "$(json_text "$(why_it_ends "${id%%\"*}")")"
+            continue
+            ;;
         *) continue ;;
         esac
         case $line in
         *'"error":""'*'"stopped_on_purpose":true'*) continue ;;
         esac
-        id=${line#*'"id":"'} started=${line#*'"started":"'}
         [ -n "$change" ] || change=$(last_change)
         again=0
         if [ "$change" -gt "$(($(date +%s) - 600))" ]; then
@@ -229,6 +263,12 @@ why_ended() {
     case $said in "exit status"*) own=1 ;; *) own=0 ;; esac
     cause=$(docker logs --since "$start" --tail 60 "$1" 2>&1 | cause_of_end "$own" | without_secrets "$1" "$variables")
     echo "$said${cause:+: $cause}"
+}
+
+# Prints what the log of a container that ends again and again, and runs just now, says of that. Usage: why_it_ends ID
+why_it_ends() {
+    variables=$(docker inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "$1") || return 0
+    docker logs --since 60s --tail 60 "$1" 2>&1 | cause_of_end 1 | without_secrets "$1" "$variables"
 }
 
 # Prints the line of a log that names why its process ended: the last that calls itself fatal, else the
@@ -593,6 +633,13 @@ restart() {
     [ -n "$1" ] || return 0
     id=$(container "$1") || exit
     docker restart "$id" >/dev/null && echo "restarted $1"
+}
+
+# Prints how many processes of a service are stopped by a signal, in words; nothing where none is. Usage:
+# stopped_by_signal SERVICE
+stopped_by_signal() {
+    docker top "$(container "$1")" -o stat 2>/dev/null |
+        awk -v service="$1" '/^T/ { stopped++ } END { if (stopped) print service ": " stopped " of its processes " (stopped > 1 ? "are" : "is") " stopped by a signal" }'
 }
 
 # Continues the processes of a service that were stopped by a signal; says so if there are any. It is

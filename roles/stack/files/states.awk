@@ -1,6 +1,6 @@
 # Reads lines of containers, an empty one, and lines of what docker inspect says (SERVICE {…}), and prints what
 # container_states of stack.sh says; what is not well on standard error.
-# In: ENDINGS of the environment, as endings prints them; STACK_BACKEND and the other parts; STACK_SERVERS
+# In: ENDINGS and LOOPS of the environment, as endings and loops print them; STACK_BACKEND and the other parts; STACK_SERVERS
 # What docker ps says of a container that is not well, as people say it.
 function in_words(status, restarts, why, on_purpose,    said, code, ago) {
     if (match(status, /^Exited \([0-9]+\) /)) {
@@ -13,7 +13,7 @@ function in_words(status, restarts, why, on_purpose,    said, code, ago) {
     else if (status ~ /Paused/) said = "is paused: somebody or something paused it"
     else if (status ~ /^Created/) said = "was made and never started"
     else if (status ~ /unhealthy/) said = "runs and is unhealthy"
-    else if (match(status, /^Up /)) said = "was started again " substr(status, 4) " ago (" restarts " times so far)"
+    else if (match(status, /^Up /)) said = "ends again and again (" restarts " times), and was started again " tolower(substr(status, 4)) " ago"
     else if (status == "no container") said = "has no container"
     else said = "is not well: " status
     return said (why == "" ? "" : ": " why)
@@ -29,6 +29,7 @@ BEGIN {
     for (w in word) called[word[w]]
     delete part[""]
     servers = " " ENVIRON["STACK_SERVERS"] " "
+    loops = "\n" ENVIRON["LOOPS"] "\n"
     printf "{"
 }
 !NF { told = 1; next }
@@ -40,7 +41,12 @@ BEGIN {
     status = "no container"; down = ""
     id = match($0, /"id":"[^"]+"/) ? substr($0, RSTART + 6, RLENGTH - 7) : ""
     if (id != "") status = statuses[id]
-    steady = status ~ /^Up/ && (/"restarts":0,/ || status !~ /^Up (Less than a|[0-9]) second/)
+    looping = id != "" && index(loops, "\n" id "\n") > 0
+    fresh = status ~ /^Up (Less than a|[0-9]) second/
+    steady = status ~ /^Up/ && !(fresh && looping)
+    returned = ""
+    if (steady && fresh && match($0, /"restarts":[1-9]/))
+        returned = service " ended by itself and was started again " tolower(substr(status, 4)) " ago"
     if (!steady || status ~ /unhealthy|Paused/) {
         restarts = match($0, /"restarts":[1-9][0-9]*/) ? substr($0, RSTART + 11, RLENGTH - 11) : 0
         words = service " " in_words(status, restarts, why[id], $0 ~ /"stopped_on_purpose":true/)
@@ -54,8 +60,8 @@ BEGIN {
         server = (!($1 in part) && index(servers, " " image " ")) ? name " (" image ")" : ""
         $0 = substr($0, 1, RSTART + 18) server substr($0, RSTART + RLENGTH - 2)
     }
-    printf "%s\"%s\":{\"steady\":%s,\"down\":\"%s\",\"ended\":\"%s\",\"start_may_help\":%s,%s", separator, name,
-        steady ? "true" : "false", down, why[id], (id in why && in_vain[id]) ? "false" : "true", substr($0, length($1) + 3)
+    printf "%s\"%s\":{\"steady\":%s,\"loops\":%s,\"returned\":\"%s\",\"down\":\"%s\",\"ended\":\"%s\",\"start_may_help\":%s,%s", separator, name,
+        steady ? "true" : "false", looping ? "true" : "false", returned, down, why[id], (id in why && in_vain[id]) ? "false" : "true", substr($0, length($1) + 3)
     separator = ","
 }
 END { print "}"; if (trouble != "") print trouble >"/dev/stderr" }

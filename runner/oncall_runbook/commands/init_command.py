@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from oncall_runbook.cards import catalog
 from oncall_runbook.commands.shared_options import example, option, shared_options
@@ -57,6 +58,7 @@ def init(hosts: tuple[str, ...], output: Path, force: bool, check: bool, options
     """
     if check:
         return _compare(hosts, output, options)
+    _need_no_inventory()
     if output.exists() and not force:
         raise BadInputError(f"{output} is there: --force writes over it, --output names another")
     from oncall_runbook.discovery.places import HERE, ways
@@ -75,11 +77,20 @@ def init(hosts: tuple[str, ...], output: Path, force: bool, check: bool, options
     if not named:
         if found.failed:
             return found.exit_code or 4
-        raise NothingMatchedError("no compose stack there: start one with docker compose up")
+        where = ", ".join(reached) or "this machine"
+        raise NothingMatchedError(f"no compose stack on {where}: start one with docker compose up")
     _write(output, written(named))
     say(str(output))
     say(f"next: look it over, then: runbook triage -i {output}", err=True)
     return found.exit_code
+
+
+def _need_no_inventory() -> None:
+    """Refuse an inventory and a limit where none is read, and its hosts are not looked at."""
+    for name, typed in (("inventory", "-i"), ("limit", "-l")):
+        source = click.get_current_context().get_parameter_source(name)
+        if source is ParameterSource.COMMANDLINE:
+            raise BadInputError(f"{typed} is for init --check; else name hosts: runbook init HOST")
 
 
 def _write(output: Path, text: str) -> None:

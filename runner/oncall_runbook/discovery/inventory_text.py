@@ -113,9 +113,22 @@ def _parts(stack: Stack) -> Iterator[str]:
 def _others(stack: Stack) -> Iterator[str]:
     chosen = {likely[0].name for likely in stack.parts.values() if likely}
     rest = [service for service in stack.services if service.name not in chosen]
-    if rest:
-        yield "# Not looked into further than container, health and log:"
-    for service in rest:
+    urls = settings_of(stack).get("stack_service_urls")
+    asked = urls if isinstance(urls, Mapping) else {}
+    yield from _named(
+        "Asked whether they answer, and looked into no further",
+        [service for service in rest if service.name in asked],
+    )
+    yield from _named(
+        "Looked into no further than container, health check and log",
+        [service for service in rest if service.name not in asked],
+    )
+
+
+def _named(heading: str, services: Sequence[Service]) -> Iterator[str]:
+    if services:
+        yield f"# {heading}:"
+    for service in services:
         told = recognised(service)
         yield f"#   {_comment(f'{service.name}: {told.kind}, {told.why}')}"
 

@@ -94,6 +94,9 @@ def test_what_confirms_a_card_is_said_once_and_what_decides_comes_first():
         findings[id] |= {"reason": reason}
     told = verdict.judge(cards, findings, INPUTS.__getitem__)["slow"]
     assert (told["why"], told["evidence"]) == ("a lock", "a lock; pdf has ended")
+    findings["db"] |= {"value": 7, "unit": "s"}  # the same once more, with a figure of no news
+    told = verdict.judge(cards, findings, INPUTS.__getitem__)["slow"]
+    assert told["evidence"] == "a lock; pdf has ended"
     told = verdict.judge(cards, seen(containers="healthy", api="unhealthy", db="healthy"), dict)
     assert told["slow"]["why"] == told["slow"]["evidence"] == "api: no"
     well = verdict.judge(cards, seen(containers="healthy", api="healthy", db="healthy"), dict)

@@ -514,3 +514,10 @@ def test_json_lines_are_events_as_they_come_and_then_the_document(fake: FakeEngi
 def test_what_has_no_end_has_no_last_line(fake: FakeEngine) -> None:
     result = run("ops", "logs", "--follow", "--format", "jsonl")
     assert (result.exit_code, fake.requests) == (2, [])
+
+
+@pytest.mark.parametrize("given", [("-i", "hosts.yml"), ("-l", "web1")])
+def test_init_looks_at_no_inventory_and_says_so(given: tuple[str, str], fake: FakeEngine) -> None:
+    result = run("init", *given)
+    assert (result.exit_code, fake.requests) == (2, [])
+    assert f"{given[0]} is for init --check" in result.stderr
