@@ -74,6 +74,8 @@ class Asker(HostAction):
     def of_run(self, variables: Mapping[str, Any]) -> Result:
         """Return what this host's inventory says of the run as a whole: deadline and rollout."""
         rollout = {name: self.variable(f"run_{name}") for name in _ROLLOUT}
+        for name in ("batches", "after"):
+            rollout[name] = _listed(rollout[name])
         groups = variables.get("groups") or {}
         name = rollout["quorum_group"]
         if name and name not in groups:
@@ -159,6 +161,12 @@ class Asker(HostAction):
         """Return the parts that the inventory says this host's stack does not have."""
         parts = self.evaluate("stack_parts", {})
         return frozenset(part for part, service in parts.items() if not service)
+
+
+def _listed(value: Any) -> list[str]:
+    """Return an input that is a list, also where it is written as one text with commas."""
+    parts = value.split(",") if isinstance(value, str) else value
+    return [text for part in parts if (text := str(part).strip())]
 
 
 def _parts_of(

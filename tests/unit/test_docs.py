@@ -16,6 +16,7 @@ DOCUMENTS = (
     "architecture",
     "backups",
     "coverage",
+    "fleet",
     "operations",
     "pages",
     "performance",

@@ -38,7 +38,8 @@ class Rules:
         batches = [tuple(str(size) for size in as_list(each.get("batches"))) for each in told]
         fails = [str(each.get("max_fail") or "100%") for each in told]
         return cls(
-            min(batches, key=lambda sizes: [how_many(s, total) for s in sizes], default=("1",)),
+            min(batches, key=lambda sizes: [how_many(s, total) for s in sizes], default=())
+            or ("1",),
             max((float(each.get("soak_seconds") or 0) for each in told), default=0),
             min(fails, key=lambda text: how_many(text, total), default="100%"),
             min((int(each.get("common_cause_percent") or _NEVER) for each in told), default=_NEVER),

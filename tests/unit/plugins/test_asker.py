@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+from ansible.errors import AnsibleActionFail
 from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, expressions
 from ansible_collections.oncall.runbook.plugins.plugin_utils.asker import Asker
 from ansible_collections.oncall.runbook.plugins.plugin_utils.channel import Answer
@@ -93,3 +94,24 @@ def test_a_clock_is_skewed_by_what_lies_outside_of_when_it_was_asked(
     found = findings(probes=card["probes"], clock=Answer(0, 1, f"{there}\n"), by=evaluate)
     assert (found["clock_offset"]["value"], found["clock_offset"]["reason"]) == (offset, said)
     assert found["clock_offset"]["healthy"] is (said == "")
+
+
+def of_run(**given):
+    values = {
+        "deadline_seconds": 60, "batches": ["1", "100%"], "soak_seconds": 5, "max_fail": "50%",
+        "common_cause_percent": 30, "quorum_group": "", "after": [], **given,
+    }  # fmt: skip
+    asker = SimpleNamespace(variable=lambda name: values[name.removeprefix("run_")])
+    return Asker.of_run(asker, {"groups": {"all": ["a", "b", "c"], "dbs": ["a", "b"]}})["rollout"]
+
+
+def test_what_the_inventory_says_of_a_change_to_many_hosts():
+    told = of_run(quorum_group="dbs", after="a, b", batches="1,10%")
+    assert (told["after"], told["batches"]) == (["a", "b"], ["1", "10%"])
+    assert (told["quorum_members"], told["hosts"]) == (["a", "b"], 3)
+    assert of_run(batches=[2])["batches"] == ["2"]
+
+
+def test_a_quorum_group_that_is_none_of_the_inventory_is_refused():
+    with pytest.raises(AnsibleActionFail, match="no group is called db"):
+        of_run(quorum_group="db")
