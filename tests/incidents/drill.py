@@ -38,7 +38,7 @@ class Drill:
     rungs: list = field(default_factory=list)
     allow: str = "restart"
     loses: list = field(default_factory=list)  # of what Practice.data() looks at
-    still: str = "true"  # a command that must succeed after the cure; of a near miss after triage
+    still: str = "true"  # a command that must succeed after the cure, or the look at a near miss
     recovers: bool = False  # the fault itself ended the database's server badly
     findings: dict = field(default_factory=dict)
     extra_vars: dict = field(default_factory=dict)
@@ -179,7 +179,9 @@ def diagnosed(drill, runbook, command):
 
 
 def walk_through(drill, practice, runbook, *, record=False):
-    """Find the fault, plan, cure it or say why not, look at the host, and again; returns times.
+    """Find the fault, plan, cure it or say why not, look at the host, and again what was cured.
+
+    Returns the seconds of plan and cure.
 
     A plan says all that a triage does; where both are recorded, both are asked for.
     """
@@ -205,8 +207,6 @@ def walk_through(drill, practice, runbook, *, record=False):
     assert [action["rung"] for action in host["actions"]] == drill.rungs, host
     assert (cured.code, host["verdict"]) == (code, verdict), host["reason"]
     said(drill.tells, cured)
-    if any(action["held"] is False for action in host["actions"]):
-        assert re.search(r": not over yet: \S", cured.stderr), cured.stderr
     documents = [ran.document for ran in (*looks, cured)]
     recordings.check(drill.name, *documents, record=record)
     fixed = verdict == "fixed"
@@ -218,12 +218,13 @@ def walk_through(drill, practice, runbook, *, record=False):
     elif causes:
         assert host["reason"]
 
-    # What is broken still may restart by its own policy; what is cured may not move at all.
-    seen = practice.containers if fixed else practice.identities
-    after = seen()
-    again = runbook(*remediate)
-    assert again.host()["actions"] == [], again.host()
-    assert again.host()["verdict"] == ("healthy" if fixed else verdict), again.host()["reason"]
-    assert seen() == after
+    if host["actions"]:  # where nothing was done, there is nothing that could be done twice
+        # What is broken still may restart by its own policy; what is cured may not move at all.
+        seen = practice.containers if fixed else practice.identities
+        after = seen()
+        again = runbook(*remediate)
+        assert again.host()["actions"] == [], again.host()
+        assert again.host()["verdict"] == ("healthy" if fixed else verdict), again.host()["reason"]
+        assert seen() == after
     assert harm_to_the_database(practice, drill, since) == []
     return planned.document["seconds"], cured.document["seconds"]
