@@ -65,7 +65,7 @@ def test_a_run_that_broke_says_why_harmlessly(fake: FakeEngine) -> None:
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem)
 def test_text_is_shown_by_what_makes_it_harmless(path: Path) -> None:
-    """By `say`, as JSON, or by rich from a text that went through `clean`; log lines keep colours."""
+    """By `say`, as JSON, or by rich from what went through `clean`; log lines keep colours."""
     raw = re.findall(
         r"(?<![.\w])print\(|click\.echo\(|sys\.std(?:out|err)\.write", path.read_text()
     )
