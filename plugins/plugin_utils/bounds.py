@@ -64,6 +64,8 @@ def _kill_descendants() -> None:
     family = {os.getpid()}
     while more := {pid for pid, parent in parents.items() if parent in family} - family:
         family |= more
-    for pid in family - {os.getpid()}:
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, signal.SIGKILL)
+    # What is stopped does not go on when what it waited for is gone.
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in family - {os.getpid()}:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, number)

@@ -29,11 +29,12 @@ sudo sed -i -e '/^  redis:$/,/^$/d' -e '/^  blockchain:$/,/^$/d' \
     -e '/^      redis:$/,+1d' -e '/^      blockchain:$/,+1d' docker-compose.yml
 docker compose up -d --remove-orphans --wait --wait-timeout 60 2>&1
 """
-# A new version of the API, which ends at once.
+# A new version of the API, which ends at once, again and again.
 BROKEN_DEPLOYMENT = """
 cd /srv/school_mgmt
 sudo sed -i 's|container_name: school_mgmt_backend|&\\n    command: ["false"]|' docker-compose.yml
 docker compose up -d --no-deps backend 2>&1
+until [ "$(docker inspect -f {{.RestartCount}} school_mgmt_backend)" -ge 4 ]; do sleep 0.3; done
 """
 INVENTORY = Path(os.environ.get("RUNBOOK_LAB_INVENTORY", ROOT / "inventory" / "lab.yml"))
 KEYS = ROOT / ".lab"
