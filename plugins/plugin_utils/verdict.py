@@ -276,17 +276,16 @@ def _because(told: Answer, findings: Mapping[str, Finding]) -> list[str]:
 
 
 def _sentences(because: Iterable[str], findings: Mapping[str, Finding]) -> list[str]:
-    """Return what the findings ``because`` say, each sentence once, the one that decides first.
+    """Return what the findings ``because`` say, each reason once, the one that decides first.
 
     What all containers are like is said of none in particular, where there is more to say.
     """
     told = sorted(because, key=lambda id: id == CONTAINERS)
-    said: list[str] = []
+    said: dict[str, str] = {}
     for id in told:
         one = sentence(findings[id])
-        if not any(one.startswith(earlier) for earlier in said):
-            said.append(one)
-    return said
+        said.setdefault(findings[id]["reason"] or one, one)
+    return [*said.values()]
 
 
 def sentence(finding: Finding) -> str:

@@ -142,8 +142,9 @@ trouble_of_service() {
     case $state,$policy,$error in exited,always,'""' | exited,unless-stopped,'""') code=stopped ;; esac
     case $state,$oom,$code in
     restarting,*)
-        step='' why="restarts again and again ($restarts times): $(why_ended "$id")"
-        [ "$restarts" -ge 3 ] || why="ended by itself and is started again: $(why_ended "$id")"
+        step='' why="ended by itself and is started again"
+        [ "$restarts" -lt 3 ] || why="restarts again and again ($restarts times)"
+        why="$why: $(why_ended "$id")"
         ;;
     paused,* | created,*) why="is $state" ;;
     exited,true,*) why="was killed for want of memory" ;;
