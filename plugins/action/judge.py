@@ -10,7 +10,6 @@ from typing import Any
 from ansible_collections.oncall.runbook.plugins.plugin_utils import (
     cards,
     history,
-    inputs,
     lock,
     verdict,
 )
@@ -55,7 +54,7 @@ class ActionModule(Asker):
             self.library.card(name)
         told: Result = {"phase": arguments["phase"]}
         if arguments["phase"] == "diagnose":
-            self.check_inputs({**inputs.options("run", "stack", "incident"), **self.library.inputs})
+            self.check_inputs()
             told |= self.of_run(variables)
         judged = self._settle(arguments)
         return judged | told | self.statistics("incident_run", judged)

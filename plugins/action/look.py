@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, inputs, verdict
+from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, verdict
 from ansible_collections.oncall.runbook.plugins.plugin_utils.asker import Asker
 from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import Result
 
@@ -29,7 +29,7 @@ class ActionModule(Asker):
         """Return what it sees, its plan, and what doing it takes."""
         arguments = self.arguments(_ARGUMENTS)
         self._shell_of_operation = self.use_operations(variables)
-        self.check_inputs(inputs.options("run", "stack", "operation"))
+        self.check_inputs()
         time.sleep(arguments["pause_seconds"])
         seen = self._look(arguments, variables)
         told: Result = {"phase": "diagnose", **self.of_run(variables)}

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.oncall.runbook.plugins.action.judge import ActionModule as Judge
-from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, inputs, verdict
+from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, verdict
 from ansible_collections.oncall.runbook.plugins.plugin_utils.channel import Question
 from ansible_collections.oncall.runbook.plugins.plugin_utils.findings import Finding
 from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import Result
@@ -104,7 +104,7 @@ class ActionModule(Judge):
         return bool(time.time() >= memory["at"] + seconds)
 
     def _diagnosis(self, arguments: Mapping[str, Any]) -> Result:
-        self.check_inputs({**inputs.options("run", "stack", "incident"), **self.library.inputs})
+        self.check_inputs()
         return self._judge({**_JUDGED, "incident": arguments["incident"], "rung": None})
 
     def _watched(self) -> Iterator[Mapping[str, Any]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
-from . import cards, inputs, verdict
+from . import cards, verdict
 from .findings import (
     CONTAINERS,
     Finding,
@@ -74,8 +74,6 @@ class Asker(HostAction):
     def of_run(self, variables: Mapping[str, Any]) -> Result:
         """Return what this host's inventory says of the run as a whole: deadline and rollout."""
         rollout = {name: self.variable(f"run_{name}") for name in _ROLLOUT}
-        for name in ("batches", "after"):
-            rollout[name] = _listed(rollout[name])
         groups = variables.get("groups") or {}
         name = rollout["quorum_group"]
         if name and name not in groups:
@@ -88,10 +86,10 @@ class Asker(HostAction):
             "rollout": rollout,
         }
 
-    def check_inputs(self, spec: Mapping[str, Any]) -> None:
-        """Fail with what is wrong with the inventory's inputs of this ``spec``."""
-        if wrong := inputs.errors(spec, self._templar.available_variables, self._templar.template):
-            raise AnsibleActionFail(f"wrong input: {'; '.join(wrong)}")
+    def check_inputs(self) -> None:
+        """Fail with what is wrong with the inputs of the inventory."""
+        if self.wrong_inputs:
+            raise AnsibleActionFail(f"wrong input: {'; '.join(self.wrong_inputs)}")
 
     @staticmethod
     def looking() -> Mapping[str, Any]:
@@ -161,12 +159,6 @@ class Asker(HostAction):
         """Return the parts that the inventory says this host's stack does not have."""
         parts = self.evaluate("stack_parts", {})
         return frozenset(part for part, service in parts.items() if not service)
-
-
-def _listed(value: Any) -> list[str]:
-    """Return an input that is a list, also where it is written as one text with commas."""
-    parts = value.split(",") if isinstance(value, str) else value
-    return [text for part in parts if (text := str(part).strip())]
 
 
 def _parts_of(

@@ -33,6 +33,7 @@ class HostAction(ActionBase):
     TRANSFERS_FILES = False
     _supports_check_mode = True
     _supports_async = False
+    wrong_inputs: Sequence[str] = ()
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> Result:
         """Refuse extra variables that would stand for what was found; return an empty result."""
@@ -151,13 +152,15 @@ class HostAction(ActionBase):
 
         ``variables`` are the host's: they outweigh the roles' defaults, not their own.
         """
-        self._templar.available_variables = {**self.library.defaults, **variables, **cards.own()}
+        spec = {**inputs.options("run", "stack", "incident"), **self.library.inputs}
+        self._use(spec, variables, self.library.defaults, cards.own())
 
     def use_operations(self, variables: Mapping[str, Any]) -> Mapping[str, Any]:
         """Let templates see what routine operations have as well; return what those run in."""
         known = cards.operations()
         fixed = {**cards.own(), "operation_kinds": known["operation_kinds"]}
-        self._templar.available_variables = {**self.library.defaults, **known, **variables, **fixed}
+        spec = inputs.options("run", "stack", "operation")
+        self._use(spec, variables, {**self.library.defaults, **known}, fixed)
         stack, own = cards.own()["stack_shell"], known["operation_shell"]
         return {
             "before": own["before"],
@@ -165,6 +168,18 @@ class HostAction(ActionBase):
             "libraries": [*stack["libraries"], *own["libraries"]],
             "files": {**stack["files"], **own["files"]},
         }
+
+    def _use(
+        self,
+        spec: Mapping[str, Any],
+        variables: Mapping[str, Any],
+        defaults: Mapping[str, Any],
+        fixed: Mapping[str, Any],
+    ) -> None:
+        """Let templates see all these, the inputs among ``variables`` of the types in ``spec``."""
+        self._templar.available_variables = {**defaults, **variables, **fixed}
+        typed, self.wrong_inputs = inputs.checked(spec, variables, self._templar.template)
+        self._templar.available_variables |= typed
 
     def _rendered(self, value: Any) -> Any:
         if not isinstance(value, str) or "{{" not in value:

@@ -29,20 +29,34 @@ def options(*roles: str) -> dict[str, Any]:
     return found
 
 
-def errors(
+def checked(
     spec: Mapping[str, Any], variables: Mapping[str, Any], template: Callable[[Any], Any]
-) -> list[str]:
-    """Return what is wrong with ``variables``, one message each; unset ones have defaults."""
+) -> tuple[dict[str, Any], list[str]]:
+    """Return which of ``variables`` have another type once they are read, and what is wrong.
+
+    A list may be written as one text with commas, a number in quotes. Unset ones have defaults.
+    """
     given = {name: template(variables[name]) for name in spec if name in variables}
     # Defaults are the roles' own and may be templates; only what was given is judged.
     shape = {name: {**spec[name], "default": None} for name in given}
-    checked = ArgumentSpecValidator(shape).validate(given)
-    messages: list[str] = checked.error_messages
-    return messages or [
+    result = ArgumentSpecValidator(shape).validate(given)
+    if result.error_messages:
+        return {}, list(result.error_messages)
+    values = {name: _trimmed(result.validated_parameters[name]) for name in given}
+    wrong = [
         f"{name} is {value!r}, and must be {wanted}"
-        for name, value in checked.validated_parameters.items()
+        for name, value in values.items()
         if (wanted := _wanted(name, value))
     ]
+    return {name: value for name, value in values.items() if value != given[name]}, wrong
+
+
+def _trimmed(value: Any) -> Any:
+    """Return a list without what is blank in it, and without the blanks about its commas."""
+    if not isinstance(value, list):
+        return value
+    parts = [each.strip() if isinstance(each, str) else each for each in value]
+    return [part for part in parts if part != ""]
 
 
 def _wanted(name: str, value: Any) -> str:

@@ -4,6 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 from ansible.errors import AnsibleActionFail
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
 from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, expressions
 from ansible_collections.oncall.runbook.plugins.plugin_utils.asker import Asker
 from ansible_collections.oncall.runbook.plugins.plugin_utils.channel import Answer
@@ -106,10 +108,34 @@ def of_run(**given):
 
 
 def test_what_the_inventory_says_of_a_change_to_many_hosts():
-    told = of_run(quorum_group="dbs", after="a, b", batches="1,10%")
-    assert (told["after"], told["batches"]) == (["a", "b"], ["1", "10%"])
+    told = of_run(quorum_group="dbs", after=["a", "b"])
+    assert (told["after"], told["batches"]) == (["a", "b"], ["1", "100%"])
     assert (told["quorum_members"], told["hosts"]) == (["a", "b"], 3)
-    assert of_run(batches=[2])["batches"] == ["2"]
+
+
+class Looking(Asker):
+    """A reading action that finds nothing."""
+
+    def answer(self, variables):
+        return {}
+
+
+@pytest.mark.parametrize("use", ["use_collection", "use_operations"])
+def test_an_input_that_is_written_as_text_is_read_as_what_it_is(use):
+    looking = Looking.__new__(Looking)
+    looking.library, looking._templar = cards.library(), Templar(loader=DataLoader())
+    getattr(looking, use)({"stack_health_statuses": "200, 401", "run_batches": "1,10%"})
+    assert looking.variable("run_batches") == ["1", "10%"]
+    shell = looking._shell({"environment": {"S": "stack_health_statuses | join(' ')"}})
+    assert shell.environment == {"S": "200 401"}
+
+
+def test_and_refused_where_it_cannot_be():
+    looking = Looking.__new__(Looking)
+    looking.library, looking._templar = cards.library(), Templar(loader=DataLoader())
+    looking.use_collection({"stack_health_statuses": "200,teapot"})
+    with pytest.raises(AnsibleActionFail, match="stack_health_statuses"):
+        looking.check_inputs()
 
 
 def test_a_quorum_group_that_is_none_of_the_inventory_is_refused():

@@ -7,7 +7,7 @@ SPEC = inputs.options("run")
 
 
 def wrong(**given):
-    return inputs.errors(SPEC, given, lambda value: value)
+    return inputs.checked(SPEC, given, lambda value: value)[1]
 
 
 @pytest.mark.parametrize("seconds", [1, 43200, "60", 10**9, 2.0])
@@ -56,3 +56,20 @@ def test_a_change_goes_through_hosts_by_numbers_or_shares(given):
 def test_and_by_nothing_else(given):
     (said,) = wrong(**given)
     assert next(iter(given)) in said
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ({"stack_health_statuses": "200, 401"}, {"stack_health_statuses": [200, 401]}),
+        ({"stack_health_statuses": 204}, {"stack_health_statuses": [204]}),
+        ({"stack_databases": "school,,audit,"}, {"stack_databases": ["school", "audit"]}),
+        ({"stack_databases": ["school"]}, {}),
+        ({"run_after": ""}, {"run_after": []}),
+        ({"run_soak_seconds": "30"}, {"run_soak_seconds": 30}),
+        ({"incident_present_fails": "no"}, {"incident_present_fails": False}),
+    ],
+)
+def test_an_input_is_read_as_what_its_specification_says(given, read):
+    spec = inputs.options("run", "stack", "incident")
+    assert inputs.checked(spec, given, lambda value: value) == (read, [])
