@@ -18,7 +18,19 @@ from oncall_runbook.commands.cli import cli
 
 ROOT = Path(__file__).parents[1]
 # In the order in which they are used; a stub that is not named here comes last.
-ORDER = ("judge", "tell", "lease", "keep", "act", "look", "prove", "fetch", "ask", "watch")
+ORDER = (
+    "judge",
+    "judge_all",
+    "tell",
+    "lease",
+    "keep",
+    "act",
+    "look",
+    "prove",
+    "fetch",
+    "ask",
+    "watch",
+)
 # The roles whose inputs are not one card's, in the order in which people ask for them.
 OF_ALL = ("stack", "incident", "operation", "watch", "run", "response")
 _MARKUP = re.compile(r"\b(?:[BCIMOPV]|RV)\(((?:[^()]|\([^()]*\))*)\)")

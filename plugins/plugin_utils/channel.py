@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import secrets
 import shlex
 from collections.abc import Mapping, Sequence
@@ -89,7 +90,7 @@ def script(questions: Sequence[Question], token: str, shell: Shell, *, whole: bo
     )
     return "\n".join(
         [
-            _CHANNEL.read_text(encoding="utf-8"),
+            _channel(),
             "export LC_ALL=C",
             *shell.variables,
             f"token={quote(token)}",
@@ -105,6 +106,11 @@ def script(questions: Sequence[Question], token: str, shell: Shell, *, whole: bo
             "",
         ]
     )
+
+
+@functools.cache
+def _channel() -> str:
+    return _CHANNEL.read_text(encoding="utf-8")
 
 
 def new_token() -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
@@ -72,14 +72,8 @@ class HostAction(ActionBase):
         longest = max(q.timeout for q in questions) + (given.learn.timeout if given.learn else 0)
         # Of each answer both streams in base64, a few times while it is read.
         room = sum(12 * q.limit for q in questions) + _ROOM_BYTES
-        with self._unseen(), bounded(longest + _CONNECT_SECONDS, room) as why:
-            result = self._low_level_execute_command(
-                f"env {unmarked}RUNBOOK_CHANNEL={new_token()} sh",
-                in_data=text.encode(),
-                executable="/bin/sh",
-            )
-        if why:
-            raise AnsibleConnectionFailure(why[0])
+        command = f"env {unmarked}RUNBOOK_CHANNEL={new_token()} sh"
+        result = self.sent(command, text.encode(), longest + _CONNECT_SECONDS, room)
         found = answers(result["stdout"], questions, token)
         if result["rc"] != 0 and all(answer.rc is None for answer in found.values()):
             if result["rc"] < 0:  # a signal ended ssh, or whatever connects
@@ -90,6 +84,20 @@ class HostAction(ActionBase):
                 f"{said[-1] if said else 'nothing was printed'}"
             )
         return found
+
+    def sent(self, command: str, text: bytes, seconds: float, room: int) -> Mapping[str, Any]:
+        """Run a command with ``text`` as its input; return ``rc``, ``stdout`` and ``stderr``.
+
+        It gets ``seconds``, and its answer ``room`` bytes: past either it raises
+        AnsibleConnectionFailure, as for a host that cannot be reached.
+        """
+        with self._unseen(), bounded(seconds, room) as why:
+            result: Result = self._low_level_execute_command(
+                command, in_data=text, executable="/bin/sh"
+            )
+        if why:
+            raise AnsibleConnectionFailure(why[0])
+        return result
 
     def question(self, probe: Mapping[str, Any]) -> Question:
         """Return the channel question of ``probe``, after the words of its card's ``shell``.
@@ -207,6 +215,7 @@ class HostAction(ActionBase):
         )
 
 
+@cache
 def _text_of(path: str) -> str:
     """Return the text of a file below the collection's roles."""
     return (cards.ROLES / path).read_text(encoding="utf-8")

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -20,13 +22,14 @@ _HOW_MANY = ("run_batches", "run_max_fail")
 _NUMBER_OR_SHARE = re.compile(r"[1-9][0-9]*|([1-9][0-9]?|100)%")
 
 
-def options(*roles: str) -> dict[str, Any]:
+@functools.cache
+def options(*roles: str) -> Mapping[str, Any]:
     """Return the options of ``roles`` (names of this collection) from their argument specs."""
     found: dict[str, Any] = {}
     for role in roles:
         specs = load(role, "meta", "argument_specs.yml")
         found |= specs["argument_specs"][_ENTRY_POINT]["options"]
-    return found
+    return MappingProxyType(found)
 
 
 def checked(

@@ -7,6 +7,7 @@ import inspect
 import io
 
 import ansible_runner
+import asyncssh
 import pexpect
 import pytest
 import yaml
@@ -14,11 +15,14 @@ from ansible._internal._datatag._tags import Origin
 from ansible.module_utils.common import yaml as common_yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.yaml.loader import AnsibleLoader
+from ansible.playbook.play_context import PlayContext
 from ansible.plugins import loader
 from ansible.plugins.action import ActionBase
+from ansible.plugins.connection import ConnectionBase
 from ansible.template import Templar, is_trusted_as_template, trust_as_template
 from ansible.utils import plugin_docs
 from ansible.utils.collection_loader import _collection_finder
+from ansible.vars.hostvars import HostVars
 from ansible_runner.display_callback.callback import awx_display
 
 
@@ -51,6 +55,21 @@ def test_trust_goes_from_a_text_to_what_is_read_from_it():
 def test_an_action_asks_its_host_as_before(name, first):
     """plugins/plugin_utils/host_action.py"""
     assert parameters(getattr(ActionBase, name))[: len(first)] == first
+
+
+def test_a_host_of_many_is_known_as_a_task_would_know_it():
+    """plugins/action/judge_all.py"""
+    assert parameters(HostVars.raw_get) == ["self", "host_name"]
+    asked = parameters(ConnectionBase._resolve_option_variables)
+    assert asked == ["self", "variables", "templar"]
+    assert {"timeout", "password", "become"} <= set(dir(PlayContext()))
+
+
+def test_asyncssh_checks_no_key_where_it_is_told_of_no_file():
+    """plugins/plugin_utils/wire.py never tells it so."""
+    assert "self.known_hosts = None" in inspect.getsource(
+        asyncssh.SSHClientConnectionOptions.prepare
+    )
 
 
 def test_a_value_tells_the_file_that_it_comes_from(tmp_path):

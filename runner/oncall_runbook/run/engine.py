@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import resource
 import shlex
 import shutil
 import signal
@@ -18,8 +19,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from oncall_runbook.errors import RunbookError
-from oncall_runbook.run import processes, run_files
-from oncall_runbook.run.events import UNDER_WAY, Event, Translator
+from oncall_runbook.run import inventory, processes, run_files
+from oncall_runbook.run.events import UNDER_WAY, Event, Told, Translator
 from oncall_runbook.run.variables import ExtraVars, as_data
 
 PRIVATE_PREFIX = "runbook-"
@@ -28,6 +29,12 @@ _PLAYBOOK = Path(__file__).with_name("ansible_playbook.py")
 # otherwise. All that one host's questions may answer is less (the limits of their cards).
 _RESULT_CHARACTERS = 100_000_000
 _POLL_SECONDS = 0.2
+# A login takes our processor some 10 ms, a judgement twice that; a triage is mostly waiting.
+_HOSTS_PER_CPU = 25
+# A fork of ansible has some 40 MB of its own.
+_MOST_FORKS = 50
+# What stands open whatever is asked.
+_OWN_FILES = 60
 # As long as no host has told what its inventory says: the default of run_deadline_seconds.
 _DEADLINE_SECONDS = 43200
 # A host that freezes after it was connected to would otherwise hold the run for ever. A minute, as
@@ -128,7 +135,8 @@ def run(
 
     translator = Translator(relay, on_output, request.secrets)
     with _signals(stop), _private_directory() as private:
-        rc = _play(request, private, translator, stop)
+        told = Told(private / "told", relay, request.secrets)
+        rc = _play(request, private, translator, stop, told)
         if stop.status != "finished":
             processes.end(request.run)
     error = "" if rc == 0 else translator.error()
@@ -145,7 +153,7 @@ def pause(request: Request, seconds: float) -> Status:
     return stop.status
 
 
-def _play(request: Request, private: Path, translator: Translator, stop: _Stop) -> int:
+def _play(request: Request, private: Path, translator: Translator, stop: _Stop, told: Told) -> int:
     ansible_runner: Any = import_module("ansible_runner")  # late, and it has no types
     config = ansible_runner.RunnerConfig(
         private_data_dir=str(private),
@@ -154,7 +162,7 @@ def _play(request: Request, private: Path, translator: Translator, stop: _Stop) 
         playbook=request.playbook,
         inventory=list(request.inventory),
         limit=_limit(request, private),
-        forks=request.forks,
+        forks=request.forks or _usual_forks(),
         tags=request.tags,
         skip_tags=_TOLD,
         verbosity=request.verbose,
@@ -165,15 +173,32 @@ def _play(request: Request, private: Path, translator: Translator, stop: _Stop) 
     config.prepare()
     _adapt(config, request, private)
     _hurry()
-    runner = ansible_runner.Runner(
-        config, event_handler=translator.handle, cancel_callback=stop.wanted
-    )
+
+    def look_up() -> bool:
+        told.read()
+        return stop.wanted()
+
+    runner = ansible_runner.Runner(config, event_handler=translator.handle, cancel_callback=look_up)
     try:
         runner.run()
+        told.read()
     except ansible_runner.AnsibleRunnerException as error:
         processes.end(request.run)
         raise RunbookError(f"ansible-runner: {error}") from error
     return int(runner.rc or 0)
+
+
+def _usual_forks() -> int | None:
+    """Return how many hosts ansible asks at a time; None, where the user's settings say so."""
+    if "ANSIBLE_FORKS" in os.environ or inventory.setting(os.environ, "defaults", "forks"):
+        return None
+    return min(at_once(), _MOST_FORKS)
+
+
+def at_once() -> int:
+    """Return how many hosts one process asks at a time: by the processors, and by open files."""
+    files, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, min(_HOSTS_PER_CPU * (os.cpu_count() or 1), (files - _OWN_FILES) // 4, 200))
 
 
 def _limit(request: Request, private: Path) -> str | None:
@@ -256,7 +281,9 @@ def _arguments(request: Request, private: Path) -> list[str]:
             path.write_text(extra.text, encoding="utf-8")
         arguments += ["-e", f"@{path}"]
     # The last one outweighs the others.
-    (private / "env/extravars").write_text(as_data(request.run_vars), encoding="utf-8")
+    told = {"fleet_to": str(private / "told"), "fleet_at_once": at_once()}
+    text = as_data({**request.run_vars, **told})
+    (private / "env/extravars").write_text(text, encoding="utf-8")
     return arguments
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from oncall_runbook.run.variables import redact
@@ -97,6 +99,35 @@ class Translator:
         self._lines.extend(text.splitlines() or [""])
         self.no_hosts |= _NO_HOSTS in text
         self.warnings.extend(_WORTH_SAYING.findall(text))
+
+
+class Told:
+    """What one process told of many hosts, of each task's end a line of JSON in a file."""
+
+    def __init__(
+        self, path: Path, on_event: Callable[[Event], None], secrets: frozenset[str]
+    ) -> None:
+        """Hand events on to `on_event`, without `secrets`; the file may come later, or never."""
+        self._path = path
+        self._on_event = on_event
+        self._secrets = secrets
+        self._read = 0
+
+    def read(self) -> None:
+        """Hand on what has been told since the last time; a line that is not whole waits."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._read)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                self._read += len(line)
+                said = json.loads(line)
+                result = redact(said["result"], self._secrets)
+                self._on_event(
+                    Event(said["kind"], time.time(), said["host"], said["task"], "probe", result)
+                )
 
 
 def translate(raw: Facts, secrets: frozenset[str] = frozenset()) -> list[Event]:

@@ -40,14 +40,23 @@ class Order:
     def playbook(self) -> str:
         """The playbook by its full name."""
         if self.command == "watch":
-            return "oncall.runbook.watch"
-        name = f"ops_{self.operation}" if self.operation else self.card or "triage"
-        return f"oncall.runbook.{'triage' if self.own_card else name}"
+            name = "watch"
+        elif self.operation:
+            name = f"ops_{self.operation}"
+        elif not self.acts:
+            name = "triage_fleet"
+        else:
+            name = str(self.card) if self.has_playbook else "triage"
+        return f"oncall.runbook.{name}"
 
     @property
-    def own_card(self) -> bool:
-        """Whether it is about a card of the site's own, which has no playbook."""
-        return bool(self.card) and catalog_for(self.options).is_own(str(self.card))
+    def has_playbook(self) -> bool:
+        """Whether the playbook of its card's name is played, which who only looks has no use for.
+
+        A card of the site's own has none.
+        """
+        card = str(self.card or "")
+        return self.acts and bool(card) and not catalog_for(self.options).is_own(card)
 
     def kept(self, where: Inventory) -> OrderDocument:
         """Return what a run's document keeps of it, from which `rebuild_order` makes it anew.

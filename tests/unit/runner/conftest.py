@@ -95,7 +95,7 @@ def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
         root / "inventory/local.yml": "all: {hosts: {localhost: {ansible_connection: local}}}\n",
         root / "plugins/action/judge.py": ACTION,
         root / "plugins/action/act.py": ACTION,
-        root / "playbooks/triage.yml": PLAY.format(name="Triage"),
+        root / "playbooks/triage_fleet.yml": PLAY.format(name="Triage"),
         root / "playbooks/database_connection_failures.yml": PLAY.format(name="Database"),
         root / "roles/stack/vars/main.yml": STACK,
         role / "card.yml": CARD,

@@ -161,7 +161,10 @@ def test_an_explained_incident_is_refused_and_its_cause_named(
         "db1: refused — high_error_rate is explained by database_connection_failures; "
         f"next: runbook {command} database_connection_failures\n"
     )
-    assert [request.playbook for request in fake.requests] == ["oncall.runbook.high_error_rate"]
+    (request,) = fake.requests
+    looks = command == "plan"
+    assert request.playbook.rpartition(".")[2] == ("triage_fleet" if looks else "high_error_rate")
+    assert request.run_vars.get("incident_name") == ("high_error_rate" if looks else None)
 
 
 def test_remediate_with_yes_runs_once_and_tells_what_it_did(fake: FakeEngine) -> None:

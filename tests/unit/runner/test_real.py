@@ -165,7 +165,7 @@ def test_half_a_limit_that_matches_nothing_is_told(runbook: Runbook) -> None:
 
 
 def test_a_broken_playbook_is_1_and_one_line(runbook: Runbook, collection: Path) -> None:
-    (collection / "playbooks/triage.yml").write_text(
+    (collection / "playbooks/triage_fleet.yml").write_text(
         "- hosts: all\n  tasks: [{no.such.action: }]\n"
     )
     done = runbook("triage", *HERE)

@@ -1,0 +1,129 @@
+# GNU General Public License v3.0 or later (see LICENSE)
+"""The action ``oncall.runbook.judge_all``: judges all hosts of a play at once, in one process."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shlex
+import tempfile
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import connection_loader
+from ansible.template import Templar
+from ansible_collections.oncall.runbook.plugins.action.judge import ActionModule as Judge
+from ansible_collections.oncall.runbook.plugins.plugin_utils import verdict, wire
+from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import Result
+
+_ARGUMENTS = {
+    "incident": {"type": "str", "default": ""},
+    "allow": {"type": "str", "choices": list(verdict.RISKS), "default": "restart"},
+    "to": {"type": "path", "required": True},
+    "at_once": {"type": "int", "default": 50},
+}
+_SSH = ("ssh", "smart", "ansible.builtin.ssh")
+
+
+class ActionModule(ActionBase):
+    """Judges each host as ``judge`` does, as soon as its answer is there."""
+
+    TRANSFERS_FILES = False
+    BYPASS_HOST_LOOP = True
+    _supports_check_mode = True
+    _supports_async = False
+    _requires_connection = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> Result:
+        """Write what is found ``to`` a file; return which hosts are ``left`` to ``judge``."""
+        result: Result = {**super().run(tmp, task_vars), "changed": False}
+        _result, arguments = self.validate_argument_spec(_ARGUMENTS)
+        variables = task_vars or {}
+        hosts = list(variables["ansible_play_hosts"])
+        with (
+            tempfile.TemporaryDirectory(prefix="runbook-wires-") as folder,
+            Path(arguments["to"]).open("a", encoding="utf-8") as file,
+            ThreadPoolExecutor(arguments["at_once"]) as pool,
+        ):
+            told, wires = _Told(file, self._task.get_name()), wire.Wires(Path(folder))
+            judges = [self._judge(host, variables, arguments, wires) for host in hosts]
+            done = pool.map(lambda judge: judge.report(told), judges)
+            left = [host for host, told_of in zip(hosts, done, strict=True) if not told_of]
+            wires.close()
+        return result | {"left": left}
+
+    def _judge(
+        self,
+        host: str,
+        variables: Mapping[str, Any],
+        arguments: Mapping[str, Any],
+        wires: wire.Wires,
+    ) -> _OfMany:
+        own = variables["hostvars"].raw_get(host)
+        task = copy.copy(self._task)
+        task.args = {name: arguments[name] for name in ("incident", "allow")}
+        templar = Templar(loader=self._loader, variables=own)
+        judge = _OfMany(task, self._connection, self._play_context, self._loader, templar, None)
+        judge.host, judge.variables, judge.wires = host, own, wires
+        return judge
+
+
+class _Told:
+    """A file to which what each host's task came to is added: a line of JSON."""
+
+    def __init__(self, file: Any, task: str) -> None:
+        self._file, self._task, self._lock = file, task, threading.Lock()
+
+    def write(self, host: str, kind: str, result: Mapping[str, Any]) -> None:
+        told = {"host": host, "task": self._task, "kind": kind, "result": result}
+        line = json.dumps(told)
+        with self._lock:
+            self._file.write(f"{line}\n")
+            self._file.flush()
+
+
+class _OfMany(Judge):
+    """``judge`` for one of many hosts, which it asks over the wires that all of them share."""
+
+    host: str
+    variables: dict[str, Any]
+    wires: wire.Wires
+
+    def report(self, told: _Told) -> bool:
+        """Judge the host and tell it; False where that is left to ``judge`` itself."""
+        try:
+            self._target = wire.target(self._ssh_options())
+            told.write(self.host, "start", {})
+            told.write(self.host, "ok", self.run(None, self.variables))
+        except AnsibleConnectionFailure as error:
+            told.write(self.host, "unreachable", {"msg": str(error.message)})
+        except (wire.NotTheSameError, AnsibleError, OSError, TypeError) as error:
+            # judge says what is wrong, if something is.
+            self._display.v(f"{self.host} is asked by a process of its own: {error}")
+            return False
+        return True
+
+    def _ssh_options(self) -> Mapping[str, Any]:
+        kind = self._templar.template(self.variables.get("ansible_connection", "ssh"))
+        if kind not in _SSH:
+            raise wire.NotTheSameError(f"its connection is {kind}")
+        become = self.variables.get("ansible_become", self._play_context.become)
+        if self._templar.template(become):
+            raise wire.NotTheSameError("it becomes another user")
+        connection = connection_loader.get("ansible.builtin.ssh", self._play_context)
+        named = connection._resolve_option_variables(self.variables, self._templar)
+        asked = {"timeout": self._play_context.timeout, "password": self._play_context.password}
+        connection.set_options(task_keys=asked, var_options=named)
+        options: Mapping[str, Any] = connection.get_options()
+        return options
+
+    def sent(self, command: str, text: bytes, seconds: float, room: int) -> Mapping[str, Any]:
+        """Run a command on the host as ``judge`` does, over the wires."""
+        return self.wires.run(
+            self._target, f"/bin/sh -c {shlex.quote(command)}", text, seconds, room
+        )
