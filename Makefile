@@ -20,7 +20,7 @@ LAB := tests/lab/lab
 # mostly wait: three workers keep two processors busy.
 WORKERS ?= 3
 HOSTLESS := tests/unit tests/pages
-ON_HOSTS := $(addprefix tests/,operations incidents stacks lab record)
+ON_HOSTS := $(addprefix tests/,operations incidents fleet stacks lab record)
 # Its tests share what lies in /dev/shm: one at a time.
 SHARING := tests/unit/plugins/test_lock.py
 # Tests of the shell functions that run on hosts, which know more than one shell.

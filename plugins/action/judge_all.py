@@ -24,6 +24,7 @@ from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import 
 _ARGUMENTS = {
     "incident": {"type": "str", "default": ""},
     "allow": {"type": "str", "choices": list(verdict.RISKS), "default": "restart"},
+    "ends": {"type": "bool", "default": False},
     "to": {"type": "path", "required": True},
     "at_once": {"type": "int", "default": 50},
 }
@@ -34,7 +35,6 @@ class ActionModule(ActionBase):
     """Judges each host as ``judge`` does, as soon as its answer is there."""
 
     TRANSFERS_FILES = False
-    BYPASS_HOST_LOOP = True
     _supports_check_mode = True
     _supports_async = False
     _requires_connection = False
@@ -50,9 +50,9 @@ class ActionModule(ActionBase):
             Path(arguments["to"]).open("a", encoding="utf-8") as file,
             ThreadPoolExecutor(arguments["at_once"]) as pool,
         ):
-            told, wires = _Told(file, self._task.get_name()), wire.Wires(Path(folder))
+            told, wires = _Told(file, self._task.name), wire.Wires(Path(folder))
             judges = [self._judge(host, variables, arguments, wires) for host in hosts]
-            done = pool.map(lambda judge: judge.report(told), judges)
+            done = pool.map(lambda judge: judge.report(told, ends=arguments["ends"]), judges)
             left = [host for host, told_of in zip(hosts, done, strict=True) if not told_of]
             wires.close()
         return result | {"left": left}
@@ -94,12 +94,20 @@ class _OfMany(Judge):
     variables: dict[str, Any]
     wires: wire.Wires
 
-    def report(self, told: _Told) -> bool:
-        """Judge the host and tell it; False where that is left to ``judge`` itself."""
+    def report(self, told: _Told, *, ends: bool) -> bool:
+        """Judge the host and tell it; False where that is left to ``judge`` itself.
+
+        Where it ``ends`` a remediation, what it came to is told as well, if nothing is to be done.
+        """
         try:
             self._target = wire.target(self._ssh_options())
             told.write(self.host, "start", {})
-            told.write(self.host, "ok", self.run(None, self.variables))
+            found = self.run(None, self.variables)
+            told.write(self.host, "ok", found)
+            if ends and not found["next"]:
+                seen = {"phase": "verify", "before": found, "known": found["findings"]}
+                self._task.args = {**self._task.args, **seen}
+                told.write(self.host, "ok", self.run(None, self.variables))
         except AnsibleConnectionFailure as error:
             told.write(self.host, "unreachable", {"msg": str(error.message)})
         except (wire.NotTheSameError, AnsibleError, OSError, TypeError) as error:

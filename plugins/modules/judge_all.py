@@ -12,8 +12,8 @@ description:
   - Does on every host of the play what M(oncall.runbook.judge) does in its first look, over
     connections of asyncssh that one process holds, instead of one process of Ansible and two of
     OpenSSH for each host.
-  - It runs once for the play, and is told which hosts by Ansible's inventory. Variables, vaults and
-    the options of the connection P(ansible.builtin.ssh#connection) are read as for any task.
+  - Give the task C(run_once), as it asks all hosts of the play. Variables, vaults and the options
+    of the connection P(ansible.builtin.ssh#connection) are read as for any task.
   - Host keys are checked strictly, by the same files as OpenSSH does.
   - What asyncssh would do in another way than OpenSSH, it leaves to M(oncall.runbook.judge), that
     is hosts with a password, with another connection, with C(become), or with an option of ssh that
@@ -29,6 +29,11 @@ options:
     type: str
     choices: [restart, outage, data]
     default: restart
+  ends:
+    description: Whether this is what a remediation comes to where nothing is to be done. Then that
+      is written as well, as M(oncall.runbook.judge) says it in its last look.
+    type: bool
+    default: false
   to:
     description: A file on the control host. What is found on each host is added to it as soon as it
       is known, a line of JSON with C(host), C(task), C(kind) (V(start), V(ok) or V(unreachable))
@@ -58,6 +63,7 @@ EXAMPLES = r"""
   oncall.runbook.judge_all:
     to: /tmp/told
   register: asked
+  run_once: true
 
 - name: Judge what is left
   oncall.runbook.judge:

@@ -142,7 +142,7 @@ def _run_vars(order: Order, run: str) -> dict[str, Any]:
         "incident_evidence_dir": str(run_files.runs_directory() / run / "evidence"),
         **order.rollout,
         **({"incident_hands_seconds": 0} if order.take_over else {}),
-        **({"incident_name": order.card} if order.card and not order.has_playbook else {}),
+        **({"incident_name": order.card} if order.card else {}),
         **({"incident_cards": _places(order.options)} if order.options.cards else {}),
     }
 

@@ -32,7 +32,12 @@ _UNREACHABLE = {
 _STEP: PlannedStep = {"rung": "", "risk": "", "allowed": False}
 _UNKNOWN: Finding = {"status": "unknown"}
 _NOT_JUDGED: JudgedCard = {"confirmed": None}
-_PREFIXES = re.compile(r"^(Task failed: |Failed to connect to the host via \w+: |ssh: )+")
+# What Ansible puts before the reason: one of them, as the moment will have it.
+_PREFIXES = re.compile(
+    r"^(Task failed: |Failed to connect to the host via \w+: |ssh: "
+    r'|Data could not be sent to remote host "[^"]*"\. '
+    r"Make sure this host can be reached over ssh: )+"
+)
 
 
 @dataclass(frozen=True)

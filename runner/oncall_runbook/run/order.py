@@ -11,7 +11,7 @@ from oncall_runbook.run.conclusion import finished_hosts
 from oncall_runbook.run.inventory import Inventory
 from oncall_runbook.run.options import Options
 from oncall_runbook.run.selection import lasting
-from oncall_runbook.run.sources import catalog_for, inventory_of
+from oncall_runbook.run.sources import inventory_of
 from oncall_runbook.run.verdict import CANCELLED, TIMEOUT
 
 if TYPE_CHECKING:
@@ -40,23 +40,8 @@ class Order:
     def playbook(self) -> str:
         """The playbook by its full name."""
         if self.command == "watch":
-            name = "watch"
-        elif self.operation:
-            name = f"ops_{self.operation}"
-        elif not self.acts:
-            name = "triage_fleet"
-        else:
-            name = str(self.card) if self.has_playbook else "triage"
-        return f"oncall.runbook.{name}"
-
-    @property
-    def has_playbook(self) -> bool:
-        """Whether the playbook of its card's name is played, which who only looks has no use for.
-
-        A card of the site's own has none.
-        """
-        card = str(self.card or "")
-        return self.acts and bool(card) and not catalog_for(self.options).is_own(card)
+            return "oncall.runbook.watch"
+        return f"oncall.runbook.{f'ops_{self.operation}' if self.operation else 'triage_fleet'}"
 
     def kept(self, where: Inventory) -> OrderDocument:
         """Return what a run's document keeps of it, from which `rebuild_order` makes it anew.

@@ -96,7 +96,6 @@ def collection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
         root / "plugins/action/judge.py": ACTION,
         root / "plugins/action/act.py": ACTION,
         root / "playbooks/triage_fleet.yml": PLAY.format(name="Triage"),
-        root / "playbooks/database_connection_failures.yml": PLAY.format(name="Database"),
         root / "roles/stack/vars/main.yml": STACK,
         role / "card.yml": CARD,
         root / "roles/answers/defaults/main.yml": ANSWERS,

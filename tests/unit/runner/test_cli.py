@@ -162,9 +162,8 @@ def test_an_explained_incident_is_refused_and_its_cause_named(
         f"next: runbook {command} database_connection_failures\n"
     )
     (request,) = fake.requests
-    looks = command == "plan"
-    assert request.playbook.rpartition(".")[2] == ("triage_fleet" if looks else "high_error_rate")
-    assert request.run_vars.get("incident_name") == ("high_error_rate" if looks else None)
+    assert request.playbook == "oncall.runbook.triage_fleet"
+    assert request.run_vars["incident_name"] == "high_error_rate"
 
 
 def test_remediate_with_yes_runs_once_and_tells_what_it_did(fake: FakeEngine) -> None:
@@ -177,7 +176,7 @@ def test_remediate_with_yes_runs_once_and_tells_what_it_did(fake: FakeEngine) ->
         "run RUN · inventory local.yml · exit 0, N s\n"
     )
     (request,) = fake.requests
-    assert (request.tags, request.playbook) == ("remediate", "oncall.runbook.triage")
+    assert (request.tags, request.playbook) == ("remediate", "oncall.runbook.triage_fleet")
     assert request.run_vars["incident_allow"] == "outage"
     assert Path(request.run_vars["incident_evidence_dir"]).is_absolute()
     for step in ("Restart the database: changed", "restart_database held", "db1: fixed"):

@@ -52,7 +52,8 @@ def test_only_hosts_that_are_not_finished_are_asked_again(
     again = resumed(fake, "--yes")
     request = fake.requests[-1]
     assert request.limit == left
-    assert (request.playbook, request.tags) == ("oncall.runbook.high_error_rate", "remediate")
+    assert (request.playbook, request.tags) == ("oncall.runbook.triage_fleet", "remediate")
+    assert request.run_vars["incident_name"] == "high_error_rate"
     assert request.run_vars["incident_allow"] == "restart"  # an allowance is not kept
     assert (again["command"], again["incident"]) == ("remediate", "high_error_rate")
     assert again["resumes"] == before["run"]

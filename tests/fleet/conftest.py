@@ -1,0 +1,127 @@
+"""Many light hosts: one container with an sshd, of which each address is a host of its own."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+HERE = Path(__file__).parent
+KEYS = HERE.parents[1] / ".lab"
+NAME = f"runbook-lab-light-{os.getpid()}"
+# Each worker of pytest-xdist has hosts of its own.
+NET = 200 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+STACK = "srv/school_mgmt"
+MAKE = f"""
+set -eu
+mkdir -p /run/sshd
+ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key
+install -m 755 /dev/stdin /usr/local/sbin/light
+device=$(ip -o route get 192.0.2.1 | sed 's/.* dev \\([^ ]*\\).*/\\1/')
+for number in $(seq "$1"); do
+    address=$2.$number
+    ip address add "$address/16" dev "$device"
+    mkdir -p "/var/light/$address/{STACK}" "/var/light/$address/shm"
+    touch "/var/light/$address/{STACK}/docker-compose.yml"
+    echo on > "/var/light/$address/{STACK}/state"
+done
+mkdir -p /root/.ssh
+echo "$3" > /root/.ssh/authorized_keys
+cat > /etc/ssh/sshd_light <<END
+HostKey /etc/ssh/ssh_host_ed25519_key
+PermitRootLogin prohibit-password
+MaxStartups 1000
+UseDNS no
+ForceCommand /usr/local/sbin/light
+END
+/usr/sbin/sshd -f /etc/ssh/sshd_light
+"""
+
+
+class Light:
+    """Some hundred hosts by their names, light-1 and so on."""
+
+    def __init__(self, hosts):
+        self.names = [f"light-{number}" for number in range(1, hosts + 1)]
+        ip = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        address = docker("inspect", "--format", ip, NAME).strip()
+        self.network = ".".join([*address.split(".")[:2], str(NET)])
+        public = (KEYS / "id_ed25519.pub").read_text().strip()
+        words = ("sh", "-c", MAKE, "sh", str(hosts), self.network, public)
+        docker("exec", "-i", NAME, *words, given=(HERE / "light.sh").read_text())
+        self.key = docker("exec", NAME, "cut", "-d ", "-f1,2", "/etc/ssh/ssh_host_ed25519_key.pub")
+
+    def address(self, name):
+        return f"{self.network}.{name.rpartition('-')[2]}"
+
+    def run(self, command):
+        """Run a command where each host's directory is that of its name."""
+        links = f'for d in /var/light/*; do ln -sfn "$d" "/light-${{d##*.}}"; done; {command}'
+        return docker("exec", NAME, "sh", "-c", links)
+
+    def set(self, state, *names):
+        for name in names:
+            self.run(f"echo {state} > /{name}/{STACK}/state")
+
+    def reset(self):
+        marks = f"$h/misbehaves $h/{STACK}/log $h/{STACK}/broken $h/{STACK}/.runbook-* $h/shm/*"
+        self.run(f"for h in /light-*; do echo on > $h/{STACK}/state; rm -rf {marks}; done")
+
+    def log(self):
+        """What was done on the hosts, in the order in which it was: (seconds, host, what)."""
+        told = self.run(f"cd /; grep -H . light-*/{STACK}/log || true")
+        lines = (line.partition(f"/{STACK}/log:")[::2] for line in told.splitlines())
+        return sorted((float(said.split()[0]), host, said.split()[1]) for host, said in lines)
+
+    def inventory(self, place, names=None, groups=None, more=None, card=True, **variables):
+        """Write an inventory of these hosts (all of them), perhaps with a card of its own.
+
+        ``more`` holds what some hosts have besides, and hosts of another kind.
+        """
+        if card:
+            (place / "incidents").mkdir(exist_ok=True)
+            shutil.copy(HERE / "light_off.yml", place / "incidents")
+        known = "".join(f"{self.address(name)} {self.key}" for name in self.names)
+        (place / "known_hosts").write_text(known)
+        hosts = {name: {"ansible_host": self.address(name)} for name in names or self.names}
+        for name, given in (more or {}).items():
+            hosts[name] = {**hosts.get(name, {}), **given}
+        common = {
+            "ansible_user": "root",
+            "ansible_ssh_private_key_file": str(KEYS / "id_ed25519"),
+            "ansible_ssh_common_args": f"-o UserKnownHostsFile={place}/known_hosts",
+            "incident_pause_seconds": 0,
+            "incident_hands_seconds": 0,
+            **variables,
+        }
+        children = {
+            group: {"hosts": dict.fromkeys(members)} for group, members in (groups or {}).items()
+        }
+        path = place / "hosts.yml"
+        path.write_text(
+            yaml.safe_dump({"all": {"hosts": hosts, "vars": common, "children": children}})
+        )
+        return path
+
+
+def docker(*words, given=None):
+    return subprocess.run(
+        ["docker", *words], input=given, capture_output=True, text=True, check=True
+    ).stdout
+
+
+@pytest.fixture(scope="session")
+def lights():
+    subprocess.run([HERE.parent / "lab/lab", "light", NAME], check=True)
+    try:
+        yield Light(int(os.environ.get("RUNBOOK_LIGHT_HOSTS", "200")))
+    finally:
+        docker("rm", "-f", NAME)
+
+
+@pytest.fixture
+def light(lights):
+    lights.reset()
+    return lights

@@ -1,0 +1,9 @@
+#!/bin/sh
+# Runs in one container that is many hosts, one for each of its addresses: what a session of sshd gets. What a host
+# keeps lies in a directory of its own, and so does how it misbehaves.
+own=/var/light/$(echo "$SSH_CONNECTION" | cut -d' ' -f3)
+[ ! -e "$own/misbehaves" ] || . "$own/misbehaves"
+exec unshare --mount sh -c '
+    mount --bind "$1/srv" /srv
+    mount --bind "$1/shm" /dev/shm
+    exec sh -c "$2"' sh "$own" "$SSH_ORIGINAL_COMMAND"
