@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from light import raised
 from practice import FIRST, HOST, INVENTORY, KEYS, ROOT, SECOND, Practice, Ran
 from servers import Mailbox, Receiver
 
@@ -50,6 +51,20 @@ def second_host():
     yield found
     with alone_with_second_host():
         found.reset()
+
+
+@pytest.fixture(scope="session")
+def lights():
+    """Some hundred light hosts."""
+    with raised() as hosts:
+        yield hosts
+
+
+@pytest.fixture
+def light(lights):
+    """Some hundred light hosts, all well whatever the test before did to them."""
+    lights.reset()
+    return lights
 
 
 @pytest.fixture

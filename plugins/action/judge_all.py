@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import shlex
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,13 @@ _ARGUMENTS = {
     "at_once": {"type": "int", "default": 50},
 }
 _SSH = ("ssh", "smart", "ansible.builtin.ssh")
+# What differs from host to host, and what all hosts of a play have in common; templates that
+# name one of these, or that look elsewhere, may come to something else on each host.
+_OWN = re.compile(
+    r"inventory_hostname(_short)?|ansible_(host|port|user|ssh_host|ssh_port|ssh_user)"
+)
+_COMMON = re.compile(r"groups|hostvars|omit|playbook_dir|ansible_(play|version|check|diff).*")
+_ELSEWHERE = re.compile(rf"{_OWN.pattern}|group_names|hostvars|\b(lookup|query|q|now)\(|random")
 
 
 class ActionModule(ActionBase):
@@ -51,7 +60,10 @@ class ActionModule(ActionBase):
             ThreadPoolExecutor(arguments["at_once"]) as pool,
         ):
             told, wires = _Told(file, self._task.name), wire.Wires(Path(folder))
+            shared: dict[str, dict[str, Any]] = {}
             judges = [self._judge(host, variables, arguments, wires) for host in hosts]
+            for judge in judges:
+                judge.templated = shared.setdefault(likeness(judge.variables), {})
             done = pool.map(lambda judge: judge.report(told, ends=arguments["ends"]), judges)
             left = [host for host, told_of in zip(hosts, done, strict=True) if not told_of]
             wires.close()
@@ -70,7 +82,41 @@ class ActionModule(ActionBase):
         templar = Templar(loader=self._loader, variables=own)
         judge = _OfMany(task, self._connection, self._play_context, self._loader, templar, None)
         judge.host, judge.variables, judge.wires = host, own, wires
+        with suppress(AnsibleError):  # judge says what is wrong with them
+            judge._library(own)  # read once, and not by all threads at the same time
         return judge
+
+
+def likeness(variables: Mapping[str, Any]) -> str:
+    """Return a text that two hosts share if each of our inputs comes to the same on both.
+
+    That is their variables, but for what differs anyhow; one of its own for a host of which that
+    is not certain: a template of it may come to something else, or a value cannot be seen.
+    """
+    told = {
+        name: value
+        for name, value in variables.items()
+        if not (_OWN.fullmatch(name) or _COMMON.fullmatch(name))
+    }
+    try:
+        text = json.dumps(told, sort_keys=True)
+    except TypeError:  # a vaulted value
+        return str(variables["inventory_hostname"])
+    own = {key: value for key, value in told.items() if key != "group_names"}
+    if "{" in "".join(_texts(own)) and _ELSEWHERE.search("".join(_texts(own))):
+        return str(variables["inventory_hostname"])
+    return text
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield f"{value}\n"
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
 
 
 class _Told:
@@ -93,6 +139,15 @@ class _OfMany(Judge):
     host: str
     variables: dict[str, Any]
     wires: wire.Wires
+    templated: dict[str, Any]
+
+    def variable(self, name: str) -> Any:
+        """Return the value of an input or variable, which hosts that are alike share."""
+        if _OWN.fullmatch(name) or _COMMON.fullmatch(name):
+            return super().variable(name)
+        if name not in self.templated:
+            self.templated[name] = super().variable(name)
+        return self.templated[name]
 
     def report(self, told: _Told, *, ends: bool) -> bool:
         """Judge the host and tell it; False where that is left to ``judge`` itself.

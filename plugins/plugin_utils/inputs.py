@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -80,11 +80,15 @@ def strangers(given: Iterable[str], library: Library) -> list[str]:
 
     Extra variables outweigh what tasks register: one of these would stand for what was found.
     """
-    known = {role: load(role, "defaults", "main.yml").keys() for role in roles()}
-    known |= {name: library.inputs_of(name).keys() for name in library.cards}
+    known = {**_of_roles(), **{name: library.inputs_of(name).keys() for name in library.cards}}
     return [
         name
         for name in given
         for owner, taken in known.items()
         if name.startswith(f"{owner}_") and name not in taken
     ]
+
+
+@functools.cache
+def _of_roles() -> Mapping[str, Collection[str]]:
+    return {role: load(role, "defaults", "main.yml").keys() for role in roles()}

@@ -109,8 +109,8 @@ def open_private(path: Path) -> IO[str]:
 
 
 def write_atomically(path: Path, document: Facts) -> None:
-    """Write JSON whole or not at all."""
-    write_text_atomically(path, json.dumps(document, indent=1, default=str))
+    """Write JSON whole or not at all, in one line: indented it takes twenty times as long."""
+    write_text_atomically(path, f"{json.dumps(document, default=str)}\n")
 
 
 def write_text_atomically(path: Path, text: str) -> None:

@@ -1,11 +1,11 @@
 """Many light hosts: one container with an sshd, of which each address is a host of its own."""
 
+import contextlib
 import os
 import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
 import yaml
 
 HERE = Path(__file__).parent
@@ -112,16 +112,11 @@ def docker(*words, given=None):
     ).stdout
 
 
-@pytest.fixture(scope="session")
-def lights():
-    subprocess.run([HERE.parent / "lab/lab", "light", NAME], check=True)
+@contextlib.contextmanager
+def raised():
+    """Raise the hosts, and remove them at the end."""
+    subprocess.run([HERE / "lab", "light", NAME], check=True)
     try:
         yield Light(int(os.environ.get("RUNBOOK_LIGHT_HOSTS", "200")))
     finally:
         docker("rm", "-f", NAME)
-
-
-@pytest.fixture
-def light(lights):
-    lights.reset()
-    return lights
