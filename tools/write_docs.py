@@ -32,7 +32,7 @@ ORDER = (
     "watch",
 )
 # The roles whose inputs are not one card's, in the order in which people ask for them.
-OF_ALL = ("stack", "incident", "operation", "watch", "run", "response")
+OF_ALL = ("stack", "incident", "operation", "watch", "fleet", "run", "response")
 _MARKUP = re.compile(r"\b(?:[BCIMOPV]|RV)\(((?:[^()]|\([^()]*\))*)\)")
 
 

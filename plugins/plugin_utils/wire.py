@@ -122,7 +122,7 @@ def _lines(arguments: list[str]) -> Iterator[str]:
         word = rest.pop(0)
         if word.startswith("-o"):
             text = word[2:] or (rest.pop(0) if rest else "")
-            name, _, value = text.replace("=", " ", 1).strip().partition(" ")
+            name, _blank, value = text.replace("=", " ", 1).strip().partition(" ")
             yield from _line(name, value.strip().strip('"'))
         elif word in ("-i", "-J", "-p") and rest:
             name = {"-i": "IdentityFile", "-J": "ProxyJump", "-p": "Port"}[word]
@@ -166,7 +166,7 @@ def _check(path: Path, depth: int) -> None:
         raise NotTheSameError(f"{path} includes itself")
     text = path.read_text(encoding="utf-8", errors="replace")
     for line in re.sub(r"^\s*#.*", "", text, flags=re.M).splitlines():
-        option, _, value = line.strip().replace("=", " ", 1).partition(" ")
+        option, _blank, value = line.strip().replace("=", " ", 1).partition(" ")
         known, value = option.lower(), value.strip()
         if known == "include":
             base = Path("~/.ssh").expanduser() if path.parent.name == ".ssh" else Path("/etc/ssh")
@@ -187,6 +187,7 @@ class Wires:
         self._ssh.set_log_level("CRITICAL")
         self._folder = folder
         self._files: dict[tuple[str, ...], str] = {}
+        self._known: dict[str, Any] = {}
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
 
@@ -260,8 +261,12 @@ class Wires:
 
         return trusted
 
-    @functools.cache  # noqa: B019 - read once, as long as there are wires
     def _known_hosts(self, files: str) -> Any:
+        if files not in self._known:
+            self._known[files] = self._read(files)
+        return self._known[files]
+
+    def _read(self, files: str) -> Any:
         paths = [path for name in files.split() if (path := Path(name).expanduser()).is_file()]
         text = "\n".join(path.read_text(encoding="utf-8") for path in paths)
         if re.search(r"^\s*@", text, re.M):

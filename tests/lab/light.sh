@@ -2,6 +2,7 @@
 # Runs in one container that is many hosts, one for each of its addresses: what a session of sshd gets. What a host
 # keeps lies in a directory of its own, and so does how it misbehaves.
 own=/var/light/$(echo "$SSH_CONNECTION" | cut -d' ' -f3)
+# shellcheck disable=SC1091  # tests write it
 [ ! -e "$own/misbehaves" ] || . "$own/misbehaves"
 exec unshare --mount sh -c '
     mount --bind "$1/srv" /srv

@@ -211,6 +211,7 @@ def test_the_command_knows_its_version_and_its_incidents(use):
     assert VERSION in use("runbook", "--version").stdout
     playbooks = {path.stem for path in (ROOT / "playbooks").glob("*.yml")} - {
         "triage",
+        "triage_fleet",
         "response",
         "watch",
     }
