@@ -184,7 +184,7 @@ def test_what_is_not_well_is_named_with_its_reason():
     both = [inspected("backend", "a", 7), inspected("redis", "b", 5)]
     found, said = states(listed, both, ends, "a\nb")
     assert said == (
-        'backend restarts again and again (7 times): exit status 1: \\"no\\" such file; '
+        'backend restarts again and again (7 times): exit status 1: "no" such file; '
         "redis ends again and again (5 times), and was started again 3 seconds ago"
     )
     assert (found["backend"]["loops"], found["redis"]["loops"]) == (True, True)

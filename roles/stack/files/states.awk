@@ -1,6 +1,14 @@
 # Reads lines of containers, an empty one, and lines of what docker inspect says (SERVICE {…}), and prints what
 # container_states of stack.sh says; what is not well on standard error.
 # In: ENDINGS and LOOPS of the environment, as endings and loops print them; STACK_BACKEND and the other parts; STACK_SERVERS
+# A text that stands in a string of JSON, as it is.
+function plain(text,    said, at) {
+    while (at = match(text, /\\["\\]/)) {
+        said = said substr(text, 1, at - 1) substr(text, at + 1, 1)
+        text = substr(text, at + 2)
+    }
+    return said text
+}
 # What docker ps says of a container that is not well, as people say it.
 function in_words(status, restarts, why, on_purpose,    said, code, ago) {
     if (match(status, /^Exited \([0-9]+\) /)) {
@@ -64,4 +72,4 @@ BEGIN {
         steady ? "true" : "false", looping ? "true" : "false", returned, down, why[id], (id in why && in_vain[id]) ? "false" : "true", substr($0, length($1) + 3)
     separator = ","
 }
-END { print "}"; if (trouble != "") print trouble >"/dev/stderr" }
+END { print "}"; if (trouble != "") print plain(trouble) >"/dev/stderr" }
