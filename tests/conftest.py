@@ -7,9 +7,14 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import settings
 from light import raised
 from practice import FIRST, HOST, INVENTORY, KEYS, ROOT, SECOND, Practice, Ran
 from servers import Mailbox, Receiver
+
+# A machine that is at work may be slow at any time: nothing here measures it.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 def pytest_addoption(parser):

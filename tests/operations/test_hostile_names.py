@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 # One example of 300 names: a host takes a moment to get each.
 HUNDREDS = settings(
     max_examples=1,
-    deadline=None,
     phases=[Phase.generate],
     suppress_health_check=[*HealthCheck],
     derandomize=True,

@@ -518,7 +518,7 @@ def test_a_torn_line_costs_no_details(tmp_path, readable):
         assert (found["faults"], found["kinds"][0]["where"]) == (6, "lib/cache.js:40")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.one_of(

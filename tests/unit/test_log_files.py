@@ -40,7 +40,7 @@ def old_file(path):
     return path
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(names=st.sets(NAMES, max_size=4), outside=NAMES)
 def test_whatever_files_are_called_only_those_meant_go(names, outside):
     with directories() as (logs, other):

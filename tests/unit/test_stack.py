@@ -48,7 +48,7 @@ def test_a_container_of_the_stack_is_listed():
     assert listed("\t".join(OWN)) == ["aaa backend shop Up 1 minute\tdata\t,80,"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(others=st.lists(st.tuples(TEXTS, TEXTS, TEXTS), max_size=4))
 def test_no_label_of_another_container_makes_one_of_the_stack(others):
     foreign = [

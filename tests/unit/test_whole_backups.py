@@ -110,7 +110,7 @@ prune_backups >&2
 """
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(names=st.sets(NAMES, max_size=4), outside=NAMES)
 def test_whatever_files_are_called_only_backups_are_listed_and_go(names, outside):
     with directories() as (folder, other):

@@ -187,7 +187,7 @@ def completions(findings):
         yield dict(zip(findings, chosen, strict=True))
 
 
-@settings(max_examples=4_000, deadline=None)
+@settings(max_examples=4_000)
 @given(condition=CONDITIONS, random=st.randoms(use_true_random=False))
 def test_no_completion_of_the_unknown_findings_contradicts(condition, random):
     """Five times four thousand; of three unknown findings every ninth completion is tried."""
@@ -202,7 +202,7 @@ def test_no_completion_of_the_unknown_findings_contradicts(condition, random):
             assert by_python(condition, complete) in (told.truth, None), (findings, complete)
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=1_000)
 @given(condition=CONDITIONS, findings=SEEN)
 def test_the_findings_that_decided_are_enough(condition, findings):
     told = judge(condition, findings, INPUTS.__getitem__)
@@ -211,7 +211,7 @@ def test_the_findings_that_decided_are_enough(condition, findings):
         assert judge(condition, alone, INPUTS.__getitem__) == told
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=1_000)
 @given(
     condition=CONDITIONS,
     findings=st.fixed_dictionaries({id: st.sampled_from(COMPLETIONS) for id in IDS}),
