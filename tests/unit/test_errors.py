@@ -270,6 +270,34 @@ def test_the_summary_begins_with_the_cause_and_says_what_does_not_help():
     assert "deployment or migration; no restart helps" in summary
 
 
+@pytest.mark.parametrize(
+    "why",
+    [
+        "getaddrinfo EAI_AGAIN pdf-service",
+        "getaddrinfo ENOTFOUND mailer",
+        "connect ECONNREFUSED 10.1.1.9:8080",
+        "connect EHOSTUNREACH 10.1.1.9:8080",
+        "connect ETIMEDOUT 10.1.1.9:8080",
+    ],
+)
+def test_no_restart_of_the_api_brings_another_service_back(why):
+    times = [f"2026-01-19T15:09:{second}.1Z " for second in range(48, 60)]
+    both = [
+        error(f"Error calling PDF service: {why}", time)
+        + error("Failed to generate PDF report", time)
+        for time in times
+    ]
+    summary, found = counted("".join(both), DETAILS=1)
+    assert (found["errors"], found["restart_may_help"]) == (12, False)
+    assert "it does not reach another service" in summary
+    twice = [
+        error(f"Error calling PDF service: {why}", time) * 2
+        + error("Failed to generate PDF report", time) * 2
+        for time in times
+    ]
+    assert counted("".join(twice))[1]["errors"] >= 12
+
+
 def test_a_text_that_only_the_log_in_the_container_has_is_read_there():
     entry = {"level": "error", "message": "Database query error", "timestamp": STAMP}
     entries = [{**entry, "error": COLUMN, "query": "SELECT"}] * 5

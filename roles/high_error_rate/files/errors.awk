@@ -180,6 +180,10 @@ function classify(text, code,    low) {
     else if (stack ~ /blockchain|ethers|certificate/) { part = "blockchain"; kind = "Blockchain" }
     else if (stack ~ /\/pg(-pool|-protocol)?\/|database/) { part = "database"; explain("") }
     else if (stack ~ /redis/) { part = "cache"; kind = "Cache" }
+    if (part == "application" && kind != "" && low ~ /eai_again|enotfound|econnrefused|ehostunreach|enetunreach|etimedout/) {
+        restart = 0
+        advice = "it does not reach another service: whether that runs, and is on its network, decides"
+    }
 }
 
 # Errors and failing requests are two series; only at the end it is known which one decides.
@@ -196,7 +200,7 @@ function fault(series, at) {
 # query that failed is followed by the API's own 500 and by a TypeError over the rows that are not there.
 function is_shadow() {
     if (sqlstate == "25P02") return cause_at > 0 && moment - cause_at <= 60
-    if (part != "application" || kind == "Uncaught exception" || moment - cause_at > 1 || shadows <= 0) return 0
+    if (part != "application" || !restart || kind == "Uncaught exception" || moment - cause_at > 1 || shadows <= 0) return 0
     shadows--
     return 1
 }
@@ -259,7 +263,7 @@ function close_error(    text, key, core, noted) {
     key = key_of(text)
     if (part == "cache") { if (moment < since) return; cache_errors++ }
     else {
-        if (part != "application") { cause_at = moment; shadows += 3; if (shadows > 30) shadows = 30 }
+        if (part != "application" || !restart) { cause_at = moment; shadows += 3; if (shadows > 30) shadows = 30 }
         if (twin_key != key) twins = 0
         twins++; twin_key = key; twin_part = part; twin_noted = noted; twin_core = core
         if (!fault("errors", moment)) return
