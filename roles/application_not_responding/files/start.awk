@@ -25,6 +25,6 @@ END {
     age = now - begun
     if (age > 3600) exit
     limit = known ? 2 * longest + 5 : 20
-    took = known ? ", where its last starts took up to " longest " s" : ""
+    took = known ? ", where its last starts took up to " (longest + 0) " s" : ""
     print (age <= limit ? "starting" : "waiting") " started " age " s ago and does not listen yet" took
 }

@@ -636,10 +636,10 @@ restart() {
 }
 
 # Prints how many processes of a service are stopped by a signal, in words; nothing where none is. Usage:
-# stopped_by_signal SERVICE
+# stopped_by_signal SERVICE   (some engines list no processes without their ids)
 stopped_by_signal() {
-    docker top "$(container "$1")" -o stat 2>/dev/null |
-        awk -v service="$1" '/^T/ { stopped++ } END { if (stopped) print service ": " stopped " of its processes " (stopped > 1 ? "are" : "is") " stopped by a signal" }'
+    docker top "$(container "$1")" -o pid,stat 2>/dev/null |
+        awk -v service="$1" '$2 ~ /^T/ { stopped++ } END { if (stopped) print service ": " stopped " of its processes " (stopped > 1 ? "are" : "is") " stopped by a signal" }'
 }
 
 # Continues the processes of a service that were stopped by a signal; says so if there are any. It is
