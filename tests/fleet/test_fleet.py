@@ -84,11 +84,9 @@ def test_each_host_is_judged_whatever_others_do_and_however_it_is_asked(light, f
     assert len(by) == len(light.names)
     assert at_once.host("light-15")["findings"]["light"]["reason"] == OFF
     known = f"-o UserKnownHostsFile={tmp_path}/known_hosts{ORDINARY}"
-    # Of a port that refuses Ansible says now and then that a pipe was broken (unit: test_wire.py).
-    names = [name for name in light.names[:25] if name != "light-20"]
+    names = light.names[:25]
     write(names=names, ansible_ssh_common_args=known)
     one_by_one = told(fleet("diagnose", "light_off"))
-    one_by_one.pop("light-20")
     assert one_by_one == {name: told(at_once)[name] for name in names}
 
 
@@ -161,7 +159,7 @@ def test_what_a_share_of_the_fleet_has_is_left_to_people(light, fleet, tmp_path)
 def test_nothing_more_is_begun_once_too_many_are_not_cured(light, fleet, tmp_path):
     names = light.names[:12]
     light.set("off", *names)
-    light.run(f"for h in /light-*; do touch $h/srv/school_mgmt/broken; done; rm -f /{names[0]}")
+    light.run("for h in /light-*; do touch $h/srv/school_mgmt/broken; done")
     light.inventory(tmp_path, names=light.names[:50], incident_settle_seconds=1)
     ran = fleet("remediate", "light_off", "--yes", "--batch", "3", "--max-fail", "2")
     verdicts = [ran.host(name)["verdict"] for name in names]

@@ -26,6 +26,7 @@ for number in $(seq "$1"); do
     mkdir -p "/var/light/$address/{STACK}" "/var/light/$address/shm"
     touch "/var/light/$address/{STACK}/docker-compose.yml"
     echo on > "/var/light/$address/{STACK}/state"
+    ln -s "/var/light/$address" "/light-$number"
 done
 mkdir -p /root/.ssh
 echo "$3" > /root/.ssh/authorized_keys
@@ -57,13 +58,11 @@ class Light:
         return f"{self.network}.{name.rpartition('-')[2]}"
 
     def run(self, command):
-        """Run a command where each host's directory is that of its name."""
-        links = f'for d in /var/light/*; do ln -sfn "$d" "/light-${{d##*.}}"; done; {command}'
-        return docker("exec", NAME, "sh", "-c", links)
+        """Run a command where each host's directory is that of its name: /light-1 and so on."""
+        return docker("exec", NAME, "sh", "-c", command)
 
     def set(self, state, *names):
-        for name in names:
-            self.run(f"echo {state} > /{name}/{STACK}/state")
+        self.run(f"for h in {' '.join(names)}; do echo {state} > /$h/{STACK}/state; done")
 
     def reset(self):
         marks = f"$h/misbehaves $h/{STACK}/log $h/{STACK}/broken $h/{STACK}/.runbook-* $h/shm/*"
