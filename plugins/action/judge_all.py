@@ -9,7 +9,7 @@ import re
 import shlex
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -33,6 +33,7 @@ _ARGUMENTS = {
 _SSH = ("ssh", "smart", "ansible.builtin.ssh")
 # What differs from host to host, and what all hosts of a play have in common; templates that
 # name one of these, or that look elsewhere, may come to something else on each host.
+_TEMPLATE = re.compile(r"{[{%]")
 _OWN = re.compile(
     r"inventory_hostname(_short)?|ansible_(host|port|user|ssh_host|ssh_port|ssh_user)"
 )
@@ -98,25 +99,14 @@ def likeness(variables: Mapping[str, Any]) -> str:
         for name, value in variables.items()
         if not (_OWN.fullmatch(name) or _COMMON.fullmatch(name))
     }
+    groups = told.pop("group_names", [])
     try:
         text = json.dumps(told, sort_keys=True)
     except TypeError:  # a vaulted value
         return str(variables["inventory_hostname"])
-    own = {key: value for key, value in told.items() if key != "group_names"}
-    if "{" in "".join(_texts(own)) and _ELSEWHERE.search("".join(_texts(own))):
+    if _TEMPLATE.search(text) and _ELSEWHERE.search(text):
         return str(variables["inventory_hostname"])
-    return text
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield f"{value}\n"
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
+    return text + json.dumps(groups)
 
 
 class _Told:
