@@ -91,10 +91,17 @@ class HostAction(ActionBase):
         It gets ``seconds``, and its answer ``room`` bytes: past either it raises
         AnsibleConnectionFailure, as for a host that cannot be reached.
         """
+        result: Result = {}
         with self._unseen(), bounded(seconds, room) as why:
-            result: Result = self._low_level_execute_command(
-                command, in_data=text, executable="/bin/sh"
-            )
+            try:
+                result = self._low_level_execute_command(
+                    command, in_data=text, executable="/bin/sh"
+                )
+            except AnsibleConnectionFailure as error:
+                # ssh ended before it took the input: Ansible says why only without any.
+                if isinstance(error.__cause__, BrokenPipeError):
+                    self._low_level_execute_command(":", executable="/bin/sh")
+                raise
         if why:
             raise AnsibleConnectionFailure(why[0])
         return result

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
 from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, expressions
@@ -136,6 +136,27 @@ def test_and_refused_where_it_cannot_be():
     looking.use_collection({"stack_health_statuses": "200,teapot"})
     with pytest.raises(AnsibleActionFail, match="stack_health_statuses"):
         looking.check_inputs()
+
+
+@pytest.mark.parametrize("second", ["Connection refused", ""])
+def test_a_host_whose_ssh_ended_before_it_was_asked_says_why(second):
+    """Ansible says of it that a pipe was broken, and no more."""
+    looking = Looking.__new__(Looking)
+    looking._connection = SimpleNamespace(_play_context=SimpleNamespace(no_log=False))
+    said = []
+
+    def execute(command, in_data=None, executable=None):
+        said.append(command)
+        if in_data:
+            raise AnsibleConnectionFailure("Data could not be sent") from BrokenPipeError()
+        if second:
+            raise AnsibleConnectionFailure(second)
+        return {"rc": 0}
+
+    looking._low_level_execute_command = execute
+    with pytest.raises(AnsibleConnectionFailure, match=second or "Data could not be sent"):
+        looking.sent("sh", b"words", 10, 2**20)
+    assert said == ["sh", ":"]
 
 
 def test_a_quorum_group_that_is_none_of_the_inventory_is_refused():
