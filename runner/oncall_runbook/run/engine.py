@@ -31,8 +31,9 @@ _RESULT_CHARACTERS = 100_000_000
 _POLL_SECONDS = 0.2
 # A login takes our processor some 10 ms, a judgement twice that; a triage is mostly waiting.
 _HOSTS_PER_CPU = 25
-# A fork of ansible has some 40 MB of its own.
+# A fork of ansible has some 40 MB of its own, a host that one process asks has none.
 _MOST_FORKS = 50
+_MOST_AT_ONCE = 200
 # What stands open whatever is asked.
 _OWN_FILES = 60
 # As long as no host has told what its inventory says: the default of run_deadline_seconds.
@@ -162,7 +163,7 @@ def _play(request: Request, private: Path, translator: Translator, stop: _Stop, 
         playbook=request.playbook,
         inventory=list(request.inventory),
         limit=_limit(request, private),
-        forks=request.forks or _usual_forks(),
+        forks=_at_once(request, _MOST_FORKS),
         tags=request.tags,
         skip_tags=_TOLD,
         verbosity=request.verbose,
@@ -188,17 +189,17 @@ def _play(request: Request, private: Path, translator: Translator, stop: _Stop, 
     return int(runner.rc or 0)
 
 
-def _usual_forks() -> int | None:
-    """Return how many hosts ansible asks at a time; None, where the user's settings say so."""
-    if "ANSIBLE_FORKS" in os.environ or inventory.setting(os.environ, "defaults", "forks"):
-        return None
-    return min(at_once(), _MOST_FORKS)
+def _at_once(request: Request, most: int = _MOST_AT_ONCE) -> int:
+    """Return how many hosts are looked at, or changed, at a time.
 
-
-def at_once() -> int:
-    """Return how many hosts one process asks at a time: by the processors, and by open files."""
+    That is as the command line or the user's settings of ansible say; else by the processors and
+    the files that may be open, ``most`` of them.
+    """
+    set_ = os.environ.get("ANSIBLE_FORKS") or inventory.setting(os.environ, "defaults", "forks")
+    if given := request.forks or (int(set_) if set_.isdecimal() else 0):
+        return given
     files, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(1, min(_HOSTS_PER_CPU * (os.cpu_count() or 1), (files - _OWN_FILES) // 4, 200))
+    return max(1, min(_HOSTS_PER_CPU * (os.cpu_count() or 1), (files - _OWN_FILES) // 4, most))
 
 
 def _limit(request: Request, private: Path) -> str | None:
@@ -281,7 +282,7 @@ def _arguments(request: Request, private: Path) -> list[str]:
             path.write_text(extra.text, encoding="utf-8")
         arguments += ["-e", f"@{path}"]
     # The last one outweighs the others.
-    told = {"fleet_to": str(private / "told"), "fleet_at_once": at_once()}
+    told = {"fleet_to": str(private / "told"), "fleet_at_once": _at_once(request)}
     text = as_data({**request.run_vars, **told})
     (private / "env/extravars").write_text(text, encoding="utf-8")
     return arguments
