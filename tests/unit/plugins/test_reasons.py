@@ -84,6 +84,27 @@ def test_the_next_text_counts_where_the_first_says_nothing():
     assert reason("WARNING: old client\n", "no route to host\n") == "no route to host"
 
 
+@pytest.mark.parametrize("why", [reason, last])
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"Error response from daemon: container {'0123456789abcdef' * 4} init process is not"
+        " running: failed precondition",
+        "OCI runtime exec failed: exec failed: cannot exec in a stopped container: unknown",
+        "OCI runtime exec failed: exec failed: unable to start container process: error executing"
+        " setns process: exit status 1: unknown",
+    ],
+)
+def test_a_container_that_ends_while_it_is_asked_is_told_in_words(why, said):
+    assert why(said) == "its container ended while it was asked"
+
+
+@pytest.mark.parametrize("why", [reason, last])
+def test_an_id_of_64_digits_hides_no_words(why):
+    said = f"Error response from daemon: container {'0123456789abcdef' * 4} is paused"
+    assert why(said) == "Error response from daemon: container is paused"
+
+
 @pytest.mark.parametrize(
     ("expression", "value", "expected"),
     [
