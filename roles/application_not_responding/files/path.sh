@@ -28,7 +28,7 @@ published_ports() {
     ids=$(printf '%s\n' "$found" | cut -s -d ' ' -f 1)
     [ -n "$ids" ] || { echo '{"found":[],"gate":false,"unread":"","why":{}}'; return; }
     # shellcheck disable=SC2086  # one word an id
-    facts=$(docker container inspect --format 'S	{{index .Config.Labels "com.docker.compose.service"}}	{{.State.Status}}	{{range $port, $bound := .HostConfig.PortBindings}}{{range $bound}},{{.HostPort}},{{end}}{{end}}	{{range $port, $bound := .NetworkSettings.Ports}}{{range $bound}},{{.HostIp}}={{.HostPort}}={{$port}},{{end}}{{end}}	{{range .NetworkSettings.Networks}}{{range .Aliases}},{{.}},{{end}}{{end}}	{{len .NetworkSettings.Networks}}	{{.HostConfig.NetworkMode}}	{{range .Mounts}}{{if eq .Destination "/etc/resolv.conf"}}{{.Source}}{{end}}{{end}}	{{json .State.Error}}' $ids) ||
+    facts=$(docker container inspect --format "$off_network"'S	{{index .Config.Labels "com.docker.compose.service"}}	{{.State.Status}}	{{range $port, $bound := .HostConfig.PortBindings}}{{range $bound}},{{.HostPort}},{{end}}{{end}}	{{range $port, $bound := .NetworkSettings.Ports}}{{range $bound}},{{.HostIp}}={{.HostPort}}={{$port}},{{end}}{{end}}	{{range .NetworkSettings.Networks}}{{range .Aliases}},{{.}},{{end}}{{end}}	{{$off}}	{{.HostConfig.NetworkMode}}	{{range .Mounts}}{{if eq .Destination "/etc/resolv.conf"}}{{.Source}}{{end}}{{end}}	{{json .State.Error}}' $ids) ||
         unknown "docker did not answer"
     {
         # Of rootless Docker the forwarding is done elsewhere.
@@ -160,9 +160,22 @@ look_inside() {
 }
 
 # Prints when a container was started, as Docker remembers, when its log said that it listens, and when
-# this start was: KIND TIME a line; "unread" where the log could not be read. Usage: start_facts ID STARTED
+# this start was: KIND TIME a line; "unread" where the log could not be read; and where its processor time is limited,
+# "worked", the milliseconds of it since the start, and in how many of its periods of how many it met that limit.
+# Usage: start_facts ID STARTED
 start_facts() {
     echo "now $(date -u +%Y-%m-%dT%H:%M:%S)"
+    find_control_group "$1"
+    for file in "$group/cpu.stat" /sys/fs/cgroup/cpu/*/*"$1"*/cpu.stat; do
+        [ -r "$file" ] || continue
+        used='' periods='' met=''
+        while read -r key value; do
+            case $key in usage_usec) used=$((value / 1000)) ;; nr_periods) periods=$value ;; nr_throttled) met=$value ;; esac
+        done <"$file"
+        [ -n "$used" ] || used=$(($(cat "${file%/*}/cpuacct.usage") / 1000000))
+        echo "worked $used $met $periods"
+        break
+    done 2>/dev/null
     echo "begun ${2%%.*}"
     docker events --since 24h --until "$(date +%s)" --filter "container=$1" --filter event=start --format '{{.Time}}' |
         tail -n 5 | while read -r time; do date -u -d "@$time" '+start %Y-%m-%dT%H:%M:%S'; done
