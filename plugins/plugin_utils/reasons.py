@@ -27,9 +27,10 @@ _NOISE = re.compile(
 )
 # An id of docker's, of 64 digits, would push the words behind it out of sight.
 _LONG_ID = re.compile(r"\s*\(?\b(?:sha256:)?[0-9a-f]{64}\b\)?")
-# What container engines say of a process that they shall start in a container which ends meanwhile.
+# What container engines say of a process that they shall start in a container that ends.
 _ENDED_MEANWHILE = re.compile(
-    r"init process is not running|exec in a stopped (?:container|state)|process has not been created"
+    r"init process is not running|exec in a stopped (?:container|state)"
+    r"|process has not been created"
     r"|exec failed: .*(?:procReady not received|setns process)",
 )
 

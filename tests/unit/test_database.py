@@ -110,7 +110,8 @@ def test_of_replicas_the_one_that_holds_is_meant():
     rows = [("10.202.0.5", "app", "", "idle", 1)] * 2 + [("10.202.0.6", "app", "", "idle", 1)] * 9
     assert held(rows, PEERS=peers)[0]["container"] == "ddd"
     _, told = said(
-        'docker() { [ "$1" != restart ] || echo "$@" >&2; }; serves() { :; }; session_holders() { echo "$HELD"; echo "[]"; }\n'
+        'docker() { [ "$1" != restart ] || echo "$@" >&2; }; serves() { :; }\n'
+        'session_holders() { echo "$HELD"; echo "[]"; }\n'
         "wait_for() { :; }; restart_holder 5",
         HELD=json.dumps(held(rows, PEERS=peers)[0])[1:-1],
     )
@@ -119,7 +120,10 @@ def test_of_replicas_the_one_that_holds_is_meant():
 
 LEAVES = """
 docker() { [ "$1" != inspect ] || echo '10.202.0.5 '; }
-session_holders() { echo '"service": "backend", "container": "aaa", "sessions": 97, "half": true'; echo []; }
+session_holders() {
+    echo '"service": "backend", "container": "aaa", "sessions": 97, "half": true'
+    echo []
+}
 state_of() { echo running; }
 sleep() { :; }
 """
