@@ -14,7 +14,7 @@ _CAUSE = re.compile(
     r"error|fatal|panic|emerg|exception|fail|denied|refused|cannot|can't|could ?n.t|could not"
     r"|unable|no such|no space|no route|not (?:found|permitted|allowed|resolve)|does not exist"
     r"|already|invalid|incompatible|expired|timed? ?out|mismatch|unreachable|killed|too many"
-    r"|[A-Z]{2,}: |\bE[A-Z]{4,}\b",
+    r"|(?-i:[A-Z]{2,}: |\bE[A-Z]{4,}\b)",
     re.I,
 )
 # Remarks and help beside an error, and what curl draws while it waits.
