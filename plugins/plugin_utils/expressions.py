@@ -135,10 +135,7 @@ class _Evaluation:
                 return self._named(name)
             # A method's name Jinja takes for the method.
             case ast.Attribute(value=base, attr=key) if not hasattr(dict, key):
-                mapping = self._mapping(base)
-                if key not in mapping:
-                    raise UndefinedError(ast.unparse(node))
-                return mapping[key]
+                return self._member(base, key)
             case ast.List(elts=items):
                 return [self.value(item) for item in items]
             case ast.UnaryOp(op=ast.Not(), operand=operand):
@@ -235,6 +232,11 @@ class _Evaluation:
         if not isinstance(value := self.value(node), Mapping):
             raise LookupError(ast.unparse(node))
         return value
+
+    def _member(self, base: ast.expr, key: str) -> Any:
+        if key not in (mapping := self._mapping(base)):
+            raise UndefinedError(f"{ast.unparse(base)}.{key}")
+        return mapping[key]
 
     def _joined(self, until: bool, parts: list[ast.expr]) -> Any:
         value: Any = None
