@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import copy
+import gc
+import itertools
 import json
 import re
 import shlex
@@ -30,6 +32,8 @@ _ARGUMENTS = {
     "to": {"type": "path", "required": True},
     "at_once": {"type": "int", "default": 50},
 }
+# So many hosts' connections wait to be forgotten: the command switches the collector off.
+_COLLECTED = 200
 _SSH = ("ssh", "smart", "ansible.builtin.ssh")
 # What differs from host to host, and what all hosts of a play have in common; templates that
 # name one of these, or that look elsewhere, may come to something else on each host.
@@ -62,10 +66,18 @@ class ActionModule(ActionBase):
         ):
             told, wires = _Told(file, self._task.name), wire.Wires(Path(folder))
             shared: dict[str, dict[str, Any]] = {}
-            judges = [self._judge(host, variables, arguments, wires) for host in hosts]
-            for judge in judges:
-                judge.templated = shared.setdefault(likeness(judge.variables), {})
-            done = pool.map(lambda judge: judge.report(told, ends=arguments["ends"]), judges)
+            lock, begun = threading.Lock(), itertools.count(1)
+            gc.freeze()
+
+            def report(host: str) -> bool:
+                with lock:  # of ansible's variables; and kept no longer than the host is looked at
+                    judge = self._judge(host, variables, arguments, wires)
+                    judge.templated = shared.setdefault(likeness(judge.variables), {})
+                if next(begun) % _COLLECTED == 0:
+                    gc.collect()
+                return judge.report(told, ends=arguments["ends"])
+
+            done = pool.map(report, hosts)
             left = [host for host, told_of in zip(hosts, done, strict=True) if not told_of]
             wires.close()
         return result | {"left": left}

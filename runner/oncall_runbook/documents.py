@@ -97,7 +97,7 @@ class HostDocument(Diagnosis, total=False):
     verdict: str
     reason: str
     unreachable: str
-    findings: dict[str, Finding]
+    findings: Mapping[str, Finding]
     uncovered: list[str]
     plan: list[PlannedStep] | None
     actions: list[DoneStep] | None

@@ -24,7 +24,7 @@ ALLOWED = {
     "commands": {"cards", "checkup", "discovery", "pages", "record", "run", "text"},
     "__main__": {"commands"},
 }
-GROUND = {NAME, "errors", "clock", "documents"}
+GROUND = {NAME, "errors", "clock", "documents", "packed"}
 
 
 def files():

@@ -8,6 +8,8 @@ from importlib import import_module
 
 import click
 
+from oncall_runbook.packed import pieces, plain
+
 _INDENTED_HOSTS = 10
 
 
@@ -38,11 +40,15 @@ def harmless(text: str) -> str:
 
 def tell_json_line(facts: object) -> None:
     """Print facts as one line of JSON, at once, which no reader takes for two."""
-    click.echo(json.dumps(facts, default=str))
+    click.echo(json.dumps(facts, default=plain))
 
 
 def tell_json(facts: object) -> None:
     """Print facts as one JSON document."""
     # Of many hosts nobody reads it as it is, and indented it takes twenty times as long.
-    many = isinstance(facts, dict) and len(facts.get("hosts", ())) > _INDENTED_HOSTS
-    click.echo(json.dumps(facts, indent=None if many else 2, default=str, ensure_ascii=False))
+    if isinstance(facts, dict) and len(facts.get("hosts", ())) > _INDENTED_HOSTS:
+        for piece in pieces(facts, ascii_only=False):
+            click.echo(piece, nl=False)
+        click.echo()
+    else:
+        click.echo(json.dumps(facts, indent=2, default=plain, ensure_ascii=False))

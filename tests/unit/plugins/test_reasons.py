@@ -62,7 +62,10 @@ TypeError: Cannot read properties of undefined (reading 'rows')
         (POSTGRES_VERSION, "FATAL:  database files are incompatible with server"),
         (NODE_CHAIN, "error: column p.class_name does not exist"),
         ("took two samples\nit is over\n", "it is over"),
-        ("100 sessions: 100 active\nits sessions are still there\n", "its sessions are still there"),
+        (
+            "100 sessions: 100 active\nits sessions are still there\n",
+            "its sessions are still there",
+        ),
         ("LOG:  ready\nbye\n", "LOG:  ready"),
         ("exit status 1\n", ""),
         ("", ""),
