@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from importlib import import_module
@@ -47,8 +48,8 @@ def tell_json(facts: object) -> None:
     """Print facts as one JSON document."""
     # Of many hosts nobody reads it as it is, and indented it takes twenty times as long.
     if isinstance(facts, dict) and len(facts.get("hosts", ())) > _INDENTED_HOSTS:
-        for piece in pieces(facts, ascii_only=False):
-            click.echo(piece, nl=False)
-        click.echo()
+        texts = pieces(facts, ascii_only=False)
     else:
-        click.echo(json.dumps(facts, indent=2, default=plain, ensure_ascii=False))
+        texts = iter([json.dumps(facts, indent=2, default=plain, ensure_ascii=False)])
+    for text in itertools.chain(texts, "\n"):
+        click.echo(text, nl=False)
