@@ -478,6 +478,7 @@ _RUN = cast(
         "run": "?",
         "command": "unknown command",
         "warnings": [],
+        "common_causes": {},
         "hosts": {},
     },
 )
@@ -487,6 +488,7 @@ _HOST = cast(
         **dict.fromkeys(("reason", "unreachable"), ""),
         **dict.fromkeys(("diagnosis", "evidence", "fetched", "plan", "actions")),
         "root_causes": [],
+        "uncovered": [],
         "incidents": {},
         "findings": {},
     },

@@ -38,3 +38,8 @@ _CODES = {
     Verdict.REFUSED: 6,
     Verdict.LOCKED: 7,
 }
+
+
+def rank(verdict: str) -> int:
+    """Return the place of a verdict among others, by its word: the gravest first."""
+    return GRAVEST_FIRST.index(Verdict(verdict).exit_code)

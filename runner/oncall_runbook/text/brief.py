@@ -31,6 +31,12 @@ def verdict(state: HostDocument, document: RunDocument) -> str:
     return {"fixed": "done", "not_fixed": "not_done", "healthy": planned}.get(said, said)
 
 
+def is_well(state: HostDocument) -> bool:
+    """Tell whether there is nothing to say of a host but that it is healthy."""
+    told = state.get("uncovered") or state.get("actions") or state.get("plan")
+    return state.get("verdict") == "healthy" and not told
+
+
 def common(name: str, hosts: int) -> Text:
     """Return what is to be thought of first where so many hosts have one root cause."""
     told = f"{hosts} hosts have {name}: look first for what they have in common, as "
@@ -62,28 +68,38 @@ def groups(hosts: Mapping[str, HostDocument], document: RunDocument) -> Iterator
 
 def causes(state: HostDocument) -> Iterator[Text]:
     """Yield for each root cause what it is, why it is thought to be there, and what it causes."""
-    known = _known(state)
+    known = known_cards(state)
     for root in state.get("root_causes") or []:
         incident = known.get(root, {})
         yield Text.assemble("  ", incident_name(root, incident))
-        if why := _why(incident):
+        if why := why_of(incident):
             yield Text(f"       {why}")
         if caused := [each for each in known.values() if _explains(root, each)]:
             yield Text.assemble("       causes ", *_listed(caused))
 
 
+def known_cards(state: HostDocument) -> dict[str, JudgedCard]:
+    """Return every card that was judged on a host, as it is now or was before the first rung."""
+    return {**(state.get("diagnosis") or {}).get("incidents", {}), **(state.get("incidents") or {})}
+
+
+def why_of(incident: JudgedCard) -> str:
+    """Return the sentence that decides that an incident is there."""
+    return clean(incident.get("why") or incident.get("evidence"), _WHY)
+
+
 def reasons(state: HostDocument) -> set[str]:
     """Return why the root causes of a host are there, as `causes` says it."""
-    known = _known(state)
-    return {_why(known.get(root, {})) for root in state.get("root_causes") or []}
+    known = known_cards(state)
+    return {why_of(known.get(root, {})) for root in state.get("root_causes") or []}
 
 
 def in_short(state: HostDocument) -> str:
     """Return the root causes of a host in one line, each with the first sentence that decides."""
-    known, told = _known(state), []
+    known, told = known_cards(state), []
     for root in state.get("root_causes") or []:
         incident = known.get(root, {})
-        why = _why(incident)
+        why = why_of(incident)
         told.append(f"{incident.get('severity') or ''} {root}{f' ({why})' if why else ''}".strip())
     return ", ".join(told)
 
@@ -110,7 +126,7 @@ def not_judged(state: HostDocument) -> Iterator[Text]:
 def unsaid(state: HostDocument) -> int:
     """Return how many findings are not well, or not known, and stand in none of these lines."""
     said = {*(state.get("uncovered") or [])}
-    known = _known(state)
+    known = known_cards(state)
     for root in state.get("root_causes") or []:
         said.update(known.get(root, {}).get("because") or [])
     return sum(
@@ -162,10 +178,6 @@ def _from_here(path: str) -> str:
         return path
 
 
-def _known(state: HostDocument) -> dict[str, JudgedCard]:
-    return {**(state.get("diagnosis") or {}).get("incidents", {}), **(state.get("incidents") or {})}
-
-
 def _explains(root: str, incident: JudgedCard) -> bool:
     return bool(incident.get("confirmed")) and root in (incident.get("explained_by") or [])
 
@@ -175,7 +187,3 @@ def _listed(incidents: Sequence[JudgedCard]) -> Iterator[Text | str]:
         severity = str(incident.get("severity") or "")
         yield ", " if number else ""
         yield Text.assemble(word(severity), " " if severity else "", clean(incident.get("title")))
-
-
-def _why(incident: JudgedCard) -> str:
-    return clean(incident.get("why") or incident.get("evidence"), _WHY)
