@@ -92,6 +92,11 @@ class Group:
         return Counter(row.verdict for row in self.rows)
 
     @property
+    def named(self) -> str:
+        """The first of them by name, and how many more there are."""
+        return brief.some_names([row.name for row in self.rows])
+
+    @property
     def judged(self) -> bool:
         """Whether anything was judged on any of them."""
         return any(set(row.cells) - {"—"} for row in self.rows)

@@ -15,6 +15,7 @@ from oncall_runbook.documents import whole_run, whole_summary
 from oncall_runbook.pages import charts, fleet_page, review_page, run_page, wording
 from oncall_runbook.templates.environment import template_environment
 from oncall_runbook.text import brief
+from oncall_runbook.text.output import harmless_document
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -49,7 +50,7 @@ def review_markdown(document: Facts) -> str:
 
 def run_html(run_document: Facts) -> str:
     """Return a run's report as a page."""
-    run = whole_run(wording.harmless_document(run_document))
+    run = whole_run(harmless_document(run_document))
     if len(run["hosts"]) > brief.EACH:
         return _render("fleet.html.j2", **fleet_page.context(run))
     return _render("run.html.j2", **run_page.context(run))
@@ -57,7 +58,7 @@ def run_html(run_document: Facts) -> str:
 
 def overview_html(summaries: Iterable[Facts], now: datetime) -> str:
     """Return the page on all incidents: what is open and overdue, and how long they took."""
-    known = [whole_summary(wording.harmless_document(summary)) for summary in summaries]
+    known = [whole_summary(harmless_document(summary)) for summary in summaries]
     known.sort(key=lambda summary: str(summary["opened"]), reverse=True)
     going = [summary for summary in known if summary["status"] not in _ENDED]
     return _render(

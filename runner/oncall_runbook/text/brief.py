@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,26 +44,56 @@ def common(name: str, hosts: int) -> Text:
     return Text(f"{told}network, registry, deployment, certificate", "bold red")
 
 
-def groups(hosts: Mapping[str, HostDocument], document: RunDocument) -> Iterator[Text]:
-    """Yield hosts grouped by verdict and root causes, the largest group first; one stands for all.
+@dataclass(frozen=True)
+class Group:
+    """Hosts with one verdict, and the same root causes or, unreachable ones, the same trouble."""
 
-    Below each: who they are, why with the first of them, and what to type next for all of them.
-    """
+    verdict: str
+    about: tuple[str, ...]
+    names: tuple[str, ...]
+    first: HostDocument  # one stands for all
+
+    @property
+    def why(self) -> str:
+        """Why it is so with the first of them, in one line."""
+        caused = self.first.get("root_causes")
+        return clean(in_short(self.first) if caused else self.first.get("reason"))
+
+
+def grouped(hosts: Mapping[str, HostDocument], document: RunDocument) -> list[Group]:
+    """Return hosts in groups by verdict and root causes, the largest group first."""
     found: dict[tuple[str, ...], list[str]] = {}
     for host, state in hosts.items():
         about = state.get("root_causes") or [state.get("unreachable") or ""]
         found.setdefault((verdict(state, document), *about), []).append(host)
-    for (said, *about), names in sorted(found.items(), key=lambda each: -len(each[1])):
-        first = hosts[names[0]]
-        count = f"{len(names)} host{'s' * (len(names) > 1)}"
-        named = f" — {', '.join(filter(None, about))}" if any(about) else ""
-        yield Text.assemble((count, "bold"), ": ", word(said), named)
-        more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
-        yield Text(f"  {', '.join(map(clean, names[:_NAMES]))}{more}")
-        if why := clean(in_short(first) if first.get("root_causes") else first.get("reason")):
-            yield Text(f"  {clean(names[0])}: {why}")
-        chosen = about[0] if first.get("root_causes") else first["verdict"]
-        if step := next_step(f"@{chosen}:{document.get('run')}", first, document):
+    groups = [
+        Group(said, tuple(filter(None, about)), tuple(names), hosts[names[0]])
+        for (said, *about), names in found.items()
+    ]
+    return sorted(groups, key=lambda group: -len(group.names))
+
+
+def some_names(names: Sequence[str]) -> str:
+    """Return the first of some hosts by name, and how many more there are."""
+    more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
+    return f"{', '.join(map(clean, names[:_NAMES]))}{more}"
+
+
+def told_groups(hosts: Mapping[str, HostDocument], document: RunDocument) -> Iterator[Text]:
+    """Yield hosts in groups, the largest first.
+
+    Below each: who they are, why with the first of them, and what to type next for all of them.
+    """
+    for group in grouped(hosts, document):
+        count = f"{len(group.names)} host{'s' * (len(group.names) > 1)}"
+        named = f" — {', '.join(group.about)}" if group.about else ""
+        yield Text.assemble((count, "bold"), ": ", word(group.verdict), named)
+        yield Text(f"  {some_names(group.names)}")
+        if group.why:
+            yield Text(f"  {clean(group.names[0])}: {group.why}")
+        caused = group.first.get("root_causes")
+        chosen = group.about[0] if caused else group.first["verdict"]
+        if step := next_step(f"@{chosen}:{document.get('run')}", group.first, document):
             yield Text(f"  next: {step}")
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from importlib import import_module
+from typing import Any
 
 import click
 
 _INDENTED_HOSTS = 10
+_DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")  # would turn what follows around
 
 
 def tell(facts: object, form: str, module: str, function: str) -> int:
@@ -34,6 +37,15 @@ def harmless(text: str) -> str:
     """Return text of a host without control codes; spaces and lines stay as they are."""
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", text)
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", text)
+
+
+def harmless_document(value: Any) -> Any:
+    """Return a document without what could harm a reader: control codes, turned writing."""
+    if isinstance(value, str):
+        return _DIRECTION.sub("", harmless(value.encode(errors="replace").decode()))
+    if isinstance(value, Mapping):
+        return {harmless_document(str(key)): harmless_document(item) for key, item in value.items()}
+    return [harmless_document(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def tell_json_line(facts: object) -> None:

@@ -82,7 +82,7 @@ def lines(document: RunDocument, *, full: bool = False) -> Iterator[Text]:
     counted = len(hosts) > 1 and len(well) > 1 and not full
     shown = {host: state for host, state in hosts.items() if not (counted and host in well)}
     if len(shown) > brief.EACH and not full:
-        yield from brief.groups(shown, document)
+        yield from brief.told_groups(shown, document)
     else:
         for host, state in shown.items():
             yield from _host(host, state, document, full=full)
