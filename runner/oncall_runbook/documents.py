@@ -42,7 +42,9 @@ class JudgedCard(TypedDict, total=False):
     why: str
     evidence: str
     because: list[str]
+    reason: str
     explained_by: list[str]
+    may_come_of: list[str]
 
 
 class PlannedStep(TypedDict, total=False):

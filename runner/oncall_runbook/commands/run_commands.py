@@ -19,6 +19,7 @@ from oncall_runbook.commands.shared_options import (
     option,
     record_option,
     rollout_options,
+    run_format_option,
     shared_options,
     take_over_option,
     yes_is_taken,
@@ -107,7 +108,9 @@ def cancel(run: str, format: str) -> int:
 @record_option
 @rollout_options
 @shared_options(
-    "extra_vars", "cards", "forks", "timeout", "format", "vault_password_file", "verbose", "store"
+    *("extra_vars", "cards", "forks", "timeout", "format", "reports", "vault_password_file"),
+    *("verbose", "store"),
+    shown_by=run_format_option,
 )
 def resume(run: str, options: Options, **how: Any) -> int:
     """Do again what a run was to do, on the hosts that it did not finish.

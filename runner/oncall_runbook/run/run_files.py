@@ -113,10 +113,11 @@ def write_atomically(path: Path, document: Facts) -> None:
     write_text_atomically(path, f"{json.dumps(document, default=str)}\n")
 
 
-def write_text_atomically(path: Path, text: str) -> None:
+def write_text_atomically(path: Path, text: str, mode: int = 0o600) -> None:
     """Write text to a temporary file beside `path`, flush it to disk, and rename it."""
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
         try:
+            os.fchmod(file.fileno(), mode)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -53,8 +53,13 @@ def tell_json_line(facts: object) -> None:
     click.echo(json.dumps(facts, default=str))
 
 
-def tell_json(facts: object) -> None:
-    """Print facts as one JSON document."""
+def json_document(facts: object) -> str:
+    """Return facts as one JSON document."""
     # Of many hosts nobody reads it as it is, and indented it takes twenty times as long.
     many = isinstance(facts, dict) and len(facts.get("hosts", ())) > _INDENTED_HOSTS
-    click.echo(json.dumps(facts, indent=None if many else 2, default=str, ensure_ascii=False))
+    return json.dumps(facts, indent=None if many else 2, default=str, ensure_ascii=False)
+
+
+def tell_json(facts: object) -> None:
+    """Print facts as one JSON document."""
+    click.echo(json_document(facts))
