@@ -136,7 +136,7 @@ def _cards(run: RunDocument) -> dict[str, JudgedCard]:
     for state in run["hosts"].values():
         for name, judged in brief.known_cards(state).items():
             known.setdefault(name, judged)
-        for name in _causes(state):
+        for name in brief.root_causes(state):
             known.setdefault(name, JUDGED)
     return known
 
@@ -152,11 +152,6 @@ def _columns(run: RunDocument, cards: Mapping[str, JudgedCard]) -> list[str]:
         name: [said[name, word] for word in ("cause", "yes", "gone", "unknown")] for name in cards
     }
     return sorted((n for n in cards if any(weights[n])), key=lambda n: weights[n], reverse=True)
-
-
-def _causes(state: HostDocument) -> tuple[str, ...]:
-    """Return the root causes of a host; where none is left, those before the first rung."""
-    return tuple(state["root_causes"] or (state["diagnosis"] or {}).get("root_causes", ()))
 
 
 def _cell(card: str, state: HostDocument) -> str:
@@ -180,13 +175,23 @@ def _row(
     number: int, name: str, state: HostDocument, run: RunDocument, columns: Sequence[str]
 ) -> Row:
     cells = tuple(_cell(card, state) for card in columns)
-    return Row(number, name, state, brief.verdict(state, run), _causes(state), _why(state), cells)
+    return Row(
+        number,
+        name,
+        state,
+        brief.verdict(state, run),
+        tuple(brief.root_causes(state)),
+        _why(state),
+        cells,
+    )
 
 
 def _why(state: HostDocument) -> str:
     """Return why a host is as it is: its reason, what decides its root causes, what was done."""
     found = state if state["root_causes"] else (state["diagnosis"] or {})
-    causes = [brief.why_of(found["incidents"].get(root, JUDGED)) for root in _causes(state)]
+    causes = [
+        brief.why_of(found["incidents"].get(root, JUDGED)) for root in brief.root_causes(state)
+    ]
     uncovered = [finding_line(id, state["findings"].get(id, {})) for id in state["uncovered"]]
     done = [f"did: {clean(step['title']) or step['rung']}" for step in state["actions"] or []]
     reason = ": ".join(filter(None, (state["unreachable"], state["reason"])))

@@ -11,7 +11,7 @@ from oncall_runbook.text.output import harmless_document
 if TYPE_CHECKING:
     from oncall_runbook.documents import Facts
 
-FORMS = ("junit",)
+FORMS = ("junit", "markdown", "github")
 
 
 def report(form: str, document: Facts) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from oncall_runbook.text.words import clean, incident_name, word
+from oncall_runbook.text.words import clean, finding_line, incident_name, word
 
 if TYPE_CHECKING:
     from oncall_runbook.documents import HostDocument, JudgedCard, RunDocument
@@ -46,7 +46,10 @@ def common(name: str, hosts: int) -> Text:
 
 @dataclass(frozen=True)
 class Group:
-    """Hosts with one verdict, and the same root causes or, unreachable ones, the same trouble."""
+    """Hosts with one verdict and the same root causes, those before a cure where none is left.
+
+    Unreachable ones are those with the same trouble.
+    """
 
     verdict: str
     about: tuple[str, ...]
@@ -59,12 +62,32 @@ class Group:
         caused = self.first.get("root_causes")
         return clean(in_short(self.first) if caused else self.first.get("reason"))
 
+    @property
+    def reasons(self) -> list[str]:
+        """Why, of the first: its own reason, what no card covers, what decides each root cause."""
+        known, findings = known_cards(self.first), self.first.get("findings") or {}
+        told = [clean(self.first.get("reason"))]
+        told += [finding_line(id, findings.get(id, {})) for id in self.first.get("uncovered") or []]
+        told += [why_of(known.get(root, {})) for root in self.first.get("root_causes") or []]
+        return [*dict.fromkeys(filter(None, told))]
+
+    @property
+    def count(self) -> str:
+        """How many they are, in words."""
+        return f"{len(self.names)} host{'s' * (len(self.names) > 1)}"
+
+
+def root_causes(state: HostDocument) -> list[str]:
+    """Return the root causes of a host; where none is left, those before the first rung."""
+    before = (state.get("diagnosis") or {}).get("root_causes")
+    return state.get("root_causes") or before or []
+
 
 def grouped(hosts: Mapping[str, HostDocument], document: RunDocument) -> list[Group]:
     """Return hosts in groups by verdict and root causes, the largest group first."""
     found: dict[tuple[str, ...], list[str]] = {}
     for host, state in hosts.items():
-        about = state.get("root_causes") or [state.get("unreachable") or ""]
+        about = root_causes(state) or [state.get("unreachable") or ""]
         found.setdefault((verdict(state, document), *about), []).append(host)
     groups = [
         Group(said, tuple(filter(None, about)), tuple(names), hosts[names[0]])
@@ -85,9 +108,8 @@ def told_groups(hosts: Mapping[str, HostDocument], document: RunDocument) -> Ite
     Below each: who they are, why with the first of them, and what to type next for all of them.
     """
     for group in grouped(hosts, document):
-        count = f"{len(group.names)} host{'s' * (len(group.names) > 1)}"
         named = f" — {', '.join(group.about)}" if group.about else ""
-        yield Text.assemble((count, "bold"), ": ", word(group.verdict), named)
+        yield Text.assemble((group.count, "bold"), ": ", word(group.verdict), named)
         yield Text(f"  {some_names(group.names)}")
         if group.why:
             yield Text(f"  {clean(group.names[0])}: {group.why}")
