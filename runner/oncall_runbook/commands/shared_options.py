@@ -73,6 +73,9 @@ run_format_option = _format_option(
     help="Text for people, one line for each host, one JSON document on stdout, as JSON lines "
     "what happens as it happens and that document as the last, or a report for CI.",
 )
+document_format_option = _format_option(
+    *FORMS, help="Text for people, one JSON document on stdout, or a report for CI."
+)
 card_format_option = _format_option(
     "markdown",
     "survey",

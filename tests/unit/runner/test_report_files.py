@@ -29,6 +29,7 @@ def test_a_report_is_printed_in_place_of_the_text(incident: FakeEngine, form: st
     assert result.exit_code == 3
     assert "database_connection_failures" in result.stdout
     assert "\x1b" not in result.stdout
+    assert run("runs", "show", "last", "--format", form).stdout == result.stdout
 
 
 def test_several_reports_are_written_beside_what_is_printed(
