@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from test_junit import every_run
 
+from oncall_runbook.pages import rendering
 from oncall_runbook.reports import markdown, writing
 from oncall_runbook.text.output import harmless_document
 from oncall_runbook.text.words import clean
@@ -92,7 +93,8 @@ def test_outside_of_code_are_only_words(text):
 @example("`")
 @example("``a`")
 def test_code_shows_the_text_as_it_is(text):
-    line = clean(harmless_document(text), 300)
+    text = harmless_document(text)
+    line = clean(text, 300)
     shown = [token for token in tokens(f"a {markdown.code(text)} b") if token.type == "code_inline"]
     assert [token.content for token in shown] == ([line] if line else [])
 
@@ -210,6 +212,16 @@ def test_no_text_becomes_a_command_or_a_property_of_its_own(text):
             assert re.findall("%(?!25|0D|0A|3A|2C)", part) == []
         assert "\r" not in message
         assert len(line) < 4000
+
+
+def test_a_verdict_of_another_version_is_never_taken_for_well():
+    run = sample.fleet(50)
+    name, host = next(iter(run["hosts"].items()))
+    run["hosts"] = {**run["hosts"], name: {**host, "verdict": "bewitched"}}
+    assert annotations(run)[0].startswith("::error title=bewitched%3A 1 host::")
+    assert re.findall("</code>: ([a-z ]+)", writing.report("markdown", run))[0] == "bewitched"
+    assert '<error type="bewitched"' in writing.report("junit", run)
+    assert "1 host: Bewitched" in rendering.run_html(run)
 
 
 @pytest.mark.parametrize("form", writing.FORMS)

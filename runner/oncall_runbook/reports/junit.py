@@ -19,11 +19,11 @@ from oncall_runbook.text.words import clean, finding_line, incident_name
 if TYPE_CHECKING:
     from oncall_runbook.documents import HostDocument, JudgedCard, RunDocument
 
-_FAILURES = (Verdict.NOT_FIXED.value, Verdict.REFUSED.value)
-_ERRORS = tuple(
-    verdict.value
-    for verdict in (Verdict.UNREACHABLE, Verdict.UNKNOWN, Verdict.LOCKED, Verdict.ERROR)
-)
+# What a verdict is of the command's own case. What is wrong with a host fails the case of its card.
+_OUTCOMES = {
+    **dict.fromkeys((Verdict.HEALTHY.value, Verdict.FIXED.value, Verdict.INCIDENT.value), "passed"),
+    **dict.fromkeys((Verdict.NOT_FIXED.value, Verdict.REFUSED.value), "failure"),
+}
 _SENTENCE = 1000  # characters of a message
 _RUN = "runbook"  # the suite that tells of a run which has no host
 # What XML 1.0 cannot hold, however it is written.
@@ -63,7 +63,7 @@ def _command(run: RunDocument) -> str:
 def _cases(state: HostDocument, run: RunDocument) -> Iterator[Case]:
     """Yield what was judged of a host: first whether the command did there what it is for."""
     verdict = state["verdict"]
-    outcome = "failure" if verdict in _FAILURES else "error" if verdict in _ERRORS else "passed"
+    outcome = _OUTCOMES.get(verdict, "error")
     reason = ": ".join(filter(None, (state["unreachable"], state["reason"])))
     seconds = sum(step["seconds"] for step in state["actions"] or [])
     yield Case(_command(run), outcome, verdict, reason or verdict, seconds=seconds)
