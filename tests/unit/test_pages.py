@@ -364,6 +364,27 @@ def test_a_run_whose_file_is_broken_has_a_page():
     assert "broken" in said
 
 
+@pytest.mark.parametrize("number", [1, 20])
+def test_an_operation_is_done_and_cures_nothing(number):
+    done = json.loads((ROOT / "tests/unit/runner/texts/ops-done.json").read_text())
+    host = {**done["hosts"]["web1"], "findings": {}}
+    run = {**done, "started": None, "hosts": {f"web{n}": host for n in range(number)}}
+    said = "".join(Page(rendering.run_html(run)).text)
+    assert "Done" in said
+    assert "Fixed" not in said
+
+
+def test_hosts_where_an_operation_is_not_done_stand_before_those_where_it_is():
+    done, refused = (
+        json.loads((ROOT / f"tests/unit/runner/texts/ops-{name}.json").read_text())
+        for name in ("done", "refused")
+    )
+    hosts = {f"web{n}": (refused if n == 7 else done)["hosts"]["web1"] for n in range(20)}
+    text = rendering.run_html({**done, "started": None, "hosts": hosts})
+    assert re.findall(r"<h2>(.*)</h2>", text)[0] == "20 hosts, by verdict"
+    assert re.findall(r"<strong>(.*)</strong>", text) == ["1 host: Refused", "19 hosts: Done"]
+
+
 FLEET = Page(rendering.run_html(sample.fleet(100)))
 
 

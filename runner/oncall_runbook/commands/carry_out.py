@@ -70,8 +70,10 @@ def carry_out(
         outcome = _act(session, keeper) if order.acts else session.play(remediate=False)
     final = session.document(outcome)
     keeper.finish(final)
-    _print(final, order.options, show)
-    written = report_files.write(order.options.reports, final)
+    try:
+        _print(final, order.options, show)
+    finally:  # also where nobody reads what is printed any more
+        written = report_files.write(order.options.reports, final)
     return int(final["exit_code"] or 0) or (0 if written else BROKEN)
 
 

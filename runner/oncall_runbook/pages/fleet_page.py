@@ -82,6 +82,11 @@ class Group:
         return all(brief.is_well(row.state) for row in self.rows)
 
     @property
+    def ended_well(self) -> bool:
+        """Whether each of them is healthy, or was cured."""
+        return all(row.state["verdict"] in brief.ENDED_WELL for row in self.rows)
+
+    @property
     def causes(self) -> list[str]:
         """The root causes that any of them has."""
         return list(dict.fromkeys(chain.from_iterable(row.causes for row in self.rows)))
@@ -217,7 +222,7 @@ def _unmatched(
 def _groups(
     rows: Sequence[Row], cards: Mapping[str, JudgedCard], titles: Callable[[str], str]
 ) -> list[Group]:
-    """Return the hosts in groups, the largest first, and those last that are well."""
+    """Return the hosts in groups, the largest first; later what was cured, last what is well."""
     found: dict[tuple[str, bool], list[Row]] = {}
     for row in rows:
         found.setdefault((row.group, brief.is_well(row.state)), []).append(row)
@@ -230,7 +235,7 @@ def _groups(
         current = caused and any(about in row.state["root_causes"] for row in members)
         limit = about if current else members[0].state["verdict"]
         groups.append(Group(title, severity, ordered, limit))
-    return sorted(groups, key=lambda group: (group.well, -len(group.rows)))
+    return sorted(groups, key=lambda group: (group.well, group.ended_well, -len(group.rows)))
 
 
 def _but(state: HostDocument) -> str:

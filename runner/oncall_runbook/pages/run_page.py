@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from oncall_runbook.documents import JUDGED
+from oncall_runbook.text import brief
 
 if TYPE_CHECKING:
     from oncall_runbook.documents import HostDocument, JudgedCard, RunDocument
@@ -15,7 +16,11 @@ _STATUSES = ("unhealthy", "unknown", "healthy", "not_applicable")
 
 def context(run: RunDocument) -> dict[str, object]:
     """Return what the page is made from."""
-    return {"run": run, "hosts": {name: host_context(h) for name, h in run["hosts"].items()}}
+    hosts = {
+        name: {**host_context(host), "said": brief.verdict(host, run)}
+        for name, host in run["hosts"].items()
+    }
+    return {"run": run, "hosts": hosts}
 
 
 def host_context(host: HostDocument) -> dict[str, object]:

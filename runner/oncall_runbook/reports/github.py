@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 _MOST = 10  # of each kind GitHub shows no more for a step
 _TITLE, _MESSAGE = 200, 1000  # characters
-_WELL = ("healthy", "fixed")
 _DATA = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
 _PROPERTY = str.maketrans({":": "%3A", ",": "%2C"})
 
@@ -35,7 +34,11 @@ def _errors(run: RunDocument) -> list[str]:
     told = [("The run failed", run["error"])] if run["error"] else []
     for name, hosts in run["common_causes"].items():
         told.append(("Common cause", brief.common(name, len(hosts)).plain))
-    ill = {host: state for host, state in run["hosts"].items() if state["verdict"] not in _WELL}
+    ill = {
+        host: state
+        for host, state in run["hosts"].items()
+        if state["verdict"] not in brief.ENDED_WELL
+    }
     for group in sorted(brief.grouped(ill, run), key=_gravity):
         told.append((_title(group), _message(group)))
     return [_command("error", title, message) for title, message in told]
@@ -46,7 +49,7 @@ def _warnings(run: RunDocument) -> list[str]:
     return [
         _command("warning", "Covered by no card", f"{host}: {finding_line(id, finding)}")
         for host, state in run["hosts"].items()
-        if state["verdict"] in _WELL
+        if state["verdict"] in brief.ENDED_WELL
         for id in state["uncovered"]
         for finding in [state["findings"].get(id, {})]
     ]

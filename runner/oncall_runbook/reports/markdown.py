@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _BYTES = 2**20 - 4096  # of a summary GitHub takes 1 MiB; the rest is for what says what is left out
 _GROUPS = 50
-_WELL = ("healthy", "fixed")
 _WORDS = re.compile(r"[^\W_]+([ ,]+[^\W_]+)*")  # these alone are no markup, link or mention
 
 
@@ -47,7 +46,7 @@ def _gravity(state: HostDocument) -> int:
 def _head(run: RunDocument) -> Iterator[str]:
     """Yield how many hosts are not well, how the run ended, and what it warns of."""
     hosts, what = run["hosts"], code(" ".join(filter(None, (run["command"], run["incident"]))))
-    bad = sum(state["verdict"] not in _WELL for state in hosts.values())
+    bad = sum(state["verdict"] not in brief.ENDED_WELL for state in hosts.values())
     well = f"well on {len(hosts)} host{'s' * (len(hosts) > 1)}" if hosts else "no host took part"
     yield f"## {what}: {f'{bad} of {len(hosts)} hosts are not well' if bad else well}\n"
     ended = f"exit code {run['exit_code']}" if run["exit_code"] is not None else "not ended"
@@ -80,7 +79,7 @@ def _causes(run: RunDocument, ill: Mapping[str, HostDocument]) -> Iterator[str]:
 
 
 def _order(group: Group) -> tuple[bool, bool]:
-    return group.first["verdict"] in _WELL, not group.first["root_causes"]
+    return group.first["verdict"] in brief.ENDED_WELL, not group.first["root_causes"]
 
 
 def _group(group: Group) -> Iterator[str]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # How many hosts are told one by one; more are grouped by what is wrong with them.
 EACH = 10
+# Verdicts after which nothing is left to do.
+ENDED_WELL = ("healthy", "fixed")
 # How many names stand in a line before the rest is counted.
 _NAMES = 4
 # How long the sentence may be that decides, in characters.

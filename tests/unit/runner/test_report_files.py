@@ -11,7 +11,7 @@ import pytest
 from recorded import FakeEngine, run
 from test_cli import BROKEN, CURE, WELL
 
-from oncall_runbook.commands import report_files
+from oncall_runbook.commands import carry_out, report_files
 from oncall_runbook.reports.writing import FORMS
 from oncall_runbook.run import run_files
 
@@ -94,6 +94,17 @@ def test_a_report_that_fails_at_the_end_loses_nothing_of_the_run(
         f"the run is kept: runbook runs show {kept['run']}\n"
     ) in result.stderr
     assert json.loads((tmp_path / "report.json").read_text())["run"] == kept["run"]
+
+
+def test_a_report_is_written_though_nobody_reads_what_is_printed(
+    incident: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(*_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(carry_out, "_print", closed)
+    assert run("triage", "--report", f"junit={tmp_path / 'report'}").exit_code == 1
+    assert (tmp_path / "report").read_text().startswith("<?xml")
 
 
 def test_a_file_that_is_there_is_replaced_whole_with_its_mode_and_a_link_stays(
