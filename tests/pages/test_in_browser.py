@@ -8,7 +8,7 @@ every_page = pytest.mark.parametrize("name", PAGES)
 both_schemes = pytest.mark.parametrize("scheme", ["light", "dark"])
 both_widths = pytest.mark.parametrize("width", [1400, 360])
 
-# Text and the colour it stands on; a number inside a mark stands on the mark.
+# Text or a sign before it, and the colour it stands on; a number inside a mark stands on the mark.
 CONTRASTS = """() => {
   const channels = c => c.match(/[\\d.]+/g).map(Number);
   const light = c => channels(c).slice(0, 3).map(v => v / 255)
@@ -22,15 +22,23 @@ CONTRASTS = """() => {
     return 'rgb(255, 255, 255)';
   };
   const seen = {};
+  const note = (front, back) => {
+    const [a, b] = [light(front), light(back)].sort((x, y) => y - x);
+    seen[`${front} on ${back}`] = (a + .05) / (b + .05);
+  };
   for (const e of document.querySelectorAll('body *')) {
+    const sign = getComputedStyle(e, '::before');
+    if (sign.content.length > 2 && sign.content !== 'none') {
+      const own = channels(sign.backgroundColor)[3] !== 0;
+      note(sign.color, own ? sign.backgroundColor : ground(e));
+    }
     const own = [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim());
     if (!own || ['title', 'desc'].includes(e.tagName)) continue;
     const style = getComputedStyle(e), svg = e instanceof SVGElement;
     const front = svg ? style.fill : style.color;
     const mark = e.classList.contains('count') && e.previousElementSibling;
     const back = mark ? getComputedStyle(mark).fill : ground(e);
-    const [a, b] = [light(front), light(back)].sort((x, y) => y - x);
-    seen[`${front} on ${back}`] = (a + .05) / (b + .05);
+    note(front, back);
   }
   return seen;
 }"""
