@@ -42,7 +42,9 @@ class JudgedCard(TypedDict, total=False):
     why: str
     evidence: str
     because: list[str]
+    reason: str
     explained_by: list[str]
+    may_come_of: list[str]
 
 
 class PlannedStep(TypedDict, total=False):
@@ -478,6 +480,7 @@ _RUN = cast(
         "run": "?",
         "command": "unknown command",
         "warnings": [],
+        "common_causes": {},
         "hosts": {},
     },
 )
@@ -487,6 +490,7 @@ _HOST = cast(
         **dict.fromkeys(("reason", "unreachable"), ""),
         **dict.fromkeys(("diagnosis", "evidence", "fetched", "plan", "actions")),
         "root_causes": [],
+        "uncovered": [],
         "incidents": {},
         "findings": {},
     },

@@ -115,10 +115,11 @@ def write_atomically(path: Path, document: Facts) -> None:
     write_text_atomically(path, itertools.chain(pieces(document), "\n"))
 
 
-def write_text_atomically(path: Path, text: Iterable[str]) -> None:
+def write_text_atomically(path: Path, text: Iterable[str], mode: int = 0o600) -> None:
     """Write pieces of text to a temporary file beside `path`, flush it, and rename it."""
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
         try:
+            os.fchmod(file.fileno(), mode)
             file.writelines(text)
             file.flush()
             os.fsync(file.fileno())
