@@ -23,6 +23,7 @@ from ansible.plugins.loader import connection_loader
 from ansible.template import Templar
 from ansible_collections.oncall.runbook.plugins.action.judge import ActionModule as Judge
 from ansible_collections.oncall.runbook.plugins.plugin_utils import verdict, wire
+from ansible_collections.oncall.runbook.plugins.plugin_utils.channel import Question
 from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import Result
 
 _ARGUMENTS = {
@@ -150,6 +151,17 @@ class _OfMany(Judge):
         if name not in self.templated:
             self.templated[name] = super().variable(name)
         return self.templated[name]
+
+    def question(self, probe: Mapping[str, Any]) -> Question:
+        """Return the question of a probe, which hosts that are alike share."""
+        key = f"question {probe['id']}"  # no variable's name has a blank
+        if key not in self.templated:
+            asked = super().question(probe)
+            if _ELSEWHERE.search(str(probe)):
+                return asked
+            self.templated[key] = asked
+        found: Question = self.templated[key]
+        return found
 
     def report(self, told: _Told, *, ends: bool) -> bool:
         """Judge the host and tell it; False where that is left to ``judge`` itself.
