@@ -283,7 +283,9 @@ def test_a_warning_before_an_answer_stays_out_of_it():
 
 
 def test_who_answers_nothing_has_no_answer():
-    out, _ = said('talk() { echo refused >&2; return 3; }; apart talk; echo "$?|$answer|$complaint"')
+    out, _ = said(
+        'talk() { echo refused >&2; return 3; }; apart talk; echo "$?|$answer|$complaint"'
+    )
     assert out == "3||refused\n"
 
 
