@@ -107,7 +107,15 @@ def cancel(run: str, format: str) -> int:
 @record_option
 @rollout_options
 @shared_options(
-    "extra_vars", "cards", "forks", "timeout", "format", "vault_password_file", "verbose", "store"
+    "extra_vars",
+    "cards",
+    "forks",
+    "timeout",
+    "through",
+    "format",
+    "vault_password_file",
+    "verbose",
+    "store",
 )
 def resume(run: str, options: Options, **how: Any) -> int:
     """Do again what a run was to do, on the hosts that it did not finish.

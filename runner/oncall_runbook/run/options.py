@@ -22,6 +22,7 @@ class Options:
     vault_password_file: Path | None = None
     verbose: int = 0
     store: str | None = None
+    through: str | None = None
     cards: tuple[str, ...] = ()
     found: Mapping[str, Any] = field(default_factory=dict)
     """What was found out of this machine's stack, where no inventory describes it."""

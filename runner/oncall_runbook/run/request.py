@@ -14,6 +14,7 @@ from oncall_runbook.run.inventory import Inventory
 from oncall_runbook.run.options import Options
 from oncall_runbook.run.selection import chosen
 from oncall_runbook.run.sources import catalog_for, inventory_of
+from oncall_runbook.run.through import machine
 
 
 def prepare(
@@ -23,14 +24,15 @@ def prepare(
     if options.limit is not None and not options.limit.strip():
         raise BadInputError("--limit is empty; leave it out, or name hosts")
     where = inventory_of(options)
+    if options.through is not None and where.origin == inventory.THIS_MACHINE:
+        raise BadInputError("--through needs an inventory of the hosts there: -i")
     limit, hosts = chosen(options.limit)
     return where, Request(
         run=run,
         playbook=playbook,
         inventory=where.sources,
         inventory_plugins=inventory.plugins(where.sources, os.environ),
-        ssh_extra_args=os.environ.get("ANSIBLE_SSH_EXTRA_ARGS")
-        or inventory.setting(os.environ, "ssh_connection", "ssh_extra_args"),
+        ssh_extra_args=inventory.ssh_extra_args(os.environ),
         run_vars=run_vars,
         extra_vars=(*_found(options), *_extra_vars(options, run_vars)),
         limit=limit,
@@ -38,6 +40,7 @@ def prepare(
         forks=options.forks,
         timeout=options.timeout,
         vault_password_file=options.vault_password_file,
+        through={machine(options.through): ()} if options.through is not None else {},
         verbose=options.verbose,
         collections=catalog.unlinked_checkout(),
     )
