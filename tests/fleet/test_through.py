@@ -33,6 +33,12 @@ def machine():
         yield one
 
 
+@pytest.fixture(scope="module")
+def second_machine():
+    with raised("bastion-b") as one:
+        yield one
+
+
 @pytest.fixture
 def bastion(machine, light, tmp_path, monkeypatch):
     """A machine near the light hosts, which `ssh bastion` reaches; nothing is left there."""
@@ -44,6 +50,16 @@ def bastion(machine, light, tmp_path, monkeypatch):
     yield machine
     assert machine.processes() == []
     assert machine.left() == []
+
+
+@pytest.fixture
+def other_bastion(bastion, second_machine, tmp_path):
+    """Another one, which `ssh bastion-b` reaches."""
+    second_machine.ssh(tmp_path)
+    second_machine.copy(tmp_path / "known_hosts")
+    yield second_machine
+    assert second_machine.processes() == []
+    assert second_machine.left() == []
 
 
 @pytest.fixture
@@ -141,7 +157,8 @@ def test_a_worker_that_dies_is_one_batch_lost(bastion, light, fleet, start, tmp_
     first = json.loads(stdout)
     lost = {name: host for name, host in first["hosts"].items() if host["verdict"] == "unreachable"}
     assert 0 < len(lost) <= 6
-    assert {host["reason"].partition(":")[0] for host in lost.values()} == {"through bastion"}
+    why = "through bastion: killed by signal 9"
+    assert {host["reason"] for host in lost.values()} == {why}
     (tmp_path / "state").symlink_to(tmp_path / "background")
     again = fleet("runs", "resume", first["run"], "--yes").document
     assert set(again["hosts"]) >= set(lost)
@@ -207,3 +224,53 @@ def test_a_machine_that_cannot_do_it_says_why(bastion, fleet, break_, why):
     reason = ran.host("light-1")["reason"]
     assert reason.startswith("through bastion: ")
     assert why in reason
+
+
+def sites(light, place, **variables):
+    """Two sites, each with a machine that asks its hosts; others are asked from here."""
+    by = {"bastion": NAMES[:4], "bastion-b": NAMES[4:8]}
+    more = {host: {"run_through": name} for name, hosts in by.items() for host in hosts}
+    light.inventory(place, names=NAMES, more=more, **variables)
+    return by
+
+
+def test_each_site_is_asked_by_its_own_machine(bastion, other_bastion, light, fleet, tmp_path):
+    light.set("off", "light-1", "light-6", "light-12")
+    direct = fleet("diagnose", "light_off")
+    by = sites(light, tmp_path)
+    for name in NAMES:
+        light.run(f"echo 'echo ${{SSH_CONNECTION%% *}} > $own/shm/peer' > /{name}/misbehaves")
+    assert told(fleet("diagnose", "light_off")) == told(direct)
+    peers = {name: light.run(f"cat /{name}/shm/peer").strip() for name in NAMES}
+    machines = {"bastion": bastion.address(), "bastion-b": other_bastion.address()}
+    assert {name: peers[name] for hosts in by.values() for name in hosts} == {
+        name: machines[machine] for machine, hosts in by.items() for name in hosts
+    }
+    assert not {peers[name] for name in NAMES[8:]} & set(machines.values())
+
+
+def test_the_worker_of_one_site_dies_alone(
+    bastion, other_bastion, light, fleet, start, tmp_path, monkeypatch
+):
+    light.set("off", *NAMES)
+    by = sites(light, tmp_path, run_common_cause_percent=101, incident_samples=1)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    process = start(
+        *("remediate", "light_off", "--yes", "--batch", "100%", "-i", tmp_path / "hosts.yml"),
+        *("-l", "all", "--format", "json"),
+    )
+    wait_for(lambda: any(host in by["bastion-b"] for _, host, _ in light.log()))
+    (worker,) = other_bastion.workers()
+    other_bastion.run(f"kill -KILL {worker}")
+    stdout, _ = process.communicate(timeout=120)
+    hosts = json.loads(stdout)["hosts"]
+    lost = {name for name, host in hosts.items() if host["verdict"] != "fixed"}
+    assert process.returncode == 4
+    assert lost
+    assert lost <= set(by["bastion-b"])
+    assert {hosts[name]["verdict"] for name in lost} == {"unreachable"}
+    (tmp_path / "state").symlink_to(tmp_path / "background")
+    again = fleet("runs", "resume", "last", "--yes")
+    assert (again.code, set(again.document["hosts"])) == (0, lost)
+    done = [host for _, host, what in light.log() if what == "done"]
+    assert sorted(done) == sorted(NAMES), "each once"

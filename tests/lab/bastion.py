@@ -63,19 +63,22 @@ class Bastion:
         ours = ("runbook", "ansible", "ssh ")
         return [one for one in listed if any(word in one for word in ours) and "[mux]" not in one]
 
+    def address(self):
+        ip = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        return docker("inspect", "--format", ip, self._container).strip()
+
     def left(self):
         """What runs left there in memory."""
         return self.run("ls -d /dev/shm/runbook-* 2>/dev/null || true").split()
 
     def ssh(self, place):
         """Write what lets `ssh NAME` get there; return the directory for the PATH."""
-        ip = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
-        address = docker("inspect", "--format", ip, self._container).strip()
         key = self.run("cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub")
         (place / f"known_{self.name}").write_text(f"{self.name} {key}")
         with (place / "ssh_config").open("a") as file:
             file.write(
-                f"Host {self.name}\n HostName {address}\n HostKeyAlias {self.name}\n User root\n"
+                f"Host {self.name}\n HostName {self.address()}\n"
+                f" HostKeyAlias {self.name}\n User root\n"
                 f" IdentityFile {KEYS}/id_ed25519\n UserKnownHostsFile {place}/known_{self.name}\n"
             )
         programs = place / "bin"

@@ -7,7 +7,7 @@ import click
 from oncall_runbook.commands.shared_options import example, yes_is_taken
 
 
-@click.command(epilog=example("ssh bastion runbook worker RUN"))
+@click.command(epilog=example("runbook worker 20261123T041500Z-3f2a <stream"))
 @click.argument("run")
 @yes_is_taken
 def worker(run: str) -> int:

@@ -15,7 +15,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def guarded(run: str) -> int:
     """Play the run that comes on standard input in a process of its own; return its exit status.
 
-    Should that process be killed, what it started is ended, and its private files are removed.
+    Should somebody kill that process, what it started is ended, and its private files are removed;
+    the status is 128 and the number of the signal.
     """
     child = os.fork()
     if not child:
@@ -26,7 +27,7 @@ def guarded(run: str) -> int:
     if code < 0:
         processes.end(run)
         engine.sweep()
-    return abs(code)
+    return code if code >= 0 else 128 - code
 
 
 def _work(run: str) -> None:

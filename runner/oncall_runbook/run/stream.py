@@ -103,7 +103,7 @@ def pack(request: Request, place: Path) -> Parcel:
                 for number, card in enumerate(run_vars[_CARDS])
             ]
         extra_vars = [
-            extra.path.read_text(encoding="utf-8") if extra.path else extra.text
+            extra.path.read_bytes().decode() if extra.path else extra.text
             for extra in request.extra_vars
         ]
     except OSError as error:

@@ -36,7 +36,12 @@ _WORKER = "PATH=$PATH:$HOME/.local/bin; exec runbook worker"
 _POLL_SECONDS = 0.2
 # For a machine to end what it started: see `processes.end`.
 _PATIENCE_SECONDS = 15.0
+# For a connection that has nothing more to say.
+_GRACE_SECONDS = 3.0
+# How ansible-runner puts it that a stream has ended.
+_SILENCE = "Unexpected empty line"
 _NOT_FOUND = 127
+_KILLED = 128  # and the number of the signal
 _SSH_FAILED = 255
 _RC_UNREACHABLE = 4
 # Of a run that acts: what is said of a host once nothing more is done there.
@@ -57,10 +62,13 @@ def run(
     stop = Stop(request.run, request.timeout)
     heard: SimpleQueue[_Message] = SimpleQueue()
     with engine.signals(stop), engine.private_directory() as private, _secretly(private):
+        shares = dict(_shares(request))
+        if len(shares) > 1:
+            request = replace(request, run_vars={**request.run_vars, "run_shared": True})
         parcel = pack(request, private / "parcel")
         links = [
             _Link(name, replace(request, hosts=hosts), stop, on_event, on_output, private / str(n))
-            for n, (name, hosts) in enumerate(_shares(request))
+            for n, (name, hosts) in enumerate(shares.items())
         ]
         try:
             for link in links:
@@ -196,24 +204,25 @@ class _Link:
             heard.put(_Message(self, data))
             return False
 
-        try:
+        with contextlib.suppress(OSError):  # it ended before it had all, and says why
             streaming.Transmitter(
                 _output=self._to, private_data_dir=str(packed), **asdict(parcel)
             ).run()
             self._beat = time.monotonic()
-            processor = streaming.Processor(
-                _input=self._lines,
-                quiet=True,
-                settings={},
-                private_data_dir=str(self.place),
-                event_handler=take,
-                status_handler=take,
-            )
-            # What is not asked for is not unpacked: it could be put anywhere.
-            processor.artifacts_callback = lambda _: None
+        processor = streaming.Processor(
+            _input=self._lines,
+            quiet=True,
+            settings={},
+            private_data_dir=str(self.place),
+            event_handler=take,
+            status_handler=take,
+        )
+        # What is not asked for is not unpacked: it could be put anywhere.
+        processor.artifacts_callback = lambda _: None
+        try:
             processor.run()
-        except Exception as error:  # a stream that broke, whatever way
-            take({"status": "error", "job_explanation": str(error)})
+        except Exception as error:  # whatever else it may be that it sent
+            take({"status": "error", "job_explanation": f"what it sent cannot be read: {error}"})
         heard.put(_Message(self, None))
 
     def take(self, message: _Message) -> None:
@@ -222,7 +231,8 @@ class _Link:
         if data is None:
             self._ended()
         elif "status" in data:
-            self._said = str(data.get("job_explanation") or "") or self._said
+            said = str(data.get("job_explanation") or "")
+            self._said = self._said or ("" if said.startswith(_SILENCE) else said)
             self.rc = data.get("rc") if isinstance(data.get("rc"), int) else self.rc
         elif data.get("event") == TOLD:
             self._note(told_event(data["told"], self.request.secrets))
@@ -288,7 +298,7 @@ class _Link:
         """Say of each host that the machine was not done with what became of it."""
         self.is_open = False
         self.hang_up()
-        code = self._process.wait() if self._process else 0
+        code = self._exit_status()
         if self.rc is not None or self.stop.status != "finished":
             return
         self._said = self._why(code)
@@ -301,6 +311,15 @@ class _Link:
         if not hosts:
             self.rc = 1
 
+    def _exit_status(self) -> int:
+        """Return how the connection ended; one that does not end is made to."""
+        if not self._process:
+            return 0
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(_GRACE_SECONDS)
+        self.kill()
+        return self._process.wait()
+
     def _why(self, code: int) -> str:
         """Return in a line why the machine ended before it was done."""
         said = (self.place / "stderr").read_text(errors="replace").strip().splitlines()
@@ -311,6 +330,8 @@ class _Link:
             return last or "the connection was lost"
         if "No such command" in last:
             return "the oncall-runbook there is older: both machines need the same version"
+        if code < 0 or code > _KILLED:
+            return f"killed by signal {-code if code < 0 else code - _KILLED}"
         return self._said or last or f"its worker ended with {code}"
 
     def error(self) -> str:
