@@ -27,6 +27,9 @@ from oncall_runbook.run.engine import Request, Stop
 from oncall_runbook.run.events import Told
 from oncall_runbook.run.stream import BEAT_SECONDS, FILE, SILENT_SECONDS, TOLD, Parcel
 
+# What fails, or looks unreachable, where a run is ended.
+_ENDED = ("runner_on_failed", "runner_on_unreachable")
+
 
 def work(run: str) -> int:
     """Play the run that comes on standard input; its events go to standard output."""
@@ -61,7 +64,10 @@ class RunbookWorker(Worker):
             self._say("error", job_explanation=str(error))
             rc = None
         else:
-            self._say("canceled" if self._is_over() else "successful", rc=rc)
+            if why := self._why_over():
+                self._say("canceled", job_explanation=why)
+            else:
+                self._say("failed" if rc else "successful", rc=rc)
         with contextlib.suppress(OSError):
             self.finished_callback(None)
         return 0 if rc is not None else 1
@@ -85,6 +91,8 @@ class RunbookWorker(Worker):
         told = Told(engine.told_in(self._private), lambda said: self._send(TOLD, told=said))
 
         def handle(event: Mapping[str, Any]) -> bool:
+            if self._why_over() and event.get("event") in _ENDED:
+                return False  # by us: that says nothing of the host
             self._send_evidence(event, parcel)
             with contextlib.suppress(OSError):
                 self.event_handler(event)
@@ -92,14 +100,14 @@ class RunbookWorker(Worker):
 
         def cancel() -> bool:
             told.read()
-            if not self._is_over():
+            if not self._why_over():
                 return False
             processes.end(self._run)
             return True
 
         rc = engine.play(request, self._private, handle, cancel)
         told.read()
-        if self._is_over():
+        if self._why_over():
             processes.end(self._run)
         return rc
 
@@ -128,9 +136,13 @@ class RunbookWorker(Worker):
             self._heard = time.monotonic()
         self._is_gone = True
 
-    def _is_over(self) -> bool:
-        silent = time.monotonic() > self._heard + SILENT_SECONDS
-        return self._is_gone or silent or self._stop.due()
+    def _why_over(self) -> str:
+        """Return why the run must end before its time; nothing, while it may go on."""
+        if self._is_gone:
+            return "the other end is gone"
+        if time.monotonic() > self._heard + SILENT_SECONDS:
+            return f"it heard nothing of this machine for {SILENT_SECONDS} s"
+        return "its worker was told to end" if self._stop.due() else ""
 
 
 @contextlib.contextmanager

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -102,6 +104,27 @@ def test_a_worker_that_did_not_do_it_leaves_hosts_that_were_not_reached(
     (host,) = json.loads(done.stdout)["hosts"].values()
     assert host["verdict"] == "unreachable"
     assert host["reason"].startswith(f"through there: {why}")
+
+
+def test_a_worker_that_is_told_to_end_says_so(runbook: Runbook, programs: Path) -> None:
+    answers = json.dumps({"diagnosis": {**WELL, "sleep": 61.37}})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "oncall_runbook", "triage", *THERE, "-e", answers],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while subprocess.run(["pgrep", "-f", "sleep 61.37"], capture_output=True).returncode:
+        time.sleep(0.05)
+    asked = (programs / "ssh.asked").read_text()
+    run_id = asked.split()[-1].rstrip("'")
+    words = ["pgrep", "-o", "-f", f"oncall_runbook worker {run_id}"]
+    worker = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    os.kill(int(worker), signal.SIGTERM)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 4, stderr
+    (host,) = json.loads(stdout)["hosts"].values()
+    assert host["reason"] == "through there: its worker was told to end"
 
 
 def test_no_machine_writes_where_it_likes(runbook: Runbook, programs: Path, tmp_path: Path) -> None:
