@@ -102,7 +102,7 @@ def test_a_worker_that_did_not_do_it_leaves_hosts_that_were_not_reached(
     done = runbook("triage", *THERE, diagnosis=WELL)
     assert done.returncode == 4, done.stderr
     (host,) = json.loads(done.stdout)["hosts"].values()
-    assert host["verdict"] == "unreachable"
+    assert (host["verdict"], host["unreachable"]) == ("unreachable", "machine")
     assert host["reason"].startswith(f"through there: {why}")
 
 
@@ -135,6 +135,25 @@ def test_no_machine_writes_where_it_likes(runbook: Runbook, programs: Path, tmp_
         assert done.returncode == 1
         assert done.stderr == f"runbook: there sent a file that was not asked for: {name!r}\n"
     assert list(tmp_path.rglob("escaped.txt")) == []
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"event": "runner_on_ok", "event_data": [1]},
+        {"event": "runbook_told", "told": {"host": "here"}},
+        {"event": "runbook_told", "told": 1},
+        {"event": "runbook_file"},
+    ],
+)
+def test_what_no_worker_sends_is_one_line(
+    runbook: Runbook, programs: Path, message: Mapping[str, Any]
+) -> None:
+    program(programs / "runbook", sending({"counter": 1, "uuid": 1, **message}))
+    done = runbook("triage", *THERE, diagnosis=WELL)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("runbook: there sent what no worker does: ")
 
 
 @pytest.mark.parametrize("name", ["-oProxyCommand=x", "two words", "", "a\nb", "a;b", "$(id)"])
