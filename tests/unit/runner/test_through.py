@@ -238,6 +238,24 @@ def test_each_machine_asks_those_of_a_batch_that_are_its_own() -> None:
     assert dict(through._shares(one)) == {"a": ("h",)}
 
 
+@pytest.mark.parametrize("machines", [{"a": ("h1",)}, {"a": ("h1",), "b": ("h2", "h3")}])
+def test_a_machine_is_told_its_hosts_and_whether_it_is_alone(
+    programs: Path, tmp_path: Path, machines: dict[str, tuple[str, ...]]
+) -> None:
+    keep = f"tee {tmp_path}/given.$$ > /dev/null"
+    told = sending({"status": "successful", "rc": 0}, {"eof": True})
+    program(programs / "runbook", told.replace("> /dev/null", f"| {keep}"))
+    request = Request("run", "x", ("h1,h2,h3",), {}, through=machines)
+    outcome = through.run(request, lambda _: None, lambda _: None)
+    assert (outcome.status, outcome.rc) == ("finished", 0)
+    given = [
+        json.loads(path.read_text().splitlines()[0])["kwargs"] for path in tmp_path.glob("given.*")
+    ]
+    assert sorted(tuple(one["hosts"]) for one in given) == sorted(machines.values())
+    shared = {"run_shared": True} if len(machines) > 1 else {}
+    assert [one["run_vars"] for one in given] == [shared] * len(machines)
+
+
 def routes_told(told: object, outcome: Outcome) -> Callable[..., Outcome]:
     def play(request: Request, on_event: Callable[[Event], None], _output: object) -> Outcome:
         assert request.playbook == "oncall.runbook.through"
