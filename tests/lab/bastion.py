@@ -93,6 +93,7 @@ class Bastion:
 def raised(name):
     """Raise a machine, and remove it at the end. It has this checkout, and this Python."""
     container = f"runbook-lab-{name}-{os.getpid()}"
+    assert sys.base_prefix != "/usr", "it takes a Python of its own, not the system's"
     here = [word for path in (sys.base_prefix, ROOT) for word in ("-v", f"{path}:{path}:ro")]
     label = ("--label", "runbook.lab=light", "--entrypoint", "sleep")
     docker(
