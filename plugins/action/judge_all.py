@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import copy
+import gc
+import itertools
 import json
 import re
 import shlex
@@ -21,6 +23,7 @@ from ansible.plugins.loader import connection_loader
 from ansible.template import Templar
 from ansible_collections.oncall.runbook.plugins.action.judge import ActionModule as Judge
 from ansible_collections.oncall.runbook.plugins.plugin_utils import verdict, wire
+from ansible_collections.oncall.runbook.plugins.plugin_utils.channel import Question
 from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import Result
 
 _ARGUMENTS = {
@@ -30,6 +33,8 @@ _ARGUMENTS = {
     "to": {"type": "path", "required": True},
     "at_once": {"type": "int", "default": 50},
 }
+# So many hosts' connections wait to be forgotten: the command switches the collector off.
+_COLLECTED = 200
 _SSH = ("ssh", "smart", "ansible.builtin.ssh")
 # What differs from host to host, and what all hosts of a play have in common; templates that
 # name one of these, or that look elsewhere, may come to something else on each host.
@@ -62,10 +67,20 @@ class ActionModule(ActionBase):
         ):
             told, wires = _Told(file, self._task.name), wire.Wires(Path(folder))
             shared: dict[str, dict[str, Any]] = {}
-            judges = [self._judge(host, variables, arguments, wires) for host in hosts]
-            for judge in judges:
-                judge.templated = shared.setdefault(likeness(judge.variables), {})
-            done = pool.map(lambda judge: judge.report(told, ends=arguments["ends"]), judges)
+            lock, begun = threading.Lock(), itertools.count(1)
+            way = connection_loader.get("ansible.builtin.ssh", self._play_context)
+            gc.freeze()
+
+            def report(host: str) -> bool:
+                with lock:  # of ansible's variables; and kept no longer than the host is looked at
+                    judge = self._judge(host, variables, arguments, wires)
+                    judge.templated = shared.setdefault(likeness(judge.variables), {})
+                    judge.way, judge.lock = way, lock
+                if next(begun) % _COLLECTED == 0:
+                    gc.collect()
+                return judge.report(told, ends=arguments["ends"])
+
+            done = pool.map(report, hosts)
             left = [host for host, told_of in zip(hosts, done, strict=True) if not told_of]
             wires.close()
         return result | {"left": left}
@@ -130,6 +145,8 @@ class _OfMany(Judge):
     variables: dict[str, Any]
     wires: wire.Wires
     templated: dict[str, Any]
+    way: Any  # Ansible's connection, which all use in turn to learn their options
+    lock: threading.Lock
 
     def variable(self, name: str) -> Any:
         """Return the value of an input or variable, which hosts that are alike share."""
@@ -138,6 +155,17 @@ class _OfMany(Judge):
         if name not in self.templated:
             self.templated[name] = super().variable(name)
         return self.templated[name]
+
+    def question(self, probe: Mapping[str, Any]) -> Question:
+        """Return the question of a probe, which hosts that are alike share."""
+        key = f"question {probe['id']}"  # no variable's name has a blank
+        if key not in self.templated:
+            asked = super().question(probe)
+            if _ELSEWHERE.search(str(probe)):
+                return asked
+            self.templated[key] = asked
+        found: Question = self.templated[key]
+        return found
 
     def report(self, told: _Told, *, ends: bool) -> bool:
         """Judge the host and tell it; False where that is left to ``judge`` itself.
@@ -168,11 +196,11 @@ class _OfMany(Judge):
         become = self.variables.get("ansible_become", self._play_context.become)
         if self._templar.template(become):
             raise wire.NotTheSameError("it becomes another user")
-        connection = connection_loader.get("ansible.builtin.ssh", self._play_context)
-        named = connection._resolve_option_variables(self.variables, self._templar)
         asked = {"timeout": self._play_context.timeout, "password": self._play_context.password}
-        connection.set_options(task_keys=asked, var_options=named)
-        options: Mapping[str, Any] = connection.get_options()
+        with self.lock:
+            named = self.way._resolve_option_variables(self.variables, self._templar)
+            self.way.set_options(task_keys=asked, var_options=named)
+            options: Mapping[str, Any] = self.way.get_options()
         return options
 
     def sent(self, command: str, text: bytes, seconds: float, room: int) -> Mapping[str, Any]:

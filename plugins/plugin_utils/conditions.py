@@ -10,6 +10,7 @@ findings would have said.
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -55,9 +56,11 @@ def judge(condition: str, findings: Findings, variable: Variable) -> Answer:
     return Answer(bool(part.value), part.because)
 
 
-def names_in(condition: str) -> set[str]:
+@functools.lru_cache(maxsize=1024)
+def names_in(condition: str) -> frozenset[str]:
     """Return the names that ``condition`` speaks of: of findings, and of inputs."""
-    return {node.id for node in ast.walk(parsed(condition)) if isinstance(node, ast.Name)}
+    tree = ast.walk(parsed(condition))
+    return frozenset(node.id for node in tree if isinstance(node, ast.Name))
 
 
 class _Unknown:

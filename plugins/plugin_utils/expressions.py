@@ -50,19 +50,30 @@ _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 }
 CONSTANTS = {"true": True, "false": False, "none": None}
 _EMBEDDED = re.compile(r"{{ ([^{}]*) }}")
+# What makes something of what is not defined.
+_EXCUSES = re.compile(r"\bis\b|\b(?:default|d|select|reject|map)\b|\[")
 _TEXT_OR_TILDE = re.compile(r"""'[^']*'|"[^"]*"|~""")
+
+
+class UndefinedError(Exception):
+    """An expression asks an answer for what it does not hold; Jinja would say the same."""
 
 
 def evaluate(expression: str, names: Mapping[str, Any], variable: Callable[[str], Any]) -> Any:
     """Return the value of ``expression`` over ``names`` and, for other names, ``variable``.
 
     Raises LookupError, TypeError or ValueError for one that Jinja must judge: because it has more
-    than is known here, or because something in it is not defined or has another type.
+    than is known here, or because something in it has another type; UndefinedError for one that
+    comes to nothing.
     """
     try:
         value = _Evaluation(names, variable).value(parsed(_in_python(expression)))
     except ArithmeticError as error:
         raise ValueError(expression) from error
+    except UndefinedError as error:
+        if _EXCUSES.search(expression):
+            raise LookupError(expression) from error
+        raise
     if isinstance(value, Iterator):
         raise LookupError(expression)
     return value
@@ -124,7 +135,7 @@ class _Evaluation:
                 return self._named(name)
             # A method's name Jinja takes for the method.
             case ast.Attribute(value=base, attr=key) if not hasattr(dict, key):
-                return self._mapping(base)[key]
+                return self._member(base, key)
             case ast.List(elts=items):
                 return [self.value(item) for item in items]
             case ast.UnaryOp(op=ast.Not(), operand=operand):
@@ -221,6 +232,11 @@ class _Evaluation:
         if not isinstance(value := self.value(node), Mapping):
             raise LookupError(ast.unparse(node))
         return value
+
+    def _member(self, base: ast.expr, key: str) -> Any:
+        if key not in (mapping := self._mapping(base)):
+            raise UndefinedError(f"{ast.unparse(base)}.{key}")
+        return mapping[key]
 
     def _joined(self, until: bool, parts: list[ast.expr]) -> Any:
         value: Any = None

@@ -139,10 +139,11 @@ def not_applicable(probe: Mapping[str, Any], part: str) -> Finding:
 def explained(finding: Finding, container: Mapping[str, Any] | None) -> Finding:
     """Return a finding whose answer a part of the stack gives, whose ``container`` may be down.
 
-    Then that is the reason: what else was seen is what it leads to. ``container`` is what
-    ``container_states`` says of it; nothing where the part has none here.
+    Or off its network: then that is the reason, and what else was seen is what it leads to.
+    ``container`` is what ``container_states`` says of it; nothing where the part has none here.
     """
-    down = (container or {}).get("down")
+    known = container or {}
+    down = known.get("down") or known.get("off_network")
     ill = finding["status"] in ("unhealthy", "unknown")
     return finding | {"reason": str(down)} if down and ill else finding
 

@@ -9,7 +9,12 @@ from dataclasses import replace
 from functools import cache, cached_property
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
+from ansible.errors import (
+    AnsibleActionFail,
+    AnsibleConnectionFailure,
+    AnsibleError,
+    AnsibleUndefinedVariable,
+)
 from ansible.plugins.action import ActionBase
 from ansible.template import trust_as_template
 from ansible.utils.vars import load_extra_vars
@@ -216,7 +221,10 @@ class HostAction(ActionBase):
     def evaluate(self, expression: str, names: Mapping[str, Any]) -> Any:
         """Evaluate a Jinja ``expression`` of a card with ``names`` and the host's variables."""
         with suppress(LookupError, TypeError, ValueError):
-            return expressions.evaluate(expression, names, self.variable)
+            try:
+                return expressions.evaluate(expression, names, self.variable)
+            except expressions.UndefinedError as error:
+                raise AnsibleUndefinedVariable(str(error)) from None
         return self._templar.evaluate_expression(
             trust_as_template(expression), local_variables=dict(names)
         )

@@ -14,7 +14,7 @@ _CAUSE = re.compile(
     r"error|fatal|panic|emerg|exception|fail|denied|refused|cannot|can't|could ?n.t|could not"
     r"|unable|no such|no space|no route|not (?:found|permitted|allowed|resolve)|does not exist"
     r"|already|invalid|incompatible|expired|timed? ?out|mismatch|unreachable|killed|too many"
-    r"|[A-Z]{2,}: |\bE[A-Z]{4,}\b",
+    r"|(?-i:[A-Z]{2,}: |\bE[A-Z]{4,}\b)",
     re.I,
 )
 # Remarks and help beside an error, and what curl draws while it waits.
@@ -27,6 +27,12 @@ _NOISE = re.compile(
 )
 # An id of docker's, of 64 digits, would push the words behind it out of sight.
 _LONG_ID = re.compile(r"\s*\(?\b(?:sha256:)?[0-9a-f]{64}\b\)?")
+# What container engines say of a process that they shall start in a container that ends.
+_ENDED_MEANWHILE = re.compile(
+    r"init process is not running|exec in a stopped (?:container|state)"
+    r"|process has not been created"
+    r"|exec failed: .*(?:procReady not received|setns process)",
+)
 
 
 def reason(*texts: str) -> str:
@@ -38,7 +44,7 @@ def reason(*texts: str) -> str:
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         said = [line for line in lines if not _NOISE.search(line)]
         if said:
-            return _LONG_ID.sub("", next((line for line in said if _CAUSE.search(line)), said[-1]))
+            return _in_words(next((line for line in said if _CAUSE.search(line)), said[-1]))
     return ""
 
 
@@ -50,8 +56,14 @@ def last(*texts: str) -> str:
     for text in texts:
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         if said := [line for line in lines if not _NOISE.search(line)]:
-            return said[-1]
+            return _in_words(said[-1])
     return ""
+
+
+def _in_words(line: str) -> str:
+    if _ENDED_MEANWHILE.search(line):
+        return "its container ended while it was asked"
+    return _LONG_ID.sub("", line)
 
 
 def lack(expression: str, value: object) -> str:

@@ -227,6 +227,7 @@ _WALLET_BLANKS = 11
 _SIGNS = (*_STEMS, *(word for words, _sign in _ANYWHERE for word in words))
 # Shorter values are words ("true", "none") that would blank out half a log.
 _SHORTEST = 6
+_SHORT = 300
 
 
 def secrets_in(texts: Iterable[str]) -> set[str]:
@@ -242,9 +243,9 @@ def secrets_in(texts: Iterable[str]) -> set[str]:
 
 def _matches(text: str) -> Iterator[re.Match[str]]:
     """Yield every place of ``text`` where a secret stands."""
-    lowered = text.lower()
-    if not (_has(lowered, _SIGNS) or _has(lowered, ())):
+    if _is_harmless(text):
         return
+    lowered = text.lower()
     if _has(lowered, _STEMS):
         for line in filter(_has_stem, text.split("\n")):
             for place in _IN_LINES:
@@ -256,6 +257,22 @@ def _matches(text: str) -> Iterator[re.Match[str]]:
 
 def _has_stem(line: str) -> bool:
     return _has(line.lower(), _STEMS) and bool(_GIVEN.search(line))
+
+
+def _is_harmless(text: str) -> bool:
+    """Tell whether a text has nothing beside which a secret stands."""
+    return _short_is_harmless(text) if len(text) < _SHORT else not _has_sign(text)
+
+
+@functools.lru_cache(maxsize=8192)
+def _short_is_harmless(text: str) -> bool:
+    """Tell it of a short one, which many hosts say alike."""
+    return not _has_sign(text)
+
+
+def _has_sign(text: str) -> bool:
+    lowered = text.lower()
+    return _has(lowered, _SIGNS) or _has(lowered, ())
 
 
 def _has(lowered: str, words: Sequence[str]) -> bool:
@@ -292,9 +309,9 @@ def _redacted(text: str, known: Iterable[str]) -> str:
     for secret in sorted(known, key=len, reverse=True):
         if len(secret) >= _SHORTEST:
             text = text.replace(secret, MASK)
-    lowered = text.lower()
-    if not (_has(lowered, _SIGNS) or _has(lowered, ())):
+    if _is_harmless(text):
         return text
+    lowered = text.lower()
     if _has(lowered, _STEMS):
         text = "\n".join(
             _masked_line(line) if _has_stem(line) else line for line in text.split("\n")
@@ -345,27 +362,41 @@ def _mask(match: re.Match[str]) -> str:
 
 
 def clean(data: T, known: Iterable[str] = ()) -> T:
-    """Return nested ``data`` with secrets masked; what one text gives away is masked in all."""
-    secrets = {*known, *_secrets(data)}
-    shown = functools.cache(lambda text: redact(text, secrets))  # most texts stand in many places
+    """Return nested ``data`` with secrets masked; what one text gives away is masked in all.
+
+    Data without any is returned as it is.
+    """
+    texts: set[tuple[str, bool]] = set()
+    _gather(data, texts)
+    secrets = {*known, *_secrets(texts)}
+    # Most texts stand in many places.
+    shown = {text: redact(text, secrets) for text, _named in texts}
 
     def masked(value: Any, named: bool = False) -> Any:
         if isinstance(value, str):
-            named = named and bool(value) and not _IS_PHRASE.match(value)
-            return MASK if named else shown(value)
+            return MASK if _is_masked(value, named) else shown[value]
         if isinstance(value, list):
             return [masked(item, named) for item in value]
         if isinstance(value, dict):
             return {key: masked(item, is_secret(key)) for key, item in value.items()}
         return value
 
+    if all(shown[text] == text and not _is_masked(text, named) for text, named in texts):
+        return data
     cleaned: T = masked(data)
     return cleaned
 
 
+def _is_masked(text: str, named: bool) -> bool:
+    """Tell whether a text is a secret by the name that it stands under."""
+    return named and bool(text) and not _IS_PHRASE.match(text)
+
+
 def named_secrets(variables: Any) -> set[str]:
     """Return the texts that nested ``variables`` hold under the name of a secret."""
-    return {text for text, named in _texts(variables) if named}
+    texts: set[tuple[str, bool]] = set()
+    _gather(variables, texts)
+    return {text for text, named in texts if named}
 
 
 @functools.lru_cache(maxsize=4096)
@@ -374,18 +405,18 @@ def is_secret(key: object) -> bool:
     return isinstance(key, str) and bool(_SECRET_NAME.search(key))
 
 
-def _secrets(data: object) -> set[str]:
-    texts = {*_texts(data)}
+def _secrets(texts: set[tuple[str, bool]]) -> set[str]:
     named = {text for text, is_named in texts if is_named and not _IS_PHRASE.match(text)}
     return named | secrets_in(text for text, is_named in texts if not is_named)
 
 
-def _texts(value: Any, named: bool = False) -> Iterator[tuple[str, bool]]:
+def _gather(value: Any, texts: set[tuple[str, bool]], named: bool = False) -> None:
+    """Add the texts of nested data to ``texts``, each with whether a secret's name is its own."""
     if isinstance(value, str):
-        yield value, named
+        texts.add((value, named))
     elif isinstance(value, list):
         for item in value:
-            yield from _texts(item, named)
+            _gather(item, texts, named)
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from _texts(item, is_secret(key))
+            _gather(item, texts, is_secret(key))

@@ -42,7 +42,9 @@ class JudgedCard(TypedDict, total=False):
     why: str
     evidence: str
     because: list[str]
+    reason: str
     explained_by: list[str]
+    may_come_of: list[str]
 
 
 class PlannedStep(TypedDict, total=False):
@@ -97,7 +99,7 @@ class HostDocument(Diagnosis, total=False):
     verdict: str
     reason: str
     unreachable: str
-    findings: dict[str, Finding]
+    findings: Mapping[str, Finding]
     uncovered: list[str]
     plan: list[PlannedStep] | None
     actions: list[DoneStep] | None
@@ -479,6 +481,7 @@ _RUN = cast(
         "run": "?",
         "command": "unknown command",
         "warnings": [],
+        "common_causes": {},
         "hosts": {},
     },
 )
@@ -488,6 +491,7 @@ _HOST = cast(
         **dict.fromkeys(("reason", "unreachable"), ""),
         **dict.fromkeys(("diagnosis", "evidence", "fetched", "plan", "actions")),
         "root_causes": [],
+        "uncovered": [],
         "incidents": {},
         "findings": {},
     },

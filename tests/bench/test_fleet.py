@@ -1,37 +1,41 @@
 """What a look at a hundred hosts costs the control host, as a ratio against other ways to ask them.
 
 Seconds of processor of the client alone, in one run on the same hosts: against a no-op `raw` task
-of ansible with fifty forks, and against one OpenSSH process for each host that runs the same
-script, fifty at a time. Run it when nothing else runs: make bench
+of ansible with fifty forks, against one OpenSSH process for each host that runs the same
+script, fifty at a time. What pyinfra takes for one short command, fifty at a time, is shown beside
+it, and is less: it judges nothing, and starts no Ansible. Run it when nothing else runs: make bench
 """
 
 import json
 import os
-import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from costs import cost, line
 from practice import KEYS, ROOT
 
 HOSTS = int(os.environ.get("RUNBOOK_BENCH_HOSTS", "100"))
 AT_ONCE = 50
+PYINFRA = "3.10.0"
 PLAY = "- {hosts: all, gather_facts: false, tasks: [{ansible.builtin.raw: 'true'}]}"
 
 
-def cost(command, **options):
-    """Run a command; return its seconds of wall and of processor, and its peak memory in MB."""
-    begin, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, check=False, capture_output=True, **options)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return time.perf_counter() - begin, used, after.ru_maxrss / 1024
+@pytest.fixture(scope="module")
+def pyinfra():
+    """The command `pyinfra`, in an environment of its own: it wants other libraries than we."""
+    place = ROOT / ".venv" / "bench"
+    if not (place / PYINFRA).exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
+        words = ["install", "--quiet", "--disable-pip-version-check", f"pyinfra=={PYINFRA}"]
+        subprocess.run([place / "bin" / "pip", *words], check=True)
+        (place / PYINFRA).touch()
+    return place / "bin" / "pyinfra"
 
 
 @pytest.fixture(scope="module")
-def samples(lights, tmp_path_factory):
+def samples(lights, pyinfra, tmp_path_factory):
     place = tmp_path_factory.mktemp("fleet")
     names = lights.names[:HOSTS]
     inventory = lights.inventory(place, names=names, card=False)
@@ -52,11 +56,19 @@ def samples(lights, tmp_path_factory):
         ),
         "ssh": cost(
             ["xargs", f"-P{AT_ONCE}", "-I{}", "sh", "-c", f"{ssh} root@{{}} sh < {script}"],
-            input=addresses.encode(),
+            given=addresses.encode(),
         ),
     }
-    for name, (wall, used, memory) in found.items():
-        print(f"{name:7} {wall:6.1f} s, processor {used:6.2f} s, {memory:5.0f} MB")
+    login = {
+        "ssh_user": "root",
+        "ssh_key": f"{KEYS}/id_ed25519",
+        "ssh_known_hosts_file": f"{place}/known_hosts",
+    }
+    (place / "hosts.py").write_text(f"hosts = ({addresses.split()}, {login})\n")
+    words = ["-y", "--parallel", str(AT_ONCE), place / "hosts.py", "exec", "--", "true"]
+    found["pyinfra"] = cost([pyinfra, *words], cwd=place)
+    for name, costs in found.items():
+        print(line(name, costs))
     if report := os.environ.get("RUNBOOK_BENCH_REPORT"):
         Path(report).write_text(json.dumps({"hosts": HOSTS, **found}))
     return found

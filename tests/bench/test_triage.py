@@ -1,11 +1,12 @@
 """How long a triage takes, as a ratio against what it replaces, alternating in one run.
 
-Against the source runbook's own diagnosis commands for all seven incidents, typed one after
-another in a shell on the host; and against a play with a single no-op `raw` task, through
-ansible-runner as well. Run it when nothing else runs: make bench
+Against the source runbook's own diagnosis commands for all seven incidents, typed one after another
+in a shell on the host; against these as tasks of a play; and against a play with a single no-op
+`raw` task, through ansible-runner as well. Run it when nothing else runs: make bench
 """
 
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 from practice import INVENTORY, KEYS, ROOT
 
 ROUNDS = 9
@@ -20,8 +22,7 @@ WARM_UP = 2
 
 # The source runbook's sections 1 to 7, with `docker compose` where the host has no v1, and without
 # the command that never ends (node --expose-gc … setInterval).
-TYPED = """
-cd /srv/school_mgmt
+COMMANDS = """
 docker compose ps
 curl -I http://localhost:5007/health
 curl -I http://localhost
@@ -56,8 +57,14 @@ du -sh /var/log/*
 du -sh backend/logs/*
 docker stats --no-stream
 docker exec school_mgmt_backend curl http://localhost:5007/heapdump
-true
 """
+TYPED = f"cd /srv/school_mgmt\n{COMMANDS}true\n"
+# The same as a play: a task for each command, of which one may go over several lines. By `raw`, as
+# the practice hosts have no Python, and shell would take longer.
+TASKS = [
+    {"ansible.builtin.raw": f"cd /srv/school_mgmt\n{command}", "failed_when": False}
+    for command in re.split(r"\n(?=curl|d[fou]\w* )", COMMANDS.strip())
+]
 
 NOOP = """
 import sys, tempfile, ansible_runner
@@ -73,6 +80,12 @@ def seconds(command, **options):
     begin = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True, **options)
     return time.perf_counter() - begin
+
+
+def beside(state):
+    """An environment in which ansible-playbook is found, beside our Python."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "XDG_STATE_HOME": str(state)}
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +106,7 @@ def samples(first_host, tmp_path_factory):
             *("-i", INVENTORY, "-l", "runbook-lab-1", "--format", "json"),
         ],
     }
-    beside = str(Path(sys.executable).parent)  # where ansible-playbook is
-    environment = {**os.environ, "PATH": f"{beside}:{os.environ['PATH']}", "XDG_STATE_HOME": state}
+    environment = beside(state)
     taken = {way: [] for way in ways}
     for _ in range(WARM_UP + ROUNDS):
         for way, command in ways.items():
@@ -116,3 +128,13 @@ def test_against_the_commands_typed_by_hand(samples):
 
 def test_against_a_play_that_does_nothing(samples):
     assert ratio(samples, "noop") <= 1.35
+
+
+def test_against_the_commands_as_tasks_of_a_play(samples, tmp_path):
+    """Once: it takes half a minute."""
+    play = tmp_path / "tasks.yml"
+    play.write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": TASKS}]))
+    tasks = seconds([sys.executable, "-c", NOOP, play, INVENTORY], cwd=ROOT, env=beside(tmp_path))
+    mine = statistics.median(samples["triage"])
+    print(f"\ntriage {mine:.2f} s, {len(TASKS)} tasks {tasks:.2f} s: {mine / tasks:.2f}")
+    assert mine / tasks <= 0.1

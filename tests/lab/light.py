@@ -64,7 +64,12 @@ class Light:
     def set(self, state, *names):
         self.run(f"for h in {' '.join(names)}; do echo {state} > /$h/{STACK}/state; done")
 
+    def answer(self, text):
+        """Have all hosts answer a triage with this text, whatever they are asked."""
+        docker("exec", "-i", NAME, "sh", "-c", "cat >/answer", given=text)
+
     def reset(self):
+        self.run("rm -f /answer")
         marks = f"$h/misbehaves $h/{STACK}/log $h/{STACK}/broken $h/{STACK}/.runbook-* $h/shm/*"
         self.run(f"for h in /light-*; do echo on > $h/{STACK}/state; rm -rf {marks}; done")
 

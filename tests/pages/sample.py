@@ -287,6 +287,82 @@ def _refused(fixed):
     }  # fmt: skip
 
 
+# What is wrong with the hosts of a fleet: of so many of 100, with this verdict, these incidents.
+# The first is the root cause, and explains those after it.
+FLEET = (
+    (17, "incident", ("disk_space_full", "database_connection_failures", "high_error_rate")),
+    (9, "incident", ("memory_leak", "high_response_times")),
+    (3, "refused", ("database_connection_failures", "application_not_responding")),
+    (2, "not_fixed", ("disk_space_full",)),
+    (4, "fixed", ("memory_leak",)),
+    (5, "unreachable", ()),
+    (4, "unknown", ()),
+    (1, "healthy", ("certificate_expiring",)),
+)
+WHY = {
+    "disk_space_full": "Bytes used on the fullest file system, of what users may have: 98 percent",
+    "memory_leak": "Memory of the fullest container grows by 14 MiB an hour: 91 percent of it",
+    "database_connection_failures": "The database accepts connections: unhealthy (2 exit status)",
+}
+REASONS = {
+    "refused": "Restore the newest backup needs --allow data",
+    "not_fixed": "every rung was tried, and the file system is still full",
+    "unreachable": "ssh: connect to host 10.0.3.7 port 22: Connection refused",
+    "unknown": "the engine does not answer: Cannot connect to the Docker daemon",
+}
+
+
+def fleet(number):
+    """A triage of so many hosts: most are well, the others have what a fleet can have."""
+    well = run()["hosts"]["web1"]
+    known = {**well["incidents"], **{
+        name: {"confirmed": False, "title": name.replace("_", " ").capitalize(), "severity": "SEV3",
+               "explained_by": []}
+        for name in ("certificate_expiring", "clock_skewed", "service_degraded", "backup_overdue")
+    }}  # fmt: skip
+    kinds = [kind for share, *kind in FLEET for _ in range(share)]
+    hosts = {
+        f"{'web' if n % 3 else 'db'}{n:03}.site-{'abc'[n % 3]}": _of_fleet(kinds, n, well, known)
+        for n in range(1, number + 1)
+    }
+    return {**run(), "command": "triage", "exit_code": 4, "seconds": 9.4, "hosts": hosts,
+            "common_causes": {}}  # fmt: skip
+
+
+def _of_fleet(kinds, n, well, known):
+    place = n * 37 % 100  # spreads the kinds over the hosts
+    verdict, names = kinds[place] if place < len(kinds) else ("healthy", ())
+    if n % 6 == 0:
+        left_out = {"not_applicable": "the stack has no blockchain node"}
+        known = {**known, "blockchain_service_unavailable":
+                 {**known["blockchain_service_unavailable"], **left_out}}  # fmt: skip
+    host = {"verdict": verdict, "reason": REASONS.get(verdict, ""), "root_causes": [],
+            "incidents": known, "findings": well["findings"]}  # fmt: skip
+    if verdict == "unreachable":
+        return {**host, "incidents": {}, "findings": {}, "unreachable": "refused"}
+    if verdict == "unknown":
+        silent = {"status": "unknown", "reason": REASONS["unknown"]}
+        return {**host, "incidents": {name: {**card, "confirmed": None}
+                                      for name, card in known.items()},
+                "findings": {name: {**finding, **silent}
+                             for name, finding in well["findings"].items()}}  # fmt: skip
+    return {**host, **_ill(verdict, names, known, well)} if names else host
+
+
+def _ill(verdict, names, known, well):
+    if verdict == "healthy":
+        return {"uncovered": ["disk_inodes"], "findings": {**well["findings"], "disk_inodes": {
+            **well["findings"]["disk_inodes"], "status": "unhealthy", "value": 91}}}  # fmt: skip
+    root, *explained = names
+    judged = {**known, root: {**known[root], "confirmed": True, "why": WHY[root]}}
+    for name in explained:
+        judged[name] = {**known[name], "confirmed": True, "explained_by": [root]}
+    found = {"root_causes": [root], "incidents": judged}
+    if verdict == "fixed":
+        return {"diagnosis": found, "actions": well["actions"]}
+    return {**found, "actions": well["actions"]} if verdict == "not_fixed" else found
+
+
 def summary(number, title, card, severity, opened, resolve=None, **more):
     """One incident in short."""
     ended = datetime.fromisoformat(opened) + timedelta(seconds=resolve) if resolve else None

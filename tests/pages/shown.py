@@ -28,6 +28,8 @@ PAGES = {
     "review-hostile": lambda: rendering.review_html(hostile(sample.incident())),
     "run": lambda: rendering.run_html(sample.run()),
     "run-hostile": lambda: rendering.run_html(hostile(sample.run())),
+    "fleet": lambda: rendering.run_html(sample.fleet(50)),
+    "fleet-hostile": lambda: rendering.run_html(hostile(sample.fleet(30))),
     "overview": lambda: rendering.overview_html(sample.summaries(), sample.NOW),
     "overview-of-nothing": lambda: rendering.overview_html([], sample.NOW),
 }

@@ -8,7 +8,7 @@ every_page = pytest.mark.parametrize("name", PAGES)
 both_schemes = pytest.mark.parametrize("scheme", ["light", "dark"])
 both_widths = pytest.mark.parametrize("width", [1400, 360])
 
-# Text and the colour it stands on; a number inside a mark stands on the mark.
+# Text or a sign before it, and the colour it stands on; a number inside a mark stands on the mark.
 CONTRASTS = """() => {
   const channels = c => c.match(/[\\d.]+/g).map(Number);
   const light = c => channels(c).slice(0, 3).map(v => v / 255)
@@ -22,15 +22,23 @@ CONTRASTS = """() => {
     return 'rgb(255, 255, 255)';
   };
   const seen = {};
+  const note = (front, back) => {
+    const [a, b] = [light(front), light(back)].sort((x, y) => y - x);
+    seen[`${front} on ${back}`] = (a + .05) / (b + .05);
+  };
   for (const e of document.querySelectorAll('body *')) {
+    const sign = getComputedStyle(e, '::before');
+    if (sign.content.length > 2 && sign.content !== 'none') {
+      const own = channels(sign.backgroundColor)[3] !== 0;
+      note(sign.color, own ? sign.backgroundColor : ground(e));
+    }
     const own = [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim());
     if (!own || ['title', 'desc'].includes(e.tagName)) continue;
     const style = getComputedStyle(e), svg = e instanceof SVGElement;
     const front = svg ? style.fill : style.color;
     const mark = e.classList.contains('count') && e.previousElementSibling;
     const back = mark ? getComputedStyle(mark).fill : ground(e);
-    const [a, b] = [light(front), light(back)].sort((x, y) => y - x);
-    seen[`${front} on ${back}`] = (a + .05) / (b + .05);
+    note(front, back);
   }
   return seen;
 }"""
@@ -71,7 +79,7 @@ def test_a_page_is_as_wide_as_its_window(look, name, width):
     assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
-@pytest.mark.parametrize("name", ["review-hostile", "run-hostile"])
+@pytest.mark.parametrize("name", ["review-hostile", "run-hostile", "fleet-hostile"])
 def test_hostile_text_is_shown_and_does_nothing(look, name):
     page = look(name, bypass_csp=True)
     assert page.evaluate("window.broken") is None
@@ -159,3 +167,52 @@ def test_a_page_can_be_read_by_keyboard_where_it_is_wider_than_the_window(look):
     assert table.evaluate("e => e === document.activeElement && e.scrollWidth > e.clientWidth")
     page.keyboard.press("ArrowRight")
     page.wait_for_function("e => e.scrollLeft > 0", arg=table.element_handle())
+
+
+def shown_hosts(page):
+    return page.locator("tr.f:visible, .names li:visible").count()
+
+
+def test_a_fleet_is_filtered_by_keyboard_and_without_a_script(look):
+    page = look("fleet")
+    page.locator(".names").evaluate("e => e.closest('details').open = true")
+    assert shown_hosts(page) == 50
+    page.get_by_role("radio", name="any").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert page.get_by_role("radio", name="Healthy 28").is_checked()
+    assert shown_hosts(page) == 28
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    assert page.get_by_role("radio", name="Disk space full 9").is_checked()
+    assert shown_hosts(page) == 0
+    assert page.get_by_text("No host has this verdict and this root cause.").is_visible()
+    page.get_by_role("radio", name="any").first.check()
+    assert shown_hosts(page) == 9
+    assert not page.get_by_text("No host has this verdict").is_visible()
+    assert page.locator(".one:visible").count() == 9
+
+
+def test_a_cell_of_the_map_is_a_sign_and_a_word_and_no_colour_alone(look):
+    page = look("fleet")
+    signs = "e => [e.textContent, getComputedStyle(e, '::before').content.split(' / ')[0]]"
+    told = dict(cell.evaluate(signs) for cell in page.locator("td[class^=is-]").all())
+    assert told == {
+        **{"cause": '"◆"', "yes": '"●"', "unknown": '"?"', "gone": '"✓"', "no": '"·"'},
+        "n/a": '"\u2013"',
+    }
+    assert page.get_by_role("cell", name="cause", exact=True).count() == 15
+
+
+def test_a_host_of_the_map_leads_to_all_that_is_told_of_it(look):
+    page = look("fleet")
+    told = page.get_by_role("group", name="What is wrong on web011.site-c")
+    assert not told.is_visible()
+    page.get_by_role("link", name="web011.site-c").click()
+    assert told.is_visible()
+
+
+def test_paper_shows_what_a_fleet_is_filtered_by(look):
+    page = look("fleet")
+    page.get_by_role("radio", name="Incident 13").check()
+    page.emulate_media(media="print")
+    assert page.locator(".filter label:visible").all_inner_texts() == ["Incident\n13", "any\n50"]

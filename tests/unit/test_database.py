@@ -110,11 +110,45 @@ def test_of_replicas_the_one_that_holds_is_meant():
     rows = [("10.202.0.5", "app", "", "idle", 1)] * 2 + [("10.202.0.6", "app", "", "idle", 1)] * 9
     assert held(rows, PEERS=peers)[0]["container"] == "ddd"
     _, told = said(
-        'docker() { echo "$@" >&2; }; session_holders() { echo "$HELD"; echo "[]"; }\n'
+        'docker() { [ "$1" != restart ] || echo "$@" >&2; }; serves() { :; }\n'
+        'session_holders() { echo "$HELD"; echo "[]"; }\n'
         "wait_for() { :; }; restart_holder 5",
         HELD=json.dumps(held(rows, PEERS=peers)[0])[1:-1],
     )
     assert told == "restart ddd\n"
+
+
+LEAVES = """
+docker() { [ "$1" != inspect ] || echo '10.202.0.5 '; }
+session_holders() {
+    echo '"service": "backend", "container": "aaa", "sessions": 97, "half": true'
+    echo []
+}
+state_of() { echo running; }
+sleep() { :; }
+"""
+
+
+def test_what_a_restarted_holder_left_behind_is_ended_where_a_session_can_be_had():
+    out, told = said(
+        LEAVES
+        + "serves() { [ -e $SEEN ]; }\n"
+        + 'database_query() { : >$SEEN; echo "$1" >&3; printf "7\\n8\\n"; }\n'
+        + 'SEEN=$(mktemp -u); { restart_holder 5; } 3>&2; rm "$SEEN"',
+    )
+    assert out == "restarted backend\nit held 97 sessions\nended 2 sessions that it left behind\n"
+    assert "client_addr = ANY (string_to_array(trim('10.202.0.5 ')" in told
+
+
+def test_nobody_waits_for_sessions_that_a_restart_did_not_end(tmp_path):
+    words = "date() { echo . >>$CLOCK; wc -l <$CLOCK; }\nserves() { return 1; }\n"
+    full = "database_query() { echo 'FATAL: sorry, too many clients already'; return 2; }\n"
+    out, told = said(
+        LEAVES + words + full + '(restart_holder 600); echo "status $?"',
+        CLOCK=str(tmp_path / "clock"),
+    )
+    assert told.startswith("its sessions are still there: their statements run on")
+    assert out.endswith("status 1\n")
 
 
 @pytest.mark.parametrize(
@@ -210,6 +244,8 @@ def test_the_last_line_stands_for_a_cause_in_words_that_nobody_knows(log, cause)
         ("0 false", "exit status 0"),
         ("1 false", "exit status 1: FATAL:  lock file exists"),
         ("0 true", "ended for want of memory: FATAL:  lock file exists"),
+        # Started again meanwhile, it has forgotten its end; its log has not.
+        ("running false", "FATAL:  lock file exists"),
         # What its environment holds could not be asked: then no word of its log is said.
         ("", "exit status unknown"),
     ],
@@ -244,6 +280,13 @@ def test_a_warning_before_an_answer_stays_out_of_it():
     talk = "talk() { echo 'WARNING:  collation version mismatch' >&2; echo '{}'; return 3; }"
     out, _ = said(f'{talk}; apart talk; echo "$?|$answer|$complaint"')
     assert out == "3|{}|WARNING:  collation version mismatch\n"
+
+
+def test_who_answers_nothing_has_no_answer():
+    out, _ = said(
+        'talk() { echo refused >&2; return 3; }; apart talk; echo "$?|$answer|$complaint"'
+    )
+    assert out == "3||refused\n"
 
 
 def test_the_reason_of_a_complaint_is_its_error():

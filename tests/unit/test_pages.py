@@ -12,6 +12,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 import sample
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from oncall_runbook.pages import charts, rendering, review_page, wording
@@ -23,6 +25,7 @@ PAGES = {
     "review": lambda: rendering.review_html(sample.incident()),
     "nothing": lambda: rendering.review_html(sample.nothing()),
     "run": lambda: rendering.run_html(sample.run()),
+    "fleet": lambda: rendering.run_html(sample.fleet(50)),
     "overview": lambda: rendering.overview_html(sample.summaries(), sample.NOW),
     "no incident": lambda: rendering.overview_html([], sample.NOW),
 }
@@ -323,9 +326,10 @@ def test_the_run_page_shows_what_is_unhealthy_first_and_what_was_done():
     assert plan[1][2:] == ["data", "needs --allow data", "the database is damaged"]
 
 
-def test_the_sample_is_a_run_as_its_schema_says():
+@pytest.mark.parametrize("document", [sample.run(), sample.fleet(100)], ids=["run", "fleet"])
+def test_the_sample_is_a_run_as_its_schema_says(document):
     schema = json.loads((ROOT / "runner/oncall_runbook/schema/run.schema.json").read_text())
-    jsonschema.validate(sample.run(), schema)
+    jsonschema.validate(document, schema)
 
 
 def test_a_root_cause_explains_only_what_is_confirmed():
@@ -358,6 +362,172 @@ def test_a_run_whose_file_is_broken_has_a_page():
     )
     assert "20261124T031129Z-1578" in said
     assert "broken" in said
+
+
+@pytest.mark.parametrize("number", [1, 20])
+def test_an_operation_is_done_and_cures_nothing(number):
+    done = json.loads((ROOT / "tests/unit/runner/texts/ops-done.json").read_text())
+    host = {**done["hosts"]["web1"], "findings": {}}
+    run = {**done, "started": None, "hosts": {f"web{n}": host for n in range(number)}}
+    said = "".join(Page(rendering.run_html(run)).text)
+    assert "Done" in said
+    assert "Fixed" not in said
+
+
+def test_hosts_where_an_operation_is_not_done_stand_before_those_where_it_is():
+    done, refused = (
+        json.loads((ROOT / f"tests/unit/runner/texts/ops-{name}.json").read_text())
+        for name in ("done", "refused")
+    )
+    hosts = {f"web{n}": (refused if n == 7 else done)["hosts"]["web1"] for n in range(20)}
+    text = rendering.run_html({**done, "started": None, "hosts": hosts})
+    assert re.findall(r"<h2>(.*)</h2>", text)[0] == "20 hosts, by verdict"
+    assert re.findall(r"<strong>(.*)</strong>", text) == ["1 host: Refused", "19 hosts: Done"]
+
+
+FLEET = Page(rendering.run_html(sample.fleet(100)))
+
+
+def folded(page, kind):
+    """The attributes of what can be folded: groups of hosts, or hosts one by one."""
+    found = [a for tag, a in page.tags if tag == "details"]
+    return [a for a in found if kind in a.get("class", "").split()]
+
+
+def causes(attributes):
+    """The root causes that hosts are filtered by, as their keys."""
+    return {key for a in attributes for key in a["class"].split() if key[0] == "c"}
+
+
+def test_more_than_ten_hosts_are_a_map_and_ten_are_told_one_by_one():
+    assert "fleet" not in Page(rendering.run_html(sample.fleet(10))).all("class")
+    assert "fleet" in Page(rendering.run_html(sample.fleet(11))).all("class")
+
+
+def test_hosts_of_a_fleet_are_grouped_by_root_cause_the_largest_group_first_the_well_ones_last():
+    said = [text.strip() for text in FLEET.text if re.match(r"\d+ hosts?: ", text.strip())]
+    assert said == [
+        "19 hosts: Disk space full",
+        "13 hosts: Memory leak",
+        "5 hosts: Unreachable",
+        "4 hosts: Unknown",
+        "3 hosts: Database connection failures",
+        "1 host: Healthy, but for what no card covers",
+        "55 hosts: Healthy",
+    ]
+
+
+def test_the_map_says_of_each_host_and_card_what_is_known():
+    head = next(table for table in FLEET.tables if len(table[0]) > 6)[0]
+    assert head[:3] == ["Host", "Disk space full", "Memory leak"]
+    assert head[-2:] == ["Verdict", "Why"]
+    told = {
+        FLEET.row(name)[-2]: dict(zip(head, FLEET.row(name), strict=True))
+        for name in ("web011.site-c", "db006.site-a", "db009.site-a", "web020.site-c")
+    }
+    assert {**told["Incident"]} == {
+        **dict.fromkeys(head, "no"),
+        **{"Host": "db006.site-a", "Verdict": "Incident", "Memory leak": "cause"},
+        **{"High response times": "yes", "Blockchain service unavailable": "n/a"},
+        "Why": "Memory of the fullest container grows by 14 MiB an hour: 91 percent of it",
+    }
+    assert told["Fixed"]["Memory leak"] == "gone"
+    assert {told["Unknown"][card] for card in head[1:-2]} == {"unknown"}
+    assert FLEET.row("web001.site-b") == [
+        *("web001.site-b", "Unreachable"),
+        "refused: ssh: connect to host 10.0.3.7 port 22: Connection refused",
+    ]
+
+
+def test_a_card_that_no_host_has_is_no_column():
+    document = sample.fleet(100)
+    document["hosts"] = {n: h for n, h in document["hosts"].items() if h["verdict"] != "unknown"}
+    found = Page(rendering.run_html(document))
+    head = next(table for table in found.tables if len(table[0]) > 6)[0]
+    assert "Clock skewed" not in head
+    assert "no host has it: " in "".join(found.text)
+    assert "Clock skewed" in "".join(found.text).partition("no host has it: ")[2]
+
+
+def test_every_host_can_be_filtered_by_its_verdict_and_its_root_cause():
+    labels = re.findall(
+        r'<label><input type="radio" name="[-a-z]+" id="(\w+)">([^<]+) <b>(\d+)</b>',
+        rendering.run_html(sample.fleet(100)),
+    )
+    assert [title for _, title, _ in labels][:3] == ["Healthy", "Incident", "Unreachable"]
+    assert [title for key, title, _ in labels if key[0] == "c"] == [
+        *("Disk space full", "Memory leak", "Database connection failures"),
+    ]
+    hosts = [a["class"].split() for tag, a in FLEET.tags if tag in ("tr", "li") and a.get("class")]
+    assert len(hosts) == 100
+    for key, _, count in labels:
+        assert sum(key in classes for classes in hosts) == int(count)
+
+
+LARGER = Page(rendering.run_html(sample.fleet(400)))
+
+
+def test_groups_are_folded_where_a_fleet_is_large_but_for_small_ones():
+    assert ["open" in a for a in folded(FLEET, "group")] == [True] * 6 + [False]
+    assert ["open" in a for a in folded(LARGER, "group")] == [False] * 5 + [True, False]
+
+
+def test_of_a_large_fleet_some_hosts_of_each_group_are_told_whole():
+    assert len(folded(LARGER, "one")) == 50
+    assert causes(folded(LARGER, "one")) == causes(folded(LARGER, "group")) == {"c0", "c1", "c2"}
+    assert "50 of 180 hosts that are not well" in "".join(LARGER.text)
+    assert len(folded(FLEET, "one")) == 45
+
+
+def test_the_page_of_a_fleet_in_which_no_host_is_well_stays_small():
+    document = sample.fleet(100)
+    ill = [host for host in document["hosts"].values() if host["verdict"] != "healthy"]
+    document["hosts"] = {f"web{n:04}.example.com": ill[n % len(ill)] for n in range(1000)}
+    assert len(rendering.run_html(document).encode()) < 2**20
+
+
+def test_a_fleet_that_is_well_has_no_map():
+    document = sample.fleet(100)
+    well = next(host for host in document["hosts"].values() if host["verdict"] == "healthy")
+    found = Page(rendering.run_html({**document, "hosts": {f"web{n}": well for n in range(20)}}))
+    assert found.tables == []
+    assert "20 hosts: Healthy" in "".join(found.text)
+
+
+def test_what_many_hosts_have_in_common_is_said_first():
+    document = {**sample.fleet(100), "common_causes": {"disk_space_full": ["web1"] * 30}}
+    said = "".join(Page(rendering.run_html(document)).text)
+    assert said.index("30 hosts have disk_space_full: look first") < said.index("100 hosts, by")
+
+
+SMALL_FLEET = sample.fleet(12)
+ILL = next(name for name, host in SMALL_FLEET["hosts"].items() if host["root_causes"])
+
+
+def fleet_of(text):
+    """A small fleet in which a host and its root cause are called that, and say that."""
+    host = SMALL_FLEET["hosts"][ILL]
+    (root,) = host["root_causes"]
+    judged = {**host["incidents"][root], "title": text, "why": text}
+    others = {name: card for name, card in host["incidents"].items() if name != root}
+    ill = {**host, "reason": text, "root_causes": [text], "incidents": {text: judged, **others}}
+    rest = {name: each for name, each in SMALL_FLEET["hosts"].items() if name != ILL}
+    return {**SMALL_FLEET, "hosts": {text: ill, **rest}}
+
+
+TEXTS = st.text(min_size=1) | st.sampled_from(
+    ["</style><script>x</script>", '" onclick="x', "'><img src=x>", "</details>", "&lt;", "\u202e"]
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(TEXTS)
+def test_no_name_of_a_host_or_card_breaks_out_of_the_page_of_a_fleet(text):
+    plain, hostile = (Page(rendering.run_html(fleet_of(name))) for name in ("plain", text))
+    assert sorted(tag for tag, _ in hostile.tags) == sorted(tag for tag, _ in plain.tags)
+    assert {*hostile.all("class")} == {*plain.all("class")}
+    assert {*hostile.all("id")} == {*plain.all("id")}
+    assert {name for _, a in hostile.tags for name in a} == {n for _, a in plain.tags for n in a}
 
 
 def test_the_overview_puts_first_what_is_overdue():

@@ -530,10 +530,10 @@ def facts(*lines):
     return json.loads(done.stdout)
 
 
-def container(service, state="running", port=5007, names=None, mounted="", error='""', networks=1):
+def container(service, state="running", port=5007, names=None, mounted="", error='""', off=""):
     bound = f",0.0.0.0={port}={port}/tcp," if state == "running" else ""
     names = f",{service}," if names is None else names
-    fields = [service, state, f",{port},", bound, names, networks, "stack_net", mounted, error]
+    fields = [service, state, f",{port},", bound, names, off, "stack_net", mounted, error]
     return "\t".join(["S", *map(str, fields)])
 
 
@@ -566,7 +566,7 @@ TROUBLES = {
         ["backend:resolver"],
     ),
     "no name": ([*WELL, container("backend", names=",api,")], ["backend:no_name"]),
-    "no network": ([*WELL, container("backend", names="", networks=0)], []),
+    "no network": ([*WELL, container("backend", names="", off="stack_net")], []),
     "not started": (
         [
             *WELL,
@@ -816,12 +816,19 @@ def test_what_serves_others_is_no_job_that_is_done(shell, runs, ports, health, k
 
 AT = "2026-01-19T15:{}"
 EARLIER = [f"start {AT.format('01:00')}", f"ready {AT.format('01:06')}"]
+HELD = "worked {}000 290 300"
 STARTS = {
     "it has listened": (["begun", "05:00", "05:10", f"ready {AT.format('05:03')}"], ""),
     "as long as ever": (["begun", "05:00", "05:16", *EARLIER], "starting"),
     "longer than ever": (["begun", "05:00", "05:18", *EARLIER], "waiting"),
     "for the first time": (["begun", "05:00", "05:20"], "starting"),
     "for the first time, and too long": (["begun", "05:00", "05:21"], "waiting"),
+    # A start that would take 11 s of a whole processor, and gets a tenth of one.
+    "held up by its limit": (["begun", "05:00", "05:30", *EARLIER, HELD.format(3)], "starting"),
+    "its limit was not met": (["begun", "05:00", "05:30", *EARLIER, "worked 3000 9 30"], "waiting"),
+    "without a limit": (["begun", "05:00", "05:30", *EARLIER, "worked 3000 0 0"], "waiting"),
+    "worked long enough": (["begun", "05:00", "09:30", *EARLIER, HELD.format(18)], "waiting"),
+    "held up for ever": (["begun", "05:00", "15:30", *EARLIER, HELD.format(9)], "waiting"),
     "its log cannot be read": (["begun", "05:00", "05:21", "unread"], ""),
 }
 

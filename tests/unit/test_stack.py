@@ -165,6 +165,7 @@ def test_what_is_not_looked_into_is_named_with_its_image(service, image, said, m
             "ended 2 minutes ago: exit status 1: no",
         ),
         ("Exited (3) 1 second ago", {}, "", "ended 1 second ago (exit status 3)"),
+        ("Restarting (1) 1 second ago", {}, "no", "ended by itself and is started again: no"),
         ("Up 3 hours (Paused)", {}, "", "is paused: somebody or something paused it"),
         ("Created", {}, "could not be started: no room", "was made and never started: could not"),
         ("Up 2 hours (unhealthy)", {}, "", "runs and is unhealthy"),
@@ -203,6 +204,15 @@ def test_what_crashed_once_and_is_up_again_is_steady_and_told():
     assert (found["backend"]["returned"], found["redis"]["returned"]) == (told, "")
 
 
+def test_what_was_taken_off_its_network_is_named_with_it():
+    listed = ["a pdf shop Up 3 hours\t\t", "b redis shop Up 3 hours\t\t"]
+    both = [inspected("pdf", "a", off_network="shop_net"), inspected("redis", "b", off_network="")]
+    found, said = states(listed, both)
+    assert said == "pdf runs and is not on its network shop_net: somebody or something took it off"
+    assert (found["pdf"]["off_network"], found["redis"]["off_network"]) == (said, "")
+    assert (found["pdf"]["steady"], found["pdf"]["down"]) == (True, "")
+
+
 @pytest.mark.parametrize(
     ("restarts", "seconds_ago", "ends", "loops"),
     [
@@ -216,15 +226,43 @@ def test_what_crashed_once_and_is_up_again_is_steady_and_told():
 )
 def test_a_loop_is_what_ended_again_and_again_within_minutes(restarts, seconds_ago, ends, loops):
     started = datetime.now(UTC) - timedelta(seconds=seconds_ago)
-    docker = "docker() { return 1; }" if ends is None else f"docker() {{ seq {ends}; }}"
+    docker = "docker() { return 1; }" if ends is None else f"docker() {{ {events(ends)}; }}"
     time = started.strftime("%Y-%m-%dT%H:%M:%S.123456789Z")
     asked = f". {ROLES}/stack/files/stack.sh\n{docker}\nis_in_loop id {restarts} {time}"
     done = subprocess.run([*SHELL, "-c", asked], check=False, env={**os.environ, **PROGRAMS})
     assert (done.returncode == 0) is loops
 
 
+def events(ends):
+    return f"case $1 in events) seq {ends} ;; *) return 1 ;; esac"
+
+
+@pytest.mark.parametrize(
+    ("status", "ended", "started", "loops"),
+    [
+        ("running", 9, 2, True),  # Docker waited for seven seconds
+        ("running", 4, 3, False),
+        ("running", 3, 2, False),
+        ("restarting", 6, 7, True),  # and waits
+        ("restarting", 1, 2, False),
+        ("exited", None, None, False),
+    ],
+)
+def test_a_loop_is_seen_where_dockers_events_are_forgotten(status, ended, started, loops):
+    now = datetime.now(UTC)
+    times = [
+        "no time" if ago is None else (now - timedelta(seconds=ago)).strftime("%FT%T.5Z")
+        for ago in (ended, started)
+    ]
+    inspect = f"case $1 in inspect) echo {status} {' '.join(times)} ;; esac"
+    begun = now.strftime("%FT%TZ")
+    asked = f". {ROLES}/stack/files/stack.sh\ndocker() {{ {inspect}; }}\nis_in_loop id 5 {begun}"
+    done = subprocess.run([*SHELL, "-c", asked], check=False, env={**os.environ, **PROGRAMS})
+    assert (done.returncode == 0) is loops
+
+
 def test_a_service_without_a_container_is_told_as_such():
-    found, said = states([], ['frontend {"state":"absent","networks":0}'])
+    found, said = states([], ['frontend {"state":"absent","off_network":""}'])
     assert (found["frontend"]["state"], found["frontend"]["steady"]) == ("absent", False)
     assert said == "frontend has no container"
 

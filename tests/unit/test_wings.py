@@ -21,10 +21,11 @@ ALLOWED = {
     "checkup": {"discovery", "record", "run"},
     "text": {"checkup", "record", "run", "templates"},
     "pages": {"run", "templates", "text"},
-    "commands": {"cards", "checkup", "discovery", "pages", "record", "run", "text"},
+    "reports": {"run", "text"},
+    "commands": {"cards", "checkup", "discovery", "pages", "record", "reports", "run", "text"},
     "__main__": {"commands"},
 }
-GROUND = {NAME, "errors", "clock", "documents"}
+GROUND = {NAME, "errors", "clock", "documents", "packed"}
 
 
 def files():

@@ -40,6 +40,7 @@ function look(runs, service, total, j, part, bound) {
     if (!runs && field[10] != "\"\"") say(service ":start_error", "docker could not start " service ": " field[10])
     if (runs && service in resolver)
         say(service ":resolver", "the DNS of " service " is " resolver[service] ", mounted over /etc/resolv.conf, which knows no service of the stack")
-    if (runs && field[7] > 0 && field[8] !~ /^(host|none|bridge|default|container:.*)$/ && !index(field[6], "," service ","))
+    # One that was taken off its network is told as that.
+    if (runs && field[7] == "" && field[8] !~ /^(host|none|bridge|default|container:.*)$/ && !index(field[6], "," service ","))
         say(service ":no_name", "no network knows " service " by that name: it was joined without its alias")
 }

@@ -412,11 +412,38 @@ restart_holder() {
     service=${service%%'"'*} id=${id%%'"'*}
     case $service,$held in
     ,* | "$STACK_DATABASE",* | "$STACK_BLOCKCHAIN",*) unknown "no service of this project that may be restarted holds the sessions" ;;
-    *'"half": true'"$newline"*)
-        docker restart "$id" >/dev/null && echo "restarted $service" && echo "it held ${count%%,*} sessions" && wait_for "$service" "$1" serves "$service"
-        ;;
+    *'"half": true'"$newline"*) ;;
     *) unknown "no service holds half of the sessions any more" ;;
     esac
+    holder=$id left=0
+    addresses=$(docker inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}' "$holder")
+    docker restart "$holder" >/dev/null || exit
+    restarted=$(date +%s)
+    echo "restarted $service"
+    echo "it held ${count%%,*} sessions"
+    wait_for "$service" "$1" serves_or_is_kept_out "$service" || exit
+    [ "$left" -eq 0 ] || echo "ended $left sessions that it left behind"
+    serves "$service" >/dev/null 2>&1 || {
+        echo "its sessions are still there: their statements run on, though nobody waits for them" >&2
+        exit 1
+    }
+}
+
+# Whether a service that was restarted serves again, or what it left in the database keeps it out: ten seconds later
+# the server has no session for anybody yet. Where one can be had, it ends what was left. Usage:
+# serves_or_is_kept_out SERVICE; reads holder, its addresses from before and when it was restarted, and counts left
+serves_or_is_kept_out() {
+    ! serves "$1" || return 0
+    started=$(docker inspect --format '{{.State.StartedAt}}' "$holder") || return 1
+    said=$(database_query "
+        SELECT pid FROM pg_stat_activity
+        WHERE backend_type = 'client backend' AND backend_start < '$started'
+          AND client_addr = ANY (string_to_array(trim('$addresses'), ' ')::inet[]) AND pg_terminate_backend(pid)" 2>&1)
+    case $?,$said in
+    0,*) left=$((left + $(printf '%s' "$said" | grep -c .))) ;;
+    *"too many c"* | *"remaining connection slots"*) [ "$(date +%s)" -lt "$((restarted + 10))" ] || return 0 ;;
+    esac
+    return 1
 }
 
 # Prints whether the database can write: "writable", "full", or why not in a word. A table that

@@ -181,7 +181,7 @@ function classify(text, code,    low) {
     else if (stack ~ /\/pg(-pool|-protocol)?\/|database/) { part = "database"; explain("") }
     else if (stack ~ /redis/) { part = "cache"; kind = "Cache" }
     if (part == "application" && kind != "" && low ~ /eai_again|enotfound|econnrefused|ehostunreach|enetunreach|etimedout/) {
-        restart = 0
+        part = "another service"; restart = 0
         advice = "it does not reach another service: whether that runs, and is on its network, decides"
     }
 }

@@ -187,9 +187,14 @@ leave_databases_alone() {
 
 # Whether another card looks after it: after the cache while it runs, after the other parts always.
 is_part() {
+    has_card && return
+    case $service,$state in "$STACK_CACHE",running | "$STACK_CACHE",paused) ;; *) return 1 ;; esac
+}
+
+# Whether an incident of its own is about it: all parts but the cache.
+has_card() {
     case $service in
     "$STACK_BACKEND" | "$STACK_FRONTEND" | "$STACK_DATABASE" | "$STACK_BLOCKCHAIN") ;;
-    "$STACK_CACHE") case $state in running | paused) ;; *) return 1 ;; esac ;;
     *) return 1 ;;
     esac
 }
@@ -205,5 +210,13 @@ mend_services() {
     told=$(troubled_services) || exit
     printf '%s\n' "$told" | awk -F '\t' -v step="$1" '$3 == step { print $1 }' | while read -r service; do
         "$2" "$service"
+    done
+}
+
+# Joins the services that no other card looks after to their networks again, each under its name.
+reconnect_services() {
+    found=$(containers) || exit
+    for service in $(printf '%s\n' "$found" | cut -s -d ' ' -f 2); do
+        has_card || [ -z "$(off_network_of "$service")" ] || reconnect "$service"
     done
 }

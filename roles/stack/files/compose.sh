@@ -204,7 +204,7 @@ recreate() {
     [ -n "$1" ] || return 0
     need_same "$1"
     know_stack "$1"
-    bring_up --no-deps --force-recreate "$1"
+    bring_up --no-deps --force-recreate "$1" && echo "recreated $1"
 }
 
 # Prints of each container of the stack its volumes: SERVICE, DESTINATION and NAME, tab-separated.

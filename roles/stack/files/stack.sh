@@ -131,11 +131,17 @@ container() {
     echo "$id"
 }
 
+# For docker inspect: sets $off to the network that a container was made for, runs, and is not on; else to nothing.
+# One that shares the network of another container has none of its own.
+# shellcheck disable=SC2016  # Go's variables
+off_network='{{$made := printf "%s" .HostConfig.NetworkMode}}{{if eq $made "default"}}{{$made = "bridge"}}{{end}}{{$off := ""}}{{if and .State.Running (ne (printf "%.10s" $made) "container:")}}{{$off = $made}}{{range $name, $network := .NetworkSettings.Networks}}{{if or (eq $name $made) (eq $network.NetworkID $made)}}{{$off = ""}}{{end}}{{end}}{{end}}'
+
 # Prints the stack as one JSON object, part by part: what decides, and no environment, which
 # holds passwords. A service of the compose file without a container is "absent". Containers
 # that are not well are named on standard error. stopped_on_purpose: a command stopped it (asked to
 # end, or ended, a process exits with 143 or 137; what Docker would have restarted, with any status),
-# paused it, or took it off its network. loops: it ends again and again. returned: it ended by itself once or
+# paused it, or took it off its network. off_network: of one that runs and is not on the network that it was made
+# for, so in words; else nothing. loops: it ends again and again. returned: it ended by itself once or
 # twice, and runs again since less than ten seconds, after which Docker itself takes it for stable; in words.
 # steady: up, and no end of a loop is near. down: why it does not run, in words; empty of one that runs.
 # not_looked_into: service and image of a database, cache, queue or web server that plays no part; else nothing.
@@ -143,7 +149,7 @@ container() {
 container_states() {
     found=$(containers) || exit
     ids=$(printf '%s\n' "$found" | cut -d ' ' -f 1)
-    format='{{index .Config.Labels "com.docker.compose.service"}} {"name":{{json .Name}},"id":{{json .ID}},"image":{{json .Image}},"not_looked_into":{{json .Config.Image}},"state":{{json .State.Status}},"exit_code":{{.State.ExitCode}},"oom_killed":{{.State.OOMKilled}},"error":{{json .State.Error}},"started":{{json .State.StartedAt}},"restarts":{{.RestartCount}},"health":{{with .State.Health}}{{json .Status}}{{else}}null{{end}},"networks":{{len .NetworkSettings.Networks}},"stopped_on_purpose":{{or .State.Paused (eq .State.Status "created") (and .State.Running (eq (len .NetworkSettings.Networks) 0)) (and (eq .State.Status "exited") (not .State.OOMKilled) (eq .State.Error "") (or (eq .State.ExitCode 0) (eq .State.ExitCode 137) (eq .State.ExitCode 143) (eq .HostConfig.RestartPolicy.Name "always") (eq .HostConfig.RestartPolicy.Name "unless-stopped")))}}}'
+    format=$off_network'{{index .Config.Labels "com.docker.compose.service"}} {"name":{{json .Name}},"id":{{json .ID}},"image":{{json .Image}},"not_looked_into":{{json .Config.Image}},"off_network":{{json $off}},"state":{{json .State.Status}},"exit_code":{{.State.ExitCode}},"oom_killed":{{.State.OOMKilled}},"error":{{json .State.Error}},"started":{{json .State.StartedAt}},"restarts":{{.RestartCount}},"health":{{with .State.Health}}{{json .Status}}{{else}}null{{end}},"stopped_on_purpose":{{or .State.Paused (eq .State.Status "created") (ne $off "") (and (eq .State.Status "exited") (not .State.OOMKilled) (eq .State.Error "") (or (eq .State.ExitCode 0) (eq .State.ExitCode 137) (eq .State.ExitCode 143) (eq .HostConfig.RestartPolicy.Name "always") (eq .HostConfig.RestartPolicy.Name "unless-stopped")))}}}'
     # shellcheck disable=SC2086  # one word an id
     states=$([ -z "$ids" ] || docker container inspect --format "$format" $ids) || exit
     for service in "$STACK_BACKEND" "$STACK_FRONTEND" "$STACK_DATABASE" "$STACK_BLOCKCHAIN" "$STACK_CACHE"; do
@@ -152,7 +158,7 @@ $states" in
         *"
 $service {"*) ;;
         *) ! defined "$service" || states="$states
-$service {\"state\":\"absent\",\"not_looked_into\":\"\",\"networks\":0,\"stopped_on_purpose\":true}" ;;
+$service {\"state\":\"absent\",\"not_looked_into\":\"\",\"off_network\":\"\",\"stopped_on_purpose\":true}" ;;
         esac
     done
     LOOPS=$(printf '%s\n' "$states" | loops)
@@ -180,14 +186,31 @@ loops() {
 is_in_loop() {
     [ "$2" -ge 3 ] && is_younger 60 "$3" || return 1
     ends=$(docker events --since 300s --until 0s --filter "container=$1" --filter event=die --format '{{.Time}}') || return 0
-    [ "$(printf '%s\n' "$ends" | grep -c .)" -ge 3 ]
+    [ "$(printf '%s\n' "$ends" | grep -c .)" -ge 3 ] || is_put_off "$1"
+}
+
+# Whether Docker waited longer than three seconds before it started a container again: after each end it waits twice
+# as long as before, from 0.1 s to a minute, unless ten seconds of work lay between (restartmanager.go of Moby). Its
+# events, the last 256 of all, may not reach back so far. Usage: is_put_off ID
+is_put_off() {
+    times=$(docker inspect --format '{{.State.Status}} {{.State.FinishedAt}} {{.State.StartedAt}}' "$1") || return 1
+    case $times in restarting*) until=now ;; *) until=${times##* } ;; esac
+    times=${times#* }
+    ended=$(utc_seconds "${times%% *}") && begun=$(utc_seconds "$until") && [ "$((begun - ended))" -ge 4 ]
 }
 
 # Whether a time of Docker's is less than so many seconds ago. Usage: is_younger SECONDS TIME
 is_younger() {
-    begun=${2%%.*}
-    begun=$(date -u -d "${begun%%T*} ${begun#*T}" +%s 2>/dev/null) || return 1
+    begun=$(utc_seconds "$2") || return 1
     [ "$(($(date +%s) - begun))" -lt "$1" ]
+}
+
+# Prints a time of Docker's, or now, as seconds since the epoch. Usage: utc_seconds TIME
+utc_seconds() {
+    case $1 in now) date +%s; return ;; esac
+    moment=${1%%.*}
+    moment=${moment%Z}
+    date -u -d "${moment%%T*} ${moment#*T}" +%s 2>/dev/null
 }
 
 # Prints the directory of a container's control group, of version 1 that of its memory; nothing for one
@@ -243,7 +266,7 @@ endings() {
 # Usage: why_ended ID
 why_ended() {
     explain_within 6
-    state=$(docker inspect --format '{{.State.ExitCode}} {{.State.OOMKilled}} {{.State.StartedAt}} {{.State.Error}}{{"\x1e"}}{{range .Config.Env}}{{println .}}{{end}}' "$1")
+    state=$(docker inspect --format '{{if eq .State.Status "running"}}running{{else}}{{.State.ExitCode}}{{end}} {{.State.OOMKilled}} {{.State.StartedAt}} {{.State.Error}}{{"\x1e"}}{{range .Config.Env}}{{println .}}{{end}}' "$1")
     # What its environment holds must be known before a word of its log is said.
     case $state in *"$separator_mark"*) ;; *) echo "exit status unknown"; return ;; esac
     variables=${state#*"$separator_mark"} state=${state%%"$separator_mark"*}
@@ -254,6 +277,8 @@ why_ended() {
         return
     fi
     case $killed,$code in
+    # Started again since it was seen down: Docker has forgotten how it ended.
+    *,running) why_it_ends "$1"; return ;;
     false,0) echo "exit status 0"; return ;;
     true,*) said="ended for want of memory" ;;
     *,12[5-9] | *,1[3-5][0-9]) [ "$code" -gt 128 ] && said="ended by signal $((code - 128))" || said="exit status $code" ;;
@@ -566,11 +591,12 @@ serves() {
 apart() {
     complaint=$({
         answer=$("$@" 2>&3 3>&-)
-        printf '\036%s\n%s' "$?" "$answer"
+        printf '\036%s\n%s\036' "$?" "$answer"
     } 3>&1)
     answer=${complaint#*"$separator_mark"} complaint=${complaint%%"$separator_mark"*}
     complaint=${complaint%"$newline"}
     status=${answer%%"$newline"*} answer=${answer#*"$newline"}
+    answer=${answer%"$separator_mark"}
     return "$status"
 }
 separator_mark=$(printf '\036')
@@ -653,26 +679,25 @@ resume() {
     echo "continued $(printf '%s\n' "$stopped" | wc -l) stopped processes of $1"
 }
 
-# Prints how many networks a service's container is in. Usage: networks_of SERVICE
-networks_of() {
-    docker inspect --format '{{len .NetworkSettings.Networks}}' "$(container "$1")"
+# Prints the network that a service's container was made for and is not on; nothing where it is. Usage:
+# off_network_of SERVICE
+off_network_of() {
+    id=$(container "$1") || exit
+    docker inspect --format "$off_network"'{{$off}}' "$id"
 }
 
-# Joins a service that lost its network to the one its neighbours are on, under its own name; one that
-# is there without its name, once more with it.
+# Joins a service to the network that it was made for, under its own name; one that is there without its name, once
+# more with it.
 reconnect() {
     [ -n "$1" ] || return 0
+    network=$(off_network_of "$1") || exit
     id=$(container "$1") || exit
-    if [ "$(networks_of "$1")" -ne 0 ]; then
+    if [ -z "$network" ]; then
         networks=$(docker inspect --format '{{range $name, $network := .NetworkSettings.Networks}}{{range $network.Aliases}}{{println $name .}}{{end}}{{println $name}}{{end}}' "$id")
         ! printf '%s\n' "$networks" | grep -q " $1\$" || return 0
         network=$(printf '%s\n' "$networks" | awk 'NF {print $1; exit}')
+        [ -n "$network" ] || unknown "$1 has no network of its own"
         docker network disconnect "$network" "$id"
-    else
-        # shellcheck disable=SC2046  # one word each
-        network=$(docker inspect --format '{{range $name, $_ := .NetworkSettings.Networks}}{{println $name}}{{end}}' \
-            $(containers | cut -d ' ' -f 1) | sed '/^$/d' | sort | uniq -c | sort -rn | awk 'NR == 1 {print $2}')
     fi
-    [ -n "$network" ] || unknown "no container of this project has a network"
-    docker network connect --alias "$1" "$network" "$id"
+    docker network connect --alias "$1" "$network" "$id" && echo "joined $1 to $network"
 }

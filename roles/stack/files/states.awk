@@ -10,14 +10,15 @@ function plain(text,    said, at) {
     return said text
 }
 # What docker ps says of a container that is not well, as people say it.
-function in_words(status, restarts, why, on_purpose,    said, code, ago) {
+function in_words(status, restarts, why, on_purpose, looping,    said, code, ago) {
     if (match(status, /^Exited \([0-9]+\) /)) {
         code = substr(status, 9, RLENGTH - 10); ago = tolower(substr(status, RLENGTH + 1))
         if (on_purpose && why == "")
             return "was stopped " ago " (exit status " code "): somebody or something stopped it"
         return "ended " ago (why == "" ? " (exit status " code ")" : ": " why)
     }
-    if (status ~ /^Restarting/) said = "restarts again and again (" restarts " times)"
+    if (status ~ /^Restarting/ && looping) said = "restarts again and again (" restarts " times)"
+    else if (status ~ /^Restarting/) said = "ended by itself and is started again"
     else if (status ~ /Paused/) said = "is paused: somebody or something paused it"
     else if (status ~ /^Created/) said = "was made and never started"
     else if (status ~ /unhealthy/) said = "runs and is unhealthy"
@@ -57,9 +58,14 @@ BEGIN {
         returned = service " ended by itself and was started again " tolower(substr(status, 4)) " ago"
     if (!steady || status ~ /unhealthy|Paused/) {
         restarts = match($0, /"restarts":[1-9][0-9]*/) ? substr($0, RSTART + 11, RLENGTH - 11) : 0
-        words = service " " in_words(status, restarts, why[id], $0 ~ /"stopped_on_purpose":true/)
+        words = service " " in_words(status, restarts, why[id], $0 ~ /"stopped_on_purpose":true/, looping)
         trouble = trouble (trouble == "" ? "" : "; ") words
         if (status !~ /^Up/ || status ~ /Paused/) down = words
+    }
+    if (match($0, /"off_network":"[^"]+"/)) {
+        words = service " runs and is not on its network " substr($0, RSTART + 15, RLENGTH - 16) ": somebody or something took it off"
+        trouble = trouble (trouble == "" ? "" : "; ") words
+        $0 = substr($0, 1, RSTART + 14) words substr($0, RSTART + RLENGTH - 1)
     }
     # What serves others and plays no part: the image's own name, after what the host is told of such.
     if (match($0, /"not_looked_into":"[^"]*",/)) {

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from oncall_runbook.cards import catalog
-from oncall_runbook.commands import run_keeper
+from oncall_runbook.commands import report_files, run_keeper
 from oncall_runbook.commands.run_keeper import RunKeeper
 from oncall_runbook.discovery.one_stack import described
+from oncall_runbook.reports import writing
 from oncall_runbook.run import run_files
 from oncall_runbook.run.batches import act
 from oncall_runbook.run.conclusion import Job, actionable, refuse
@@ -28,7 +29,8 @@ from oncall_runbook.run.options import Options
 from oncall_runbook.run.order import Order
 from oncall_runbook.run.request import prepare
 from oncall_runbook.run.session import Progress, Session
-from oncall_runbook.text.output import say_aside, tell_json, tell_json_line
+from oncall_runbook.run.verdict import BROKEN
+from oncall_runbook.text.output import say, say_aside, tell_json, tell_json_line
 from oncall_runbook.text.progress import progress_for
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ def carry_out(
     `show` prints a document for people in its own way; `on_event` gets every event as it comes.
     `progress` makes what shows a play in place of the ordinary one.
     """
+    report_files.check(order.options.reports)
     known = functools.cache(run_files.usual_seconds)
     shows = progress_for(
         verbose=bool(order.options.verbose),
@@ -59,7 +62,7 @@ def carry_out(
     session.listeners = [lambda event, _: on_event(event), keeper.note]
     if order.options.format == "jsonl":
         session.listeners.append(_stream)
-    if order.options.format not in ("json", "jsonl") or sys.stderr.isatty():
+    if order.options.format in ("text", "short") or sys.stderr.isatty():
         threading.Thread(target=_preload, daemon=True).start()
     if order.acts and order.asks and not order.yes:
         outcome = _ask_then_act(session, order, keeper)
@@ -67,8 +70,11 @@ def carry_out(
         outcome = _act(session, keeper) if order.acts else session.play(remediate=False)
     final = session.document(outcome)
     keeper.finish(final)
-    _print(final, order.options, show)
-    return int(final["exit_code"] or 0)
+    try:
+        _print(final, order.options, show)
+    finally:  # also where nobody reads what is printed any more
+        written = report_files.write(order.options.reports, final)
+    return int(final["exit_code"] or 0) or (0 if written else BROKEN)
 
 
 def _stream(event: Event, _state: HostState) -> None:
@@ -166,6 +172,9 @@ def _print(
         return
     if options.format == "jsonl":
         tell_json_line(final)
+        return
+    if options.format in writing.FORMS:
+        say(writing.report(options.format, final), nl=False)
         return
     if final["error"] and not final["hosts"]:
         say_aside(str(final["error"]))

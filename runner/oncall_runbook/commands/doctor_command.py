@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import click
 
-from oncall_runbook.commands.shared_options import example, run_options
+from oncall_runbook.commands.shared_options import example, live_options
 from oncall_runbook.run.options import Options
 from oncall_runbook.text.output import say_aside, tell_json
 
@@ -14,7 +14,7 @@ from oncall_runbook.text.output import say_aside, tell_json
 @click.command(
     epilog=example("runbook doctor -i inventory.ini", "runbook doctor -l db1 --format json")
 )
-@run_options
+@live_options
 def doctor(options: Options) -> int:
     """Tell before an incident whether all is there that one will need, and what to do where not.
 

@@ -96,7 +96,7 @@ def _need_no_inventory() -> None:
 def _write(output: Path, text: str) -> None:
     """Write the inventory whole or not at all: one that was there is kept until then."""
     try:
-        write_text_atomically(output, text)
+        write_text_atomically(output, [text])
     except OSError as error:
         raise BadInputError(f"{output} cannot be written: {error.strerror}") from error
 

@@ -221,8 +221,8 @@ def hold(host: str, until: str, reason: str, lift: bool, options: Options) -> in
 
 
 def _only_text(options: Options, endless: bool, option: str) -> None:
-    if endless and options.format in ("json", "jsonl"):
-        raise BadInputError(f"{option} has no end, so it has no JSON document; leave one out")
+    if endless and options.format not in ("text", "short"):
+        raise BadInputError(f"{option} has no end, so it has no document; leave one out")
 
 
 def _look(

@@ -13,18 +13,21 @@ import click
 from oncall_runbook.commands import completing
 from oncall_runbook.commands.shared_options import (
     allow_option,
+    document_format_option,
     example,
     format_option,
     html_option,
     option,
     record_option,
     rollout_options,
+    run_format_option,
     shared_options,
     take_over_option,
     yes_is_taken,
     yes_option,
 )
 from oncall_runbook.errors import RunbookError
+from oncall_runbook.reports import writing
 from oncall_runbook.run import processes
 from oncall_runbook.run.options import Options
 from oncall_runbook.run.verdict import CANCELLED
@@ -52,16 +55,19 @@ def list_(format: str) -> int:
 
 @runs.command(
     "show",
-    epilog=example("runbook runs show last", "runbook runs show 20261123T0415 --format json"),
+    epilog=example("runbook runs show last", "runbook runs show 20261123T0415 --format markdown"),
 )
 @click.argument("run", shell_complete=completing.runs)
 @html_option
-@format_option
+@document_format_option
 def show(run: str, html: Path | None, format: str) -> int:
     """Show a run by its id, the beginning of its id, or `last`."""
     from oncall_runbook.run import run_files
 
     found = run_files.find(run)
+    if html is None and format in writing.FORMS:
+        say(writing.report(format, found), nl=False)
+        return 0
     if html is None:
         return tell(found, format, "report", "show_all")
     from oncall_runbook.pages import rendering
@@ -107,15 +113,9 @@ def cancel(run: str, format: str) -> int:
 @record_option
 @rollout_options
 @shared_options(
-    "extra_vars",
-    "cards",
-    "forks",
-    "timeout",
-    "through",
-    "format",
-    "vault_password_file",
-    "verbose",
-    "store",
+    *("extra_vars", "cards", "forks", "timeout", "through", "format", "reports"),
+    *("vault_password_file", "verbose", "store"),
+    shown_by=run_format_option,
 )
 def resume(run: str, options: Options, **how: Any) -> int:
     """Do again what a run was to do, on the hosts that it did not finish.

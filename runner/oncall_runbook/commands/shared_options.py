@@ -12,9 +12,29 @@ import click
 from click.core import ParameterSource
 
 from oncall_runbook.commands import completing
+from oncall_runbook.reports.writing import FORMS
 from oncall_runbook.run.options import Options
 
+REPORTS = (*FORMS, "json", "html")
+
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class ReportType(click.ParamType[tuple[str, Path]]):
+    """One `FORMAT=FILE`: a report of the run, in a file."""
+
+    name = "report"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Path]:
+        """Take the format and the file apart."""
+        if isinstance(value, tuple):
+            return value
+        form, equals, path = str(value).partition("=")
+        if form not in REPORTS or not equals or not path:
+            self.fail(f"{value!r} is no FORMAT=FILE; formats: {', '.join(REPORTS)}", param, ctx)
+        return form, Path(path)
 
 
 class ExtraVarsType(click.ParamType[str]):
@@ -40,11 +60,21 @@ def _format_option(*more: str, help: str) -> Callable[[Command], Command]:
 
 
 format_option = _format_option(help="Text for people, or one JSON document on stdout.")
-run_format_option = _format_option(
+live_format_option = _format_option(
     "jsonl",
     "short",
     help="Text for people, one line for each host, one JSON document on stdout, or as JSON lines "
     "what happens as it happens, and that document as the last.",
+)
+run_format_option = _format_option(
+    "jsonl",
+    "short",
+    *FORMS,
+    help="Text for people, one line for each host, one JSON document on stdout, as JSON lines "
+    "what happens as it happens and that document as the last, or a report for CI.",
+)
+document_format_option = _format_option(
+    *FORMS, help="Text for people, one JSON document on stdout, or a report for CI."
 )
 card_format_option = _format_option(
     "markdown",
@@ -105,6 +135,17 @@ _OPTIONS = {
         help="Ask the hosts from that machine, near them, which ssh reaches and runbook is on.",
     ),
     "format": format_option,
+    "reports": click.option(
+        "--report",
+        "reports",
+        type=ReportType(),
+        multiple=True,
+        metavar="FORMAT=FILE",
+        envvar="RUNBOOK_REPORT",
+        show_envvar=True,
+        help=f"Also write the run to a file, as {', '.join(REPORTS[:-1])} or {REPORTS[-1]}; "
+        "repeatable.",
+    ),
     "vault_password_file": click.option(
         "--vault-password-file",
         type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
@@ -268,6 +309,12 @@ take_over_option = option(
 def run_options(command: Command) -> Command:
     """Give a command all shared options; it gets them as one `options: Options`."""
     return shared_options(*_OPTIONS, shown_by=run_format_option)(command)
+
+
+def live_options(command: Command) -> Command:
+    """Give a command that shows hosts and leaves no document the shared options for that."""
+    names = [name for name in _OPTIONS if name != "reports"]
+    return shared_options(*names, shown_by=live_format_option)(command)
 
 
 def shared_options(*names: str, shown_by: Any = format_option) -> Callable[[Command], Command]:

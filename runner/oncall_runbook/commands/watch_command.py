@@ -7,7 +7,7 @@ from dataclasses import replace
 import click
 
 from oncall_runbook.commands import completing
-from oncall_runbook.commands.shared_options import example, option, run_options
+from oncall_runbook.commands.shared_options import example, live_options, option
 from oncall_runbook.run.options import Options
 
 # One look after another for as long as a run may last, and hosts side by side, not in turn.
@@ -33,7 +33,7 @@ _WELL_SECONDS = 30
     type=click.Choice(["healthy"]),
     help=f"End when every host has been healthy for {_WELL_SECONDS} seconds.",
 )
-@run_options
+@live_options
 def watch(incident: str | None, every: float, until: str | None, options: Options) -> int:
     """Watch figures of hosts as they move; rings when a verdict changes, and changes nothing."""
     from oncall_runbook.commands.carry_out import carry_out

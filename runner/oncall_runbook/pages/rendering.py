@@ -5,28 +5,24 @@ Pure functions from documents to text. A page asks for nothing outside of itself
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import mean, median
 from typing import TYPE_CHECKING, Any
 
-from oncall_runbook.documents import JUDGED, whole_run, whole_summary
-from oncall_runbook.pages import charts, review_page, wording
+from oncall_runbook.documents import whole_run, whole_summary
+from oncall_runbook.pages import charts, fleet_page, review_page, run_page, wording
 from oncall_runbook.templates.environment import template_environment
+from oncall_runbook.text import brief
+from oncall_runbook.text.output import harmless_document
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from oncall_runbook.documents import (
-        Facts,
-        HostDocument,
-        IncidentSummary,
-        JudgedCard,
-    )
+    from oncall_runbook.documents import Facts, IncidentSummary
 
 _ENDED = ("resolved", "reviewed")
-_STATUSES = ("unhealthy", "unknown", "healthy", "not_applicable")
 _FILTERS = (
     wording.answer,
     wording.block,
@@ -54,14 +50,15 @@ def review_markdown(document: Facts) -> str:
 
 def run_html(run_document: Facts) -> str:
     """Return a run's report as a page."""
-    run = whole_run(wording.harmless_document(run_document))
-    hosts = {name: _host(state) for name, state in run["hosts"].items()}
-    return _render("run.html.j2", run=run, hosts=hosts)
+    run = whole_run(harmless_document(run_document))
+    if len(run["hosts"]) > brief.EACH:
+        return _render("fleet.html.j2", **fleet_page.context(run))
+    return _render("run.html.j2", **run_page.context(run))
 
 
 def overview_html(summaries: Iterable[Facts], now: datetime) -> str:
     """Return the page on all incidents: what is open and overdue, and how long they took."""
-    known = [whole_summary(wording.harmless_document(summary)) for summary in summaries]
+    known = [whole_summary(harmless_document(summary)) for summary in summaries]
     known.sort(key=lambda summary: str(summary["opened"]), reverse=True)
     going = [summary for summary in known if summary["status"] not in _ENDED]
     return _render(
@@ -124,36 +121,6 @@ def _drawn(
     named = [(name(row.label), row) for row in rows]
     sizes = [(label, row.mean, wording.duration(row.mean)) for label, row in named]
     return named, charts.bars(f"bars-{key}", f"Mean time to resolve by {key}", sizes)
-
-
-def _host(host: HostDocument) -> dict[str, object]:
-    """Return what a run says of a host, in the order of the page."""
-    findings, diagnosis = host["findings"], host["diagnosis"] or {}
-    before = diagnosis["incidents"]
-    known = {**before, **host["incidents"]}
-    return {
-        **host,
-        "before": _causes(diagnosis["root_causes"], before),
-        "now": _causes(host["root_causes"], known),
-        "unjudged": [card for card in host["incidents"].values() if card["confirmed"] is None],
-        "groups": {s: [(n, f) for n, f in findings.items() if f["status"] == s] for s in _STATUSES},
-    }
-
-
-def _causes(roots: Iterable[str], judged: Mapping[str, JudgedCard]) -> list[dict[str, object]]:
-    """Return each root cause with the confirmed incidents that it explains."""
-    return [
-        {
-            **(judged.get(root) or JUDGED),
-            "name": root,
-            "explains": [
-                card["title"] or name
-                for name, card in judged.items()
-                if card["confirmed"] and root in card["explained_by"]
-            ],
-        }
-        for root in roots
-    ]
 
 
 def _render(template: str, **context: Any) -> str:

@@ -13,6 +13,7 @@ from oncall_runbook.pages import charts, wording
 from oncall_runbook.pages.charts import Axis, Mark, Reading
 from oncall_runbook.pages.wording import when
 from oncall_runbook.run.host_state import as_mapping
+from oncall_runbook.text.output import harmless_document
 
 if TYPE_CHECKING:
     from oncall_runbook.documents import Facts, IncidentDocument, TimelineEntry
@@ -36,7 +37,7 @@ _LANES = {
 
 def context(document: Facts) -> dict[str, object]:
     """Return all that the templates of a review ask for."""
-    incident = whole_incident(wording.harmless_document(document))
+    incident = whole_incident(harmless_document(document))
     entries = incident["timeline"]
     axis = _axis(incident)
     return {

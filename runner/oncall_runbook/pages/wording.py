@@ -1,34 +1,22 @@
-"""How pages write what documents hold: times, durations, names; harmless, whatever it says."""
+"""How pages write what documents hold: times, durations, names."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from oncall_runbook.pages.charts import number
-from oncall_runbook.text.output import harmless
 from oncall_runbook.text.words import clean
 
 if TYPE_CHECKING:
     from oncall_runbook.documents import Finding, TimelineEntry
 
-_DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")  # would turn what follows around
 _MARKUP = re.compile(r"[\\`*\[\]|~]|(?<![^\W_])_|_(?![^\W_])")
 _BLOCK = re.compile(r"#{1,6}(\s|$)|\+\s|[-=]{2,}\s*$|-\s*$|(-\s*){3,}$")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
-
-
-def harmless_document(value: Any) -> Any:
-    """Return a document without what could harm a page: control codes, turned writing."""
-    if isinstance(value, str):
-        return _DIRECTION.sub("", harmless(value.encode(errors="replace").decode()))
-    if isinstance(value, Mapping):
-        return {harmless_document(str(key)): harmless_document(item) for key, item in value.items()}
-    return [harmless_document(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def when(text: str | None) -> datetime | None:

@@ -200,7 +200,7 @@ def _host(job: Job, state: HostState) -> HostDocument:
         "reason": state.reason,
         "root_causes": list(state.root_causes),
         "incidents": dict(state.incidents),
-        "findings": dict(state.findings),
+        "findings": state.findings,
     }
     if state.cause:
         found["unreachable"] = state.cause

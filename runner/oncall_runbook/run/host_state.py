@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
+from oncall_runbook.packed import unpacked
 from oncall_runbook.run.events import UNDER_WAY, Event
 from oncall_runbook.run.verdict import Verdict
 
@@ -107,7 +108,7 @@ def _probed(state: HostState, result: Facts) -> HostState:
         return replace(state, evidence=kept) if isinstance(kept, dict) else state
     findings = _records(result.get("findings"), _UNKNOWN)
     if _verdict(result) is None:
-        return replace(state, findings={**state.findings, **findings})
+        return replace(state, findings={**unpacked(state.findings), **findings})
     held = result.get("held")
     if result.get("phase") == "settle" and isinstance(held, bool):
         state = _settled(state, result, held=held)
@@ -126,7 +127,7 @@ def _judged(state: HostState, result: Facts, findings: Mapping[str, Finding]) ->
         root_causes=tuple(str(name) for name in as_list(result.get("root_causes"))),
         incidents=_records(result.get("incidents"), _NOT_JUDGED),
         uncovered=tuple(str(id) for id in as_list(result.get("uncovered"))),
-        findings={**state.findings, **findings}
+        findings={**unpacked(state.findings), **findings}
         if result.get("operation")
         else findings or state.findings,
         plan=_plan(result.get("plan"))

@@ -76,5 +76,5 @@ def worth_keeping(event: Event) -> bool:
 def result_of_step(step: DoneStep | JournalEntry | Facts) -> str:
     """Return what became of a step or rung in a word or two: a failed one is no change."""
     if step.get("reason"):
-        return "failed halfway" if step.get("changed") else "failed"
+        return "failed after a change" if step.get("changed") else "failed"
     return "changed" if step.get("changed") else "nothing to change"

@@ -24,5 +24,7 @@ class Options:
     store: str | None = None
     through: str | None = None
     cards: tuple[str, ...] = ()
+    reports: tuple[tuple[str, Path], ...] = ()
+    """The form and the file of each report of the run that is wanted besides what is printed."""
     found: Mapping[str, Any] = field(default_factory=dict)
     """What was found out of this machine's stack, where no inventory describes it."""

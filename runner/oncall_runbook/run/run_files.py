@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import getpass
+import itertools
 import json
 import os
 import re
@@ -12,11 +13,12 @@ import socket
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from oncall_runbook.errors import BadInputError, NothingMatchedError
+from oncall_runbook.packed import pieces
 from oncall_runbook.run import processes
 
 if TYPE_CHECKING:
@@ -110,14 +112,15 @@ def open_private(path: Path) -> IO[str]:
 
 def write_atomically(path: Path, document: Facts) -> None:
     """Write JSON whole or not at all, in one line: indented it takes twenty times as long."""
-    write_text_atomically(path, f"{json.dumps(document, default=str)}\n")
+    write_text_atomically(path, itertools.chain(pieces(document), "\n"))
 
 
-def write_text_atomically(path: Path, text: str) -> None:
-    """Write text to a temporary file beside `path`, flush it to disk, and rename it."""
+def write_text_atomically(path: Path, text: Iterable[str], mode: int = 0o600) -> None:
+    """Write pieces of text to a temporary file beside `path`, flush it, and rename it."""
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
         try:
-            file.write(text)
+            os.fchmod(file.fileno(), mode)
+            file.writelines(text)
             file.flush()
             os.fsync(file.fileno())
             Path(file.name).rename(path)

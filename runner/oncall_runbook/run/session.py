@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
+from oncall_runbook.packed import Packed
 from oncall_runbook.run import engine, through
 from oncall_runbook.run.conclusion import Job, conclude, document
 from oncall_runbook.run.engine import Outcome, Request
@@ -15,6 +16,9 @@ from oncall_runbook.run.host_state import HostState, advance
 
 if TYPE_CHECKING:
     from oncall_runbook.documents import RunDocument
+
+# Of more hosts than that, findings are kept packed.
+_WHOLE = 200
 
 Listener = Callable[[Event, HostState], None]
 
@@ -86,7 +90,8 @@ class Session:
         if event.kind == "wait" and event.host not in self.states:
             return  # a line like that of something else
         state = advance(self.states.get(event.host, HostState()), event)
-        self.states[event.host] = state
+        few = len(self.states) < _WHOLE or isinstance(state.findings, Packed)
+        self.states[event.host] = state if few else replace(state, findings=Packed(state.findings))
         for listener in (progress.tell, *self.listeners):
             listener(event, state)
 

@@ -38,3 +38,12 @@ _CODES = {
     Verdict.REFUSED: 6,
     Verdict.LOCKED: 7,
 }
+
+
+def rank(verdict: str) -> int:
+    """Return the place of a verdict among others, by its word: the gravest first.
+
+    One that only another version knows may be as grave as any.
+    """
+    known = {each.value: each.exit_code for each in Verdict}
+    return GRAVEST_FIRST.index(known.get(verdict, BROKEN))

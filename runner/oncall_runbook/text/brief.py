@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from oncall_runbook.text.words import clean, incident_name, word
+from oncall_runbook.text.words import clean, finding_line, incident_name, word
 
 if TYPE_CHECKING:
     from oncall_runbook.documents import HostDocument, JudgedCard, RunDocument
 
 # How many hosts are told one by one; more are grouped by what is wrong with them.
 EACH = 10
+# Verdicts after which nothing is left to do.
+ENDED_WELL = ("healthy", "fixed")
 # How many names stand in a line before the rest is counted.
 _NAMES = 4
 # How long the sentence may be that decides, in characters.
@@ -31,59 +34,127 @@ def verdict(state: HostDocument, document: RunDocument) -> str:
     return {"fixed": "done", "not_fixed": "not_done", "healthy": planned}.get(said, said)
 
 
+def is_well(state: HostDocument) -> bool:
+    """Tell whether there is nothing to say of a host but that it is healthy."""
+    told = state.get("uncovered") or state.get("actions") or state.get("plan")
+    return state.get("verdict") == "healthy" and not told
+
+
 def common(name: str, hosts: int) -> Text:
     """Return what is to be thought of first where so many hosts have one root cause."""
     told = f"{hosts} hosts have {name}: look first for what they have in common, as "
     return Text(f"{told}network, registry, deployment, certificate", "bold red")
 
 
-def groups(hosts: Mapping[str, HostDocument], document: RunDocument) -> Iterator[Text]:
-    """Yield hosts grouped by verdict and root causes, the largest group first; one stands for all.
+@dataclass(frozen=True)
+class Group:
+    """Hosts with one verdict and the same root causes, those before a cure where none is left.
+
+    Unreachable ones are those with the same trouble.
+    """
+
+    verdict: str
+    about: tuple[str, ...]
+    names: tuple[str, ...]
+    first: HostDocument  # one stands for all
+
+    @property
+    def why(self) -> str:
+        """Why it is so with the first of them, in one line."""
+        caused = self.first.get("root_causes")
+        return clean(in_short(self.first) if caused else self.first.get("reason"))
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why, of the first: its own reason, what no card covers, what decides each root cause."""
+        known, findings = known_cards(self.first), self.first.get("findings") or {}
+        told = [clean(self.first.get("reason"))]
+        told += [finding_line(id, findings.get(id, {})) for id in self.first.get("uncovered") or []]
+        told += [why_of(known.get(root, {})) for root in self.first.get("root_causes") or []]
+        return [*dict.fromkeys(filter(None, told))]
+
+    @property
+    def count(self) -> str:
+        """How many they are, in words."""
+        return f"{len(self.names)} host{'s' * (len(self.names) > 1)}"
+
+
+def root_causes(state: HostDocument) -> list[str]:
+    """Return the root causes of a host; where none is left, those before the first rung."""
+    before = (state.get("diagnosis") or {}).get("root_causes")
+    return state.get("root_causes") or before or []
+
+
+def grouped(hosts: Mapping[str, HostDocument], document: RunDocument) -> list[Group]:
+    """Return hosts in groups by verdict and root causes, the largest group first."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for host, state in hosts.items():
+        about = root_causes(state) or [state.get("unreachable") or ""]
+        found.setdefault((verdict(state, document), *about), []).append(host)
+    groups = [
+        Group(said, tuple(filter(None, about)), tuple(names), hosts[names[0]])
+        for (said, *about), names in found.items()
+    ]
+    return sorted(groups, key=lambda group: -len(group.names))
+
+
+def some_names(names: Sequence[str]) -> str:
+    """Return the first of some hosts by name, and how many more there are."""
+    more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
+    return f"{', '.join(map(clean, names[:_NAMES]))}{more}"
+
+
+def told_groups(hosts: Mapping[str, HostDocument], document: RunDocument) -> Iterator[Text]:
+    """Yield hosts in groups, the largest first.
 
     Below each: who they are, why with the first of them, and what to type next for all of them.
     """
-    found: dict[tuple[str, ...], list[str]] = {}
-    for host, state in hosts.items():
-        about = state.get("root_causes") or [state.get("unreachable") or ""]
-        found.setdefault((verdict(state, document), *about), []).append(host)
-    for (said, *about), names in sorted(found.items(), key=lambda each: -len(each[1])):
-        first = hosts[names[0]]
-        count = f"{len(names)} host{'s' * (len(names) > 1)}"
-        named = f" — {', '.join(filter(None, about))}" if any(about) else ""
-        yield Text.assemble((count, "bold"), ": ", word(said), named)
-        more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
-        yield Text(f"  {', '.join(map(clean, names[:_NAMES]))}{more}")
-        if why := clean(in_short(first) if first.get("root_causes") else first.get("reason")):
-            yield Text(f"  {clean(names[0])}: {why}")
-        chosen = about[0] if first.get("root_causes") else first["verdict"]
-        if step := next_step(f"@{chosen}:{document.get('run')}", first, document):
+    for group in grouped(hosts, document):
+        named = f" — {', '.join(group.about)}" if group.about else ""
+        yield Text.assemble((group.count, "bold"), ": ", word(group.verdict), named)
+        yield Text(f"  {some_names(group.names)}")
+        if group.why:
+            yield Text(f"  {clean(group.names[0])}: {group.why}")
+        caused = group.first.get("root_causes")
+        chosen = group.about[0] if caused else group.first["verdict"]
+        if step := next_step(f"@{chosen}:{document.get('run')}", group.first, document):
             yield Text(f"  next: {step}")
 
 
 def causes(state: HostDocument) -> Iterator[Text]:
     """Yield for each root cause what it is, why it is thought to be there, and what it causes."""
-    known = _known(state)
+    known = known_cards(state)
     for root in state.get("root_causes") or []:
         incident = known.get(root, {})
         yield Text.assemble("  ", incident_name(root, incident))
-        if why := _why(incident):
+        if why := why_of(incident):
             yield Text(f"       {why}")
         if caused := [each for each in known.values() if _explains(root, each)]:
             yield Text.assemble("       causes ", *_listed(caused))
 
 
+def known_cards(state: HostDocument) -> dict[str, JudgedCard]:
+    """Return every card that was judged on a host, as it is now or was before the first rung."""
+    return {**(state.get("diagnosis") or {}).get("incidents", {}), **(state.get("incidents") or {})}
+
+
+def why_of(incident: JudgedCard) -> str:
+    """Return the sentence that decides that an incident is there."""
+    return clean(incident.get("why") or incident.get("evidence"), _WHY)
+
+
 def reasons(state: HostDocument) -> set[str]:
     """Return why the root causes of a host are there, as `causes` says it."""
-    known = _known(state)
-    return {_why(known.get(root, {})) for root in state.get("root_causes") or []}
+    known = known_cards(state)
+    return {why_of(known.get(root, {})) for root in state.get("root_causes") or []}
 
 
 def in_short(state: HostDocument) -> str:
     """Return the root causes of a host in one line, each with the first sentence that decides."""
-    known, told = _known(state), []
+    known, told = known_cards(state), []
     for root in state.get("root_causes") or []:
         incident = known.get(root, {})
-        why = _why(incident)
+        why = why_of(incident)
         told.append(f"{incident.get('severity') or ''} {root}{f' ({why})' if why else ''}".strip())
     return ", ".join(told)
 
@@ -110,7 +181,7 @@ def not_judged(state: HostDocument) -> Iterator[Text]:
 def unsaid(state: HostDocument) -> int:
     """Return how many findings are not well, or not known, and stand in none of these lines."""
     said = {*(state.get("uncovered") or [])}
-    known = _known(state)
+    known = known_cards(state)
     for root in state.get("root_causes") or []:
         said.update(known.get(root, {}).get("because") or [])
     return sum(
@@ -162,10 +233,6 @@ def _from_here(path: str) -> str:
         return path
 
 
-def _known(state: HostDocument) -> dict[str, JudgedCard]:
-    return {**(state.get("diagnosis") or {}).get("incidents", {}), **(state.get("incidents") or {})}
-
-
 def _explains(root: str, incident: JudgedCard) -> bool:
     return bool(incident.get("confirmed")) and root in (incident.get("explained_by") or [])
 
@@ -175,7 +242,3 @@ def _listed(incidents: Sequence[JudgedCard]) -> Iterator[Text | str]:
         severity = str(incident.get("severity") or "")
         yield ", " if number else ""
         yield Text.assemble(word(severity), " " if severity else "", clean(incident.get("title")))
-
-
-def _why(incident: JudgedCard) -> str:
-    return clean(incident.get("why") or incident.get("evidence"), _WHY)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Mapping
 from importlib import import_module
+from typing import Any
 
 import click
 
+from oncall_runbook.packed import pieces, plain
+
 _INDENTED_HOSTS = 10
+_DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")  # would turn what follows around
 
 
 def tell(facts: object, form: str, module: str, function: str) -> int:
@@ -36,13 +41,31 @@ def harmless(text: str) -> str:
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", text)
 
 
+def harmless_document(value: Any) -> Any:
+    """Return a document without what could harm a reader: control codes, turned writing."""
+    if isinstance(value, str):
+        return _DIRECTION.sub("", harmless(value.encode(errors="replace").decode()))
+    if isinstance(value, Mapping):
+        return {harmless_document(str(key)): harmless_document(item) for key, item in value.items()}
+    return [harmless_document(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 def tell_json_line(facts: object) -> None:
     """Print facts as one line of JSON, at once, which no reader takes for two."""
-    click.echo(json.dumps(facts, default=str))
+    click.echo(json.dumps(facts, default=plain))
+
+
+def json_document(facts: object) -> Iterator[str]:
+    """Yield facts as one JSON document, in pieces."""
+    # Of many hosts nobody reads it as it is, and indented it takes twenty times as long.
+    if isinstance(facts, dict) and len(facts.get("hosts", ())) > _INDENTED_HOSTS:
+        yield from pieces(facts, ascii_only=False)
+    else:
+        yield json.dumps(facts, indent=2, default=plain, ensure_ascii=False)
+    yield "\n"
 
 
 def tell_json(facts: object) -> None:
     """Print facts as one JSON document."""
-    # Of many hosts nobody reads it as it is, and indented it takes twenty times as long.
-    many = isinstance(facts, dict) and len(facts.get("hosts", ())) > _INDENTED_HOSTS
-    click.echo(json.dumps(facts, indent=None if many else 2, default=str, ensure_ascii=False))
+    for text in json_document(facts):
+        click.echo(text, nl=False)

@@ -78,11 +78,11 @@ def lines(document: RunDocument, *, full: bool = False) -> Iterator[Text]:
     hosts = document.get("hosts", {})
     for name, common in (document.get("common_causes") or {}).items():
         yield brief.common(name, len(common))
-    well = [host for host, state in hosts.items() if _is_well(state)]
+    well = [host for host, state in hosts.items() if brief.is_well(state)]
     counted = len(hosts) > 1 and len(well) > 1 and not full
     shown = {host: state for host, state in hosts.items() if not (counted and host in well)}
     if len(shown) > brief.EACH and not full:
-        yield from brief.groups(shown, document)
+        yield from brief.told_groups(shown, document)
     else:
         for host, state in shown.items():
             yield from _host(host, state, document, full=full)
@@ -92,11 +92,6 @@ def lines(document: RunDocument, *, full: bool = False) -> Iterator[Text]:
         yield Text(f"warning: {clean(warning)}", "yellow")
     if document.get("error"):
         yield Text(f"error: {clean(document['error'])}", "bold red")
-
-
-def _is_well(state: HostDocument) -> bool:
-    told = state.get("uncovered") or state.get("actions") or state.get("plan")
-    return state.get("verdict") == "healthy" and not told
 
 
 def _footer(document: RunDocument, *, full: bool) -> Text:

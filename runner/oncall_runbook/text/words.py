@@ -55,7 +55,8 @@ def finding_line(name: str, finding: Finding) -> str:
     """Return what a probe asked, what it was answered, and why."""
     said = answer_of(finding)
     why = clean(finding.get("reason") or (finding.get("stderr") if not said else ""))
-    told = " — ".join(filter(None, (said, why)))
+    # A value that is a sentence is often the reason as well.
+    told = why if said and why.startswith(said) else " — ".join(filter(None, (said, why)))
     title = clean(finding.get("title")) or name
     return f"{title}: {told}" if told else title
 

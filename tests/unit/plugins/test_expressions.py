@@ -3,8 +3,13 @@
 import re
 import shlex
 
+import jinja2
 import pytest
-from ansible_collections.oncall.runbook.plugins.plugin_utils.expressions import evaluate, render
+from ansible_collections.oncall.runbook.plugins.plugin_utils.expressions import (
+    UndefinedError,
+    evaluate,
+    render,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from test_findings import JINJA
@@ -65,7 +70,7 @@ def test_it_means_what_it_means_to_jinja(expression):
 @pytest.mark.parametrize(
     "expression",
     [
-        *("value.other", "unheard", "ms.real", "value.items", "value.list.append"),
+        *("unheard", "ms.real", "value.items", "value.list.append"),
         *("value.text.upper()", "value.list | map('abs')", "ms | int(3)", "value.deep['er']"),
         *("value.list | map('int')", "value.words | select('match', 'web')", "value.deep.values()"),
         *("value.words | select('match', 'web') | length", "value.deep.get('er')"),
@@ -90,8 +95,22 @@ def test_any_other_is_left_to_jinja(expression):
         evaluate(expression, NAMES, VARIABLES.__getitem__)
 
 
+@pytest.mark.parametrize(
+    "expression",
+    [
+        *("value.other", "value.other.still", "value.deep.other == 5", "not value.other"),
+        *("value.other ~ ' of them'", "value.other or ms", "1 if value.other else 2"),
+        *("value.other | length", "value.other > 3", "ms + value.other", "value.other | int"),
+    ],
+)
+def test_what_an_answer_does_not_hold_comes_to_nothing(expression):
+    with pytest.raises(UndefinedError):
+        evaluate(expression, NAMES, VARIABLES.__getitem__)
+
+
 ATOMS = st.sampled_from(
     [
+        *("value.gone", "value.gone.by"),
         *("ms", "value.deep.er", "value.none", "value.text", "value.list", "limit", "true", "3"),
         *("'fine'", "limit | int", "value.list | length", "value.gone | default(1)"),
         *("value.list | join('-')", "value.gone | default(value.list, true)", "'a ~ b'"),
@@ -119,6 +138,10 @@ def test_whatever_it_evaluates_jinja_evaluates_alike(expression):
     try:
         value = evaluate(expression, NAMES, VARIABLES.__getitem__)
     except UNKNOWN:
+        return
+    except UndefinedError:
+        with pytest.raises((jinja2.UndefinedError, *UNKNOWN)):
+            as_jinja_does(expression, {**NAMES, **VARIABLES})
         return
     assert value == as_jinja_does(expression, {**NAMES, **VARIABLES})
 

@@ -157,6 +157,7 @@ def test_a_default_makes_no_answer_healthy():
         ("healthy", {"down": "web was stopped"}, "refused"),  # served, but by something else
         ("not_applicable", {"down": "web was stopped"}, "refused"),
         ("unhealthy", {"down": ""}, "refused"),
+        ("unhealthy", {"down": "", "off_network": "web is off its own"}, "web is off its own"),
         ("unhealthy", {}, "refused"),
         ("unhealthy", None, "refused"),
     ],

@@ -1,9 +1,11 @@
 """Which hosts of a play share what their inputs come to."""
 
+import types
+
 import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultLib, VaultSecret
-from ansible_collections.oncall.runbook.plugins.action.judge_all import likeness
+from ansible_collections.oncall.runbook.plugins.action.judge_all import _OfMany, likeness
 
 
 def variables(name, **given):
@@ -63,3 +65,22 @@ def test_nor_are_those_with_vaulted_values(tmp_path):
         read.append(loader.load_from_file(str(tmp_path / f"{number}.yml")))
     assert not alike(*read)
     assert not alike(read[0], read[0])
+
+
+@pytest.mark.parametrize(
+    ("run", "asked"),
+    [
+        ("look {{ stack_dir }}", ["look /srv/school", "look /srv/school"]),
+        ("look {{ inventory_hostname }}", ["look web1", "look web2"]),
+    ],
+)
+def test_alike_hosts_share_a_question_but_what_is_their_own(run, asked):
+    shared, rendered = {}, []
+    for name in ("web1", "web2"):
+        host = _OfMany.__new__(_OfMany)
+        known = variables(name)
+        host.templated = shared
+        host._templar = types.SimpleNamespace(available_variables=known, template=lambda text: text)
+        rendered.append(host.question({"id": "it", "run": run}))
+    assert [question.command for question in rendered] == asked
+    assert (rendered[0] is rendered[1]) is (asked[0] == asked[1])

@@ -62,6 +62,11 @@ TypeError: Cannot read properties of undefined (reading 'rows')
         (POSTGRES_VERSION, "FATAL:  database files are incompatible with server"),
         (NODE_CHAIN, "error: column p.class_name does not exist"),
         ("took two samples\nit is over\n", "it is over"),
+        (
+            "100 sessions: 100 active\nits sessions are still there\n",
+            "its sessions are still there",
+        ),
+        ("LOG:  ready\nbye\n", "LOG:  ready"),
         ("exit status 1\n", ""),
         ("", ""),
     ],
@@ -82,6 +87,27 @@ def test_a_step_of_compose_is_no_reason():
 
 def test_the_next_text_counts_where_the_first_says_nothing():
     assert reason("WARNING: old client\n", "no route to host\n") == "no route to host"
+
+
+@pytest.mark.parametrize("why", [reason, last])
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"Error response from daemon: container {'0123456789abcdef' * 4} init process is not"
+        " running: failed precondition",
+        "OCI runtime exec failed: exec failed: cannot exec in a stopped container: unknown",
+        "OCI runtime exec failed: exec failed: unable to start container process: error executing"
+        " setns process: exit status 1: unknown",
+    ],
+)
+def test_a_container_that_ends_while_it_is_asked_is_told_in_words(why, said):
+    assert why(said) == "its container ended while it was asked"
+
+
+@pytest.mark.parametrize("why", [reason, last])
+def test_an_id_of_64_digits_hides_no_words(why):
+    said = f"Error response from daemon: container {'0123456789abcdef' * 4} is paused"
+    assert why(said) == "Error response from daemon: container is paused"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ def told(action, plan=()):
         ({"changed": True, "held": True}, "changed, 2 s, held"),
         ({"changed": False}, "nothing to change, 2 s"),
         ({"changed": False, "reason": "port is taken"}, "failed, 2 s — port is taken"),
-        ({"changed": True, "reason": "no room"}, "failed halfway, 2 s — no room"),
+        ({"changed": True, "reason": "no room"}, "failed after a change, 2 s — no room"),
         ({"changed": True, "costs": COSTS}, f"changed, 2 s, at the cost of {COSTS}"),
         ({"changed": False, "costs": COSTS}, "nothing to change, 2 s"),
     ],
@@ -32,6 +32,14 @@ def test_a_plan_says_what_a_step_would_cost():
     step = {**STEP, "allowed": True, "costs": COSTS, "why": "it hangs"}
     shown = f"[restart] allowed\n       costs {COSTS}\n       because it hangs\n"
     assert shown in told(STEP, [step])
+
+
+def test_a_sentence_that_is_value_and_reason_is_said_once():
+    said = "there is no backup in /srv/backups"
+    finding = {"title": "A backup was made", "status": "unhealthy", "value": said, "reason": said}
+    host = {"verdict": "incident", "findings": {"backup": finding}}
+    shown = "\n".join(line.plain for line in report.lines({"hosts": {"here": host}}, full=True))
+    assert shown.count(said) == 1
 
 
 def test_an_answer_that_is_no_text_is_not_shown_raw():

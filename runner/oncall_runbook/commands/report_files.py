@@ -1,0 +1,87 @@
+"""The files of `--report FORMAT=FILE`: looked at before a run, written at its end."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oncall_runbook.errors import BadInputError
+from oncall_runbook.run import run_files
+from oncall_runbook.text.output import json_document, say_aside
+
+if TYPE_CHECKING:
+    from oncall_runbook.documents import RunDocument
+
+Reports = Sequence[tuple[str, Path]]
+
+
+def check(reports: Reports) -> None:
+    """Raise BadInputError where a report could not be written, before anything is done."""
+    named = Counter(_place(path) for _, path in reports)
+    for form, path in reports:
+        if named[_place(path)] > 1:
+            raise BadInputError(f"--report {form}={path}: two reports cannot be one file")
+        if why := _unwritable(_place(path)):
+            raise BadInputError(f"--report {form}={path} cannot be written: {why}")
+
+
+def write(reports: Reports, final: RunDocument) -> bool:
+    """Write each report whole or not at all; say which could not be, and tell whether all were."""
+    failed = [_problem(form, path, final) for form, path in reports]
+    for problem in filter(None, failed):
+        say_aside(f"warning: {problem}; the run is kept: runbook runs show {final['run']}")
+    return not any(failed)
+
+
+def _problem(form: str, path: Path, final: RunDocument) -> str:
+    """Write one report; return why it could not be written, or nothing."""
+    place = _place(path)
+    try:
+        run_files.write_text_atomically(place, _text(form, final), _mode(place))
+    except OSError as error:
+        return f"report {form}={path} could not be written: {error.strerror}"
+    return ""
+
+
+def _text(form: str, final: RunDocument) -> Iterable[str]:
+    if form == "json":
+        return json_document(final)
+    if form == "html":
+        from oncall_runbook.pages.rendering import run_html
+
+        return [run_html(final)]
+    from oncall_runbook.reports.writing import report
+
+    return [report(form, final)]
+
+
+def _place(path: Path) -> Path:
+    """Return where a file really is: what a link leads to is written, not the link."""
+    return path.expanduser().resolve()
+
+
+def _unwritable(place: Path) -> str:
+    """Return why a file cannot be written by a temporary file beside it, or nothing."""
+    if place.is_dir():
+        return "it is a directory"
+    if place.exists() and not place.is_file():
+        return "it is no regular file"
+    try:
+        with tempfile.TemporaryFile(dir=place.parent):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def _mode(place: Path) -> int:
+    """Return the mode of the file that is there, else that of a new one."""
+    if place.exists():
+        return stat.S_IMODE(place.stat().st_mode)
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask

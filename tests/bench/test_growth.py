@@ -1,0 +1,82 @@
+"""How a triage grows with its hosts: wall, processor and memory of the control host, bytes written.
+
+Each host answers at once what a practice host in good order has answered, so that the figures are
+those of the control host. Run it when nothing else runs: make bench. RUNBOOK_BENCH_GROWTH=1,10,5000
+chooses the numbers of hosts.
+"""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from costs import cost, line
+from practice import INVENTORY, ROOT
+
+HOSTS = [int(n) for n in os.environ.get("RUNBOOK_BENCH_GROWTH", "1,10,100,1000").split(",")]
+RUNBOOK = Path(sys.executable).parent / "runbook"
+
+
+def answer(document):
+    """What a host prints whose run said this, with @MARK@ for the mark of who asks."""
+    (host,) = document["hosts"].values()
+    for id, finding in host["findings"].items():
+        if "of" in finding:
+            continue
+        for stream, text in (("out", finding["output"]), ("err", finding["stderr"])):
+            if text:
+                yield f"@MARK@ {id} {stream} {base64.b64encode(text.encode()).decode()}"
+        yield f"@MARK@ {id} end {finding['rc'] or 0} {finding['ms']}"
+    yield "@MARK@ - done"
+
+
+@pytest.fixture(scope="module")
+def samples(first_host, lights, tmp_path_factory):
+    first_host.reset()
+    place = tmp_path_factory.mktemp("growth")
+    here = {**os.environ, "XDG_STATE_HOME": str(place / "state")}
+    asked = [RUNBOOK, "triage", "-i", INVENTORY, "-l", "runbook-lab-1", "--format", "json"]
+    seen = subprocess.run(asked, env=here, cwd=ROOT, capture_output=True, check=False).stdout
+    lights.answer("\n".join(answer(json.loads(seen))))
+    inventory = yaml.safe_load(lights.inventory(place, card=False).read_text())
+    addresses = [lights.address(name) for name in lights.names]
+    found = {}
+    for number in HOSTS:
+        inventory["all"]["hosts"] = {
+            f"h{n}": {"ansible_host": addresses[n % len(addresses)]} for n in range(number)
+        }
+        (place / "hosts.yml").write_text(yaml.safe_dump(inventory))
+        state = place / f"state-{number}"
+        words = [
+            RUNBOOK,
+            "triage",
+            "-i",
+            place / "hosts.yml",
+            "-e",
+            "clock_skewed_limit_seconds=86400",
+        ]
+        found[number] = cost(words, env={**here, "XDG_STATE_HOME": str(state)}, cwd=ROOT)
+        written = sum(path.stat().st_size for path in state.rglob("*") if path.is_file())
+        print(line(f"{number} hosts", found[number]), f"{written / 1e6:6.1f} MB written")
+        (kept,) = state.glob("runbook/runs/*/run.json")
+        verdicts = [host["verdict"] for host in json.loads(kept.read_text())["hosts"].values()]
+        assert verdicts == ["healthy"] * number
+    if report := os.environ.get("RUNBOOK_BENCH_REPORT"):
+        Path(report).write_text(json.dumps(found))
+    return found
+
+
+def test_a_triage_grows_as_its_hosts_do(samples):
+    """A host more costs no more than another one did: of thousands as of a hundred."""
+    start = samples[min(HOSTS)][1]
+    each = {n: (samples[n][1] - start) / n for n in HOSTS if n >= 100}
+    print({n: f"{1000 * seconds:.1f} ms a host" for n, seconds in each.items()})
+    assert max(each.values()) <= 1.25 * each[min(each)]
+
+
+def test_a_fleet_needs_little_memory(samples):
+    assert max(memory for _wall, _used, memory in samples.values()) < 400
