@@ -105,10 +105,23 @@ def test_the_parts_are_told_by_what_they_are_and_others_by_their_names():
     found, said = states(listed, [inspected("postgres", "a"), inspected("report", "b")])
     assert said == ""
     assert found["database"] == {
-        **{"id": "a", "restarts": 0, "steady": True, "loops": False, "returned": ""},
+        **{
+            "id": "a",
+            "part": "database",
+            "restarts": 0,
+            "steady": True,
+            "loops": False,
+            "returned": "",
+        },
         **{"down": "", "ended": "", "start_may_help": True},
     }
     assert found["report"]["steady"] is True
+
+
+def test_replicas_of_a_service_bear_its_name():
+    listed = ["a report shop Up 3 hours\t\t", "b report shop Up 3 hours\t\t"]
+    found, _said = states(listed, [inspected("report", "a"), inspected("report", "b")])
+    assert {name: one["part"] for name, one in found.items()} == {"report": ""}
 
 
 def test_a_site_names_what_else_is_a_database():

@@ -143,7 +143,7 @@ off_network='{{$made := printf "%s" .HostConfig.NetworkMode}}{{if eq $made "defa
 # paused it, or took it off its network. off_network: of one that runs and is not on the network that it was made
 # for, so in words; else nothing. loops: it ends again and again. returned: it ended by itself once or
 # twice, and runs again since less than ten seconds, after which Docker itself takes it for stable; in words.
-# steady: up, and no end of a loop is near. down: why it does not run, in words; empty of one that runs.
+# part: which of the five it plays; else nothing. steady: up, and no end of a loop is near. down: why it does not run, in words; empty of one that runs.
 # not_looked_into: service and image of a database, cache, queue or web server that plays no part; else nothing.
 # Of one that ended by itself, ended says why, and start_may_help whether one more start could end otherwise.
 container_states() {

@@ -74,7 +74,7 @@ BEGIN {
         server = (!($1 in part) && index(servers, " " image " ")) ? name " (" image ")" : ""
         $0 = substr($0, 1, RSTART + 18) server substr($0, RSTART + RLENGTH - 2)
     }
-    printf "%s\"%s\":{\"steady\":%s,\"loops\":%s,\"returned\":\"%s\",\"down\":\"%s\",\"ended\":\"%s\",\"start_may_help\":%s,%s", separator, name,
+    printf "%s\"%s\":{\"part\":\"%s\",\"steady\":%s,\"loops\":%s,\"returned\":\"%s\",\"down\":\"%s\",\"ended\":\"%s\",\"start_may_help\":%s,%s", separator, name, $1 in part ? part[$1] : "",
         steady ? "true" : "false", looping ? "true" : "false", returned, down, why[id], (id in why && in_vain[id]) ? "false" : "true", substr($0, length($1) + 3)
     separator = ","
 }
