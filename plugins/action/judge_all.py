@@ -33,7 +33,7 @@ _ARGUMENTS = {
     "to": {"type": "path", "required": True},
     "at_once": {"type": "int", "default": 50},
 }
-# So many hosts' connections wait to be forgotten: the command switches the collector off.
+# So many hosts' connections wait to be forgotten: the command lets the collector look seldom.
 _COLLECTED = 200
 _SSH = ("ssh", "smart", "ansible.builtin.ssh")
 # What differs from host to host, and what all hosts of a play have in common; templates that

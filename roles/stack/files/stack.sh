@@ -143,7 +143,8 @@ off_network='{{$made := printf "%s" .HostConfig.NetworkMode}}{{if eq $made "defa
 # paused it, or took it off its network. off_network: of one that runs and is not on the network that it was made
 # for, so in words; else nothing. loops: it ends again and again. returned: it ended by itself once or
 # twice, and runs again since less than ten seconds, after which Docker itself takes it for stable; in words.
-# part: which of the five it plays; else nothing. steady: up, and no end of a loop is near. down: why it does not run, in words; empty of one that runs.
+# part: which of the five it plays; else nothing. steady: up, and no end of a loop is near. down: why it does not
+# run, in words; empty of one that runs.
 # not_looked_into: service and image of a database, cache, queue or web server that plays no part; else nothing.
 # Of one that ended by itself, ended says why, and start_may_help whether one more start could end otherwise.
 container_states() {
@@ -194,9 +195,9 @@ is_in_loop() {
 # events, the last 256 of all, may not reach back so far. Usage: is_put_off ID
 is_put_off() {
     times=$(docker inspect --format '{{.State.Status}} {{.State.FinishedAt}} {{.State.StartedAt}}' "$1") || return 1
-    case $times in restarting*) until=now ;; *) until=${times##* } ;; esac
+    case $times in restarting*) begun=$(date +%s) ;; *) begun=$(utc_seconds "${times##* }") || return 1 ;; esac
     times=${times#* }
-    ended=$(utc_seconds "${times%% *}") && begun=$(utc_seconds "$until") && [ "$((begun - ended))" -ge 4 ]
+    ended=$(utc_seconds "${times%% *}") && [ "$((begun - ended))" -ge 4 ]
 }
 
 # Whether a time of Docker's is less than so many seconds ago. Usage: is_younger SECONDS TIME
@@ -205,9 +206,8 @@ is_younger() {
     [ "$(($(date +%s) - begun))" -lt "$1" ]
 }
 
-# Prints a time of Docker's, or now, as seconds since the epoch. Usage: utc_seconds TIME
+# Prints a time of Docker's as seconds since the epoch. Usage: utc_seconds TIME
 utc_seconds() {
-    case $1 in now) date +%s; return ;; esac
     moment=${1%%.*}
     moment=${moment%Z}
     date -u -d "${moment%%T*} ${moment#*T}" +%s 2>/dev/null
