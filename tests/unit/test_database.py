@@ -255,7 +255,7 @@ def test_an_end_without_an_error_has_no_cause_in_a_log(tmp_path, ended, told):
     docker.write_text(
         "#!/bin/sh\ncase $1,$3 in\n"
         f"inspect,*State*) [ -z '{ended}' ] ||"
-        f" printf '{ended} 2026-01-19T15:05:42Z \\036DB_PASSWORD=hunter22\\n' ;;\n"
+        f" printf '{ended} 0 2026-01-19T15:05:42Z \\036DB_PASSWORD=hunter22\\n' ;;\n"
         "logs,*) echo 'FATAL:  lock file exists' ;;\nesac\n"
     )
     docker.chmod(0o755)
@@ -263,12 +263,42 @@ def test_an_end_without_an_error_has_no_cause_in_a_log(tmp_path, ended, told):
     assert out.strip() == told
 
 
+@pytest.mark.parametrize(
+    ("restarts", "told"),
+    [(3, "exit status 1: Bye: KEY is short"), (0, "exit status 1: Error: KEY is short")],
+)
+def test_what_was_said_before_docker_noted_the_start_names_the_cause(tmp_path, restarts, told):
+    """Measured: of a program that ends at once all words are up to 26 ms older than its start."""
+    docker = tmp_path / "docker"
+    docker.write_text(
+        "#!/bin/sh\ncase $1,$3 in\n"
+        f"inspect,*State*) printf '1 false {restarts} 2026-01-19T15:05:42.1Z \\036A=b\\n' ;;\n"
+        # As docker does it: only what is not older than it was asked for.
+        f"logs,1768835141) echo '{told.removeprefix('exit status 1: ')}' ;;\nesac\n"
+    )
+    docker.chmod(0o755)
+    out, _ = said("why_ended a", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert out.strip() == told
+
+
+def test_the_last_words_of_the_run_before_are_no_cause(tmp_path):
+    docker = tmp_path / "docker"
+    docker.write_text(
+        "#!/bin/sh\ncase $1,$3 in\n"
+        "inspect,*State*) printf '1 false 0 2026-01-19T15:05:42.1Z \\036A=b\\n' ;;\n"
+        "logs,1768835141) echo 'stopping, as I was told' ;;\nesac\n"
+    )
+    docker.chmod(0o755)
+    out, _ = said("why_ended a", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert out.strip() == "exit status 1"
+
+
 def test_a_cause_is_said_without_what_the_environment_hides(tmp_path):
     docker = tmp_path / "docker"
     docker.write_text(
         "#!/bin/sh\ncase $1,$3 in\n"
         "inspect,*State*)"
-        " printf '1 false 2026-01-19T15:05:42Z \\036A=b\\nDB_PASSWORD=hunter22\\n' ;;\n"
+        " printf '1 false 0 2026-01-19T15:05:42Z \\036A=b\\nDB_PASSWORD=hunter22\\n' ;;\n"
         "logs,*) echo 'FATAL:  refused hunter22' ;;\nesac\n"
     )
     docker.chmod(0o755)

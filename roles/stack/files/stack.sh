@@ -266,12 +266,13 @@ endings() {
 # Usage: why_ended ID
 why_ended() {
     explain_within 6
-    state=$(docker inspect --format '{{if eq .State.Status "running"}}running{{else}}{{.State.ExitCode}}{{end}} {{.State.OOMKilled}} {{.State.StartedAt}} {{.State.Error}}{{"\x1e"}}{{range .Config.Env}}{{println .}}{{end}}' "$1")
+    state=$(docker inspect --format '{{if eq .State.Status "running"}}running{{else}}{{.State.ExitCode}}{{end}} {{.State.OOMKilled}} {{.RestartCount}} {{.State.StartedAt}} {{.State.Error}}{{"\x1e"}}{{range .Config.Env}}{{println .}}{{end}}' "$1")
     # What its environment holds must be known before a word of its log is said.
     case $state in *"$separator_mark"*) ;; *) echo "exit status unknown"; return ;; esac
     variables=${state#*"$separator_mark"} state=${state%%"$separator_mark"*}
-    code=${state%% *} error=${state#* * * } state=${state#* }
-    killed=${state%% *} start=${state#* } start=${start%% *} error=${error%%"$newline"*}
+    code=${state%% *} error=${state#* * * * } state=${state#* }
+    killed=${state%% *} state=${state#* }
+    restarts=${state%% *} start=${state#* } start=${start%% *} error=${error%%"$newline"*}
     if [ -n "$error" ]; then
         echo "could not be started: $error"
         return
@@ -286,14 +287,25 @@ why_ended() {
     esac
     # What ended by its own decision may have said why in other words, and last.
     case $said in "exit status"*) own=1 ;; *) own=0 ;; esac
-    cause=$(docker logs --since "$start" --tail 60 "$1" 2>&1 | cause_of_end "$own" | without_secrets "$1" "$variables")
+    # A process may write, and end, before Docker notes when it started. What Docker itself started again ended for the
+    # same reason before; else the second before the start may hold the last words of one that was told to stop.
+    before=$(($(utc_seconds "$start") - 1))
+    [ "$restarts" = 0 ] || start=$before
+    cause=$(cause_since "$1" "$start" "$own")
+    [ -n "$cause" ] || [ "$restarts" != 0 ] || cause=$(cause_since "$1" "$before" 0)
     echo "$said${cause:+: $cause}"
 }
 
 # Prints what the log of a container that ends again and again, and runs just now, says of that. Usage: why_it_ends ID
 why_it_ends() {
     variables=$(docker inspect --format '{{range .Config.Env}}{{println .}}{{end}}' "$1") || return 0
-    docker logs --since 60s --tail 60 "$1" 2>&1 | cause_of_end 1 | without_secrets "$1" "$variables"
+    cause_since "$1" 60s 1
+}
+
+# Prints the line of a container's log that names why it ended, without what variables keep secret. Usage:
+# cause_since ID SINCE OR_LAST
+cause_since() {
+    docker logs --since "$2" --tail 60 "$1" 2>&1 | cause_of_end "$3" | without_secrets "$1" "$variables"
 }
 
 # Prints the line of a log that names why its process ended: the last that calls itself fatal, else the
