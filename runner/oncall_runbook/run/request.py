@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from oncall_runbook.cards import catalog
-from oncall_runbook.errors import BadInputError
 from oncall_runbook.run import inventory, variables
 from oncall_runbook.run.engine import Request
 from oncall_runbook.run.inventory import Inventory
@@ -20,8 +19,6 @@ def prepare(
     options: Options, run: str, playbook: str, run_vars: Mapping[str, Any]
 ) -> tuple[Inventory, Request]:
     """Return the inventory in use, and what the engine needs to play `playbook` there."""
-    if options.limit is not None and not options.limit.strip():
-        raise BadInputError("--limit is empty; leave it out, or name hosts")
     where = inventory_of(options)
     limit, hosts = chosen(options.limit)
     return where, Request(
@@ -54,6 +51,6 @@ def _extra_vars(options: Options, run_vars: Mapping[str, Any]) -> tuple[variable
     """Read the user's variables, which may be none of those that a command sets for a run."""
     if not options.extra_vars:
         return ()
-    taken = {*run_vars, "incident_name", "operation_name"}
+    taken = {*run_vars, "incident_name", "incident_plan", "operation_name"}
     inputs = catalog_for(options).inputs()
     return variables.parse(options.extra_vars, variables.Names(inputs, taken))
