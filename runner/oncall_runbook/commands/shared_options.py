@@ -144,7 +144,7 @@ _OPTIONS = {
         type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
         envvar="RUNBOOK_VAULT_PASSWORD_FILE",
         show_envvar=True,
-        help="File or program that gives the vault password, as for ansible.",
+        help="File, program or file descriptor (/dev/fd/3) that gives the vault password.",
     ),
     "verbose": click.option(
         "-v",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from oncall_runbook.cards import catalog
+from oncall_runbook.errors import BadInputError
 from oncall_runbook.run import inventory, variables
 from oncall_runbook.run.engine import Request
 from oncall_runbook.run.inventory import Inventory
@@ -35,9 +38,24 @@ def prepare(
         forks=options.forks,
         timeout=options.timeout,
         vault_password_file=options.vault_password_file,
+        vault_password=_by_descriptor(options.vault_password_file),
         verbose=options.verbose,
         collections=catalog.unlinked_checkout(),
     )
+
+
+@functools.cache
+def _by_descriptor(path: Path | None) -> str | None:
+    """Return the vault password that a file descriptor of this process gives, as ``/dev/fd/3``.
+
+    It can be read once, and ansible's processes do not have it. None for a file that they can read.
+    """
+    if path is None or (path.is_file() and not str(path).startswith(("/dev/", "/proc/"))):
+        return None
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise BadInputError(f"--vault-password-file {path} cannot be read") from error
 
 
 def _found(options: Options) -> tuple[variables.ExtraVars, ...]:
