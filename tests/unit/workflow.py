@@ -6,11 +6,13 @@ say to GitHub itself goes to a program `gh` of the test.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import signal
 import subprocess
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -246,3 +248,29 @@ def _value(text: str, contexts: Mapping[str, Any], ok: bool = True) -> Any:
 def filled(text: str, contexts: Mapping[str, Any]) -> str:
     """A text with the values of its expressions."""
     return _WHOLE.sub(lambda found: str(_value(found[1], contexts)), text)
+
+
+def survivors(folder: Path) -> list[str]:
+    """The command lines of processes that have to do with a folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return [line for line in found if str(folder) in line]
+
+
+def small_wheel(folder: Path) -> Path:
+    """A wheel of the name of runbook's, which needs no other, and says that it was run."""
+    path = folder / "oncall_runbook-9-py3-none-any.whl"
+    files = {
+        "its.py": "def main():\n    print('the installed one')\n",
+        "METADATA": "Metadata-Version: 2.1\nName: oncall-runbook\nVersion: 9\n",
+        "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n",
+        "entry_points.txt": "[console_scripts]\nrunbook = its:main\n",
+        "RECORD": "",
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in files.items():
+            place = "" if name == "its.py" else "oncall_runbook-9.dist-info/"
+            archive.writestr(place + name, text)
+    return path

@@ -11,13 +11,12 @@ import signal
 import subprocess
 import sys
 import time
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 from test_cli import BROKEN, STEP
-from workflow import Done, Runner, load
+from workflow import Done, Runner, load, small_wheel, survivors
 
 CI = Path(__file__).parents[3] / "ci" / "github"
 ACTION = CI / "action.yml"
@@ -297,19 +296,7 @@ def test_a_backup_is_made_and_all_are_verified_also_where_it_failed(
 
 
 def test_runbook_is_installed_from_its_wheel(runner: Runner, tmp_path: Path) -> None:
-    wheel = tmp_path / "oncall_runbook-9-py3-none-any.whl"
-    files = {
-        "its.py": "def main():\n    print('the installed one')\n",
-        "oncall_runbook-9.dist-info/METADATA": (
-            "Metadata-Version: 2.1\nName: oncall-runbook\nVersion: 9\n"
-        ),
-        "oncall_runbook-9.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n",
-        "oncall_runbook-9.dist-info/entry_points.txt": "[console_scripts]\nrunbook = its:main\n",
-        "oncall_runbook-9.dist-info/RECORD": "",
-    }
-    with zipfile.ZipFile(wheel, "w") as archive:
-        for name, text in files.items():
-            archive.writestr(name, text)
+    wheel = small_wheel(tmp_path)
     done = run_action(runner, tmp_path, package=str(wheel))
     assert done.ok, done.log
     assert "the installed one" in done.log
@@ -335,6 +322,7 @@ def test_who_cancels_the_job_ends_the_run(
     runner.on_start = cancel
     done = run_action(runner, tmp_path)
     assert (done.ok, done.outputs["exit-code"]) == (False, "130")
+    assert survivors(tmp_path) == []
 
 
 def test_others_actions_are_pinned_and_jobs_may_do_little(runner: Runner) -> None:
