@@ -46,6 +46,7 @@ _ADDRESS = (
     "ansible_become_user",
     "stack_dir",
 )
+SSH = ("ssh", "smart", "ansible.builtin.ssh")
 _TOLD = ("verdict", "reason", "root_causes", "uncovered", "incidents", "plan")
 
 
@@ -106,11 +107,15 @@ class Asker(HostAction):
         cards that are set (``inputs``), but for secrets.
         """
         inputs = {*options("stack"), *self.library.inputs} - {"stack_dir"}
-        names = {"address": _ADDRESS, "inputs": sorted(inputs)}
-        return {
-            key: _checksum({n: self.variable(n) for n in of if n in variables}, self.known)
-            for key, of in names.items()
+        named = {"address": _ADDRESS, "inputs": sorted(inputs)}
+        values = {
+            key: {name: self.variable(name) for name in names if name in variables}
+            for key, names in named.items()
         }
+        # A task of a host is told the default as well, one that asks many hosts is not.
+        if values["address"].get("ansible_connection") in SSH:
+            del values["address"]["ansible_connection"]
+        return {key: _checksum(value, self.known) for key, value in values.items()}
 
     def check_inputs(self) -> None:
         """Fail with what is wrong with the inputs of the inventory."""

@@ -5,7 +5,7 @@ import json
 
 import pytest
 from ansible_collections.oncall.runbook.plugins.action.judge import ActionModule
-from ansible_collections.oncall.runbook.plugins.plugin_utils import agreed
+from ansible_collections.oncall.runbook.plugins.plugin_utils import agreed, cards
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -141,3 +141,35 @@ def test_the_verdict_of_a_host_that_has_changed(word, resolved, became):
     action = ActionModule.__new__(ActionModule)
     action._planned, action._resolved = planned, resolved
     assert action._refused(word, "", ["State: up"])[0] == became
+
+
+def resolved(**variables):
+    """The checksums of what an inventory comes to."""
+
+    class Action(ActionModule):
+        def variable(self, name):
+            return variables[name]
+
+    action = Action.__new__(Action)
+    action.library, action.known = cards.library(), {"hunter2"}
+    return action.resolved(variables)
+
+
+@pytest.mark.parametrize(
+    ("other", "differs"),
+    [
+        ({"ansible_connection": "ssh"}, []),  # what ansible says itself, of some tasks
+        ({"ansible_host": "192.0.2.2"}, ["address"]),
+        ({"ansible_port": 23}, ["address"]),
+        ({"ansible_connection": "local"}, ["address"]),
+        ({"stack_dir": "/srv/other"}, ["address"]),
+        ({"stack_backend_url": "http://localhost:1"}, ["inputs"]),
+        ({"disk_space_full_limit_percent": 70}, ["inputs"]),
+        ({"disk_space_full_limit_percent": "hunter2"}, []),  # of a secret nothing is kept
+        ({"own_variable": 1, "incident_plan": "x", "run_plan_hours": 1}, []),
+    ],
+)
+def test_what_the_inventory_leads_to_is_known_by_checksums(other, differs):
+    one = {"ansible_host": "192.0.2.1", "ansible_port": 22, "stack_dir": "/srv/school_mgmt"}
+    then, now = resolved(**one), resolved(**{**one, **other})
+    assert [key for key in then if then[key] != now[key]] == differs
