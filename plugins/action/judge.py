@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.oncall.runbook.plugins.plugin_utils import (
-    agreed,
     cards,
     history,
     lock,
+    plan_check,
     verdict,
 )
 from ansible_collections.oncall.runbook.plugins.plugin_utils.asker import Asker
@@ -60,7 +60,7 @@ class ActionModule(Asker):
             told |= {**self.of_run(variables), "resolved": self._resolved}
         judged = self._settle(arguments)
         if arguments["phase"] == "diagnose":
-            told |= {"decided": agreed.decided(judged)}
+            told |= {"decided": plan_check.decided(judged)}
         return judged | told | self.statistics("incident_run", judged)
 
     def _settle(self, arguments: dict[str, Any]) -> Result:
@@ -149,7 +149,7 @@ class ActionModule(Asker):
         allow = arguments["allow"]
         steps = verdict.plan(climbed, asked, findings, self.variable, allow, spent)
         found = {"findings": findings, "incidents": incidents, "root_causes": causes, "plan": steps}
-        steps, changed = self._agreed(found, acted=bool(arguments["acted"]))
+        steps, changed = self._bounded(found, acted=bool(arguments["acted"]))
         last = (arguments["climbed"], arguments["rung"]) if arguments["climbed"] else None
         subjects = [name] if name else list(asked)
         word, reason = verdict.verdict(
@@ -181,7 +181,7 @@ class ActionModule(Asker):
         always = {"probes": own["stack_always"] + own["stack_judged"]}
         return verdict.probes_of([*asked.values(), always], self.library.probes)
 
-    def _agreed(self, judged: Result, *, acted: bool) -> tuple[list[dict[str, Any]], list[str]]:
+    def _bounded(self, judged: Result, *, acted: bool) -> tuple[list[dict[str, Any]], list[str]]:
         """Return the steps of what was ``judged`` that a plan in a file allows, if one is given.
 
         Also what has changed on the host since that plan; once something was done, of that nothing.
@@ -191,11 +191,11 @@ class ActionModule(Asker):
             return steps, []
         planned = self._planned()
         compared = {**judged, "resolved": self._resolved}
-        changed = [] if acted else agreed.changes(planned, compared)
-        return agreed.bounded(steps, planned, changed), changed
+        changed = [] if acted else plan_check.changes(planned, compared)
+        return plan_check.bounded(steps, planned, changed), changed
 
-    def _planned(self) -> agreed.Host | None:
-        hosts = agreed.hosts_of(str(self.variable("incident_plan")))
+    def _planned(self) -> plan_check.Host | None:
+        hosts = plan_check.hosts_of(str(self.variable("incident_plan")))
         return hosts.get(str(self.variable("inventory_hostname")))
 
     def _refused(self, word: str, reason: str, changed: list[str]) -> tuple[str, str]:
@@ -203,9 +203,9 @@ class ActionModule(Asker):
 
         It is refused also where no rung fits any more; a well one, where it is not the same host.
         """
-        elsewhere = agreed.elsewhere(self._planned(), self._resolved)
+        elsewhere = plan_check.elsewhere(self._planned(), self._resolved)
         if word in ("refused", "not_fixed") or (word == "healthy" and elsewhere):
-            return "refused", agreed.reason(changed)
+            return "refused", plan_check.reason(changed)
         return word, reason
 
     def _spent(self, findings: Mapping[str, Finding]) -> Mapping[tuple[str, str], str]:

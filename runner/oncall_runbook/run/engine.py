@@ -71,7 +71,7 @@ class Request:
     @property
     def secrets(self) -> frozenset[str]:
         """All texts that may stand in no output."""
-        own = {self.vault_password.strip()} if (self.vault_password or "").strip() else set()
+        own = {(self.vault_password or "").strip()} - {""}
         return frozenset(own).union(*(extra.secrets for extra in self.extra_vars))
 
 

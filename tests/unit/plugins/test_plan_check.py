@@ -5,7 +5,7 @@ import json
 
 import pytest
 from ansible_collections.oncall.runbook.plugins.action.judge import ActionModule
-from ansible_collections.oncall.runbook.plugins.plugin_utils import agreed, cards
+from ansible_collections.oncall.runbook.plugins.plugin_utils import cards, plan_check
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,18 +29,18 @@ def judged(**other):
 def planned(**other):
     """The same as a plan keeps it."""
     found = judged()
-    return {**found, "findings": agreed.decided(found), "incidents": {}, **other}
+    return {**found, "findings": plan_check.decided(found), "incidents": {}, **other}
 
 
 def test_nothing_has_changed_on_a_host_that_is_as_it_was():
-    assert agreed.changes(planned(), judged()) == []
-    assert agreed.bounded([STEP, DATA], planned(), []) == [STEP, DATA]
+    assert plan_check.changes(planned(), judged()) == []
+    assert plan_check.bounded([STEP, DATA], planned(), []) == [STEP, DATA]
 
 
 def test_what_has_not_decided_may_change():
     now = judged()
     now["findings"]["cache"] |= {"status": "unhealthy", "value": "down"}
-    assert agreed.changes(planned(), now) == []
+    assert plan_check.changes(planned(), now) == []
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_figures_may_move_and_words_may_not(value, same):
     now = judged()
     now["findings"]["usage"]["value"] = 99
     now["findings"]["state"]["value"] = value
-    assert (agreed.changes(planned(), now) == []) is same
+    assert (plan_check.changes(planned(), now) == []) is same
 
 
 def with_finding(**fields):
@@ -89,23 +89,23 @@ def deciding(*ids):
     ],
 )
 def test_each_difference_is_a_line_and_no_rung_is_allowed(now, line):
-    told = agreed.changes(planned(), now)
+    told = plan_check.changes(planned(), now)
     assert [each for each in told if each.startswith(line)]
     assert all("\n" not in each and "\x1b" not in each for each in told)
-    steps = agreed.bounded(now["plan"], planned(), told)
+    steps = plan_check.bounded(now["plan"], planned(), told)
     assert not [step for step in steps if step["allowed"]]
-    assert agreed.reason(told).startswith("changed since the plan: ")
+    assert plan_check.reason(told).startswith("changed since the plan: ")
 
 
 def test_a_host_that_is_in_no_plan_is_left_alone():
-    told = agreed.changes(None, judged())
+    told = plan_check.changes(None, judged())
     assert told == ["the host is not in the plan"]
-    assert not [step for step in agreed.bounded([STEP], None, told) if step["allowed"]]
+    assert not [step for step in plan_check.bounded([STEP], None, told) if step["allowed"]]
 
 
 def test_only_rungs_that_the_plan_allows_are_climbed_also_after_others():
     steps = [STEP, {**DATA, "allowed": True}, {**STEP, "rung": "new"}]
-    told = agreed.bounded(steps, planned(), [])
+    told = plan_check.bounded(steps, planned(), [])
     assert [step["allowed"] for step in told] == [True, False, False]
     assert told[1]["spent"] == told[2]["spent"] == "not in the plan that is carried out"
 
@@ -114,8 +114,8 @@ def test_only_rungs_that_the_plan_allows_are_climbed_also_after_others():
 def test_any_value_is_the_same_as_itself(value):
     found = judged()
     found["findings"]["state"]["value"] = value
-    then = {**found, "findings": json.loads(json.dumps(agreed.decided(found)))}
-    assert agreed.changes(then, found) == []
+    then = {**found, "findings": json.loads(json.dumps(plan_check.decided(found)))}
+    assert plan_check.changes(then, found) == []
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_any_value_is_the_same_as_itself(value):
 def test_a_file_that_holds_no_plan_is_said(tmp_path, text):
     (tmp_path / "plan").write_text(text)
     with pytest.raises(ValueError, match="holds no plan"):
-        agreed.hosts_of(str(tmp_path / "plan"))
+        plan_check.hosts_of(str(tmp_path / "plan"))
 
 
 @pytest.mark.parametrize(
