@@ -15,7 +15,6 @@ Host = Mapping[str, Any]
 _FIGURE = re.compile(r"(?<![\w.:-])\d+(?:\.\d+)?(?:%|[kKMGT]?i?B|ms|s|min|h|d)?(?![\w:-]|\.\d)")
 _LONGEST = 500
 _SHOWN = 60
-NOT_IN_PLAN = "not in the plan that is carried out"
 CHANGED = "changed since the plan"
 _ELSEWHERE = {
     "address": "the inventory leads elsewhere now: address, user, connection or stack_dir",
@@ -99,11 +98,14 @@ def bounded(
     That is none where the host has ``changed``, else those that were ``planned`` and allowed.
     """
     agreed = {_key(step) for step in (planned or {}).get("plan") or [] if step.get("allowed")}
-    why = CHANGED if changed else NOT_IN_PLAN
     return [
         dict(step)
         if not step["allowed"] or (_key(step) in agreed and not changed)
-        else {**step, "allowed": False, "spent": why}
+        else {
+            **step,
+            "allowed": False,
+            "spent": CHANGED if changed else f"{step['rung']} is not in the plan",
+        }
         for step in steps
     ]
 
