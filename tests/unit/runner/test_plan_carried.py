@@ -28,7 +28,11 @@ probes:
     healthy: value < 10
 confirmed: not (spool.healthy and waiting.healthy)
 ladder:
-  - {{rung: empty, title: Empty it, risk: restart, when: not spool.healthy, run: "echo no > {spool}"}}
+  - rung: empty
+    title: Empty it
+    risk: restart
+    when: not spool.healthy
+    run: "echo no > {spool}"
 checklist: []
 limits: none
 """
