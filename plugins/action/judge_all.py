@@ -68,12 +68,14 @@ class ActionModule(ActionBase):
             told, wires = _Told(file, self._task.name), wire.Wires(Path(folder))
             shared: dict[str, dict[str, Any]] = {}
             lock, begun = threading.Lock(), itertools.count(1)
+            way = connection_loader.get("ansible.builtin.ssh", self._play_context)
             gc.freeze()
 
             def report(host: str) -> bool:
                 with lock:  # of ansible's variables; and kept no longer than the host is looked at
                     judge = self._judge(host, variables, arguments, wires)
                     judge.templated = shared.setdefault(likeness(judge.variables), {})
+                    judge.way, judge.lock = way, lock
                 if next(begun) % _COLLECTED == 0:
                     gc.collect()
                 return judge.report(told, ends=arguments["ends"])
@@ -143,6 +145,8 @@ class _OfMany(Judge):
     variables: dict[str, Any]
     wires: wire.Wires
     templated: dict[str, Any]
+    way: Any  # Ansible's connection, which all use in turn to learn their options
+    lock: threading.Lock
 
     def variable(self, name: str) -> Any:
         """Return the value of an input or variable, which hosts that are alike share."""
@@ -192,11 +196,11 @@ class _OfMany(Judge):
         become = self.variables.get("ansible_become", self._play_context.become)
         if self._templar.template(become):
             raise wire.NotTheSameError("it becomes another user")
-        connection = connection_loader.get("ansible.builtin.ssh", self._play_context)
-        named = connection._resolve_option_variables(self.variables, self._templar)
         asked = {"timeout": self._play_context.timeout, "password": self._play_context.password}
-        connection.set_options(task_keys=asked, var_options=named)
-        options: Mapping[str, Any] = connection.get_options()
+        with self.lock:
+            named = self.way._resolve_option_variables(self.variables, self._templar)
+            self.way.set_options(task_keys=asked, var_options=named)
+            options: Mapping[str, Any] = self.way.get_options()
         return options
 
     def sent(self, command: str, text: bytes, seconds: float, room: int) -> Mapping[str, Any]:

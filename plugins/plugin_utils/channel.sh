@@ -77,12 +77,13 @@ end_reader() {
     kill -s KILL $(bearing "RUNBOOK_ANSWER=$RUNBOOK_CHANNEL.$1.") $2
 } 2>/dev/null
 
-# Ends all that is of this channel, and this shell with it: by a process that does not bear its mark.
+# Ends all that is of this channel, and this shell with it: by a process that does not bear its mark. It may
+# still hold it, where the environment has a copy of the command (SSH_ORIGINAL_COMMAND, SUDO_COMMAND).
 end_channel() {
     # shellcheck disable=SC2097,SC2098  # the value from before is meant
     RUNBOOK_CHANNEL='' exec sh -c '
         for _ in 1 2 3 4 5; do
-            found=$(grep -lsF "$1" /proc/[0-9]*/environ | cut -d / -f 3)
+            found=$(grep -lsF "$1" /proc/[0-9]*/environ | cut -d / -f 3 | grep -vx "$$")
             [ -n "$found" ] && kill -s KILL $found
         done 2>/dev/null' sh "RUNBOOK_CHANNEL=$RUNBOOK_CHANNEL"
 }

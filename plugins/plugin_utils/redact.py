@@ -362,22 +362,34 @@ def _mask(match: re.Match[str]) -> str:
 
 
 def clean(data: T, known: Iterable[str] = ()) -> T:
-    """Return nested ``data`` with secrets masked; what one text gives away is masked in all."""
-    secrets = {*known, *_secrets(data)}
-    shown = functools.cache(lambda text: redact(text, secrets))  # most texts stand in many places
+    """Return nested ``data`` with secrets masked; what one text gives away is masked in all.
+
+    Data without any is returned as it is.
+    """
+    texts: set[tuple[str, bool]] = set()
+    _gather(data, texts)
+    secrets = {*known, *_secrets(texts)}
+    # Most texts stand in many places.
+    shown = {text: redact(text, secrets) for text, _named in texts}
 
     def masked(value: Any, named: bool = False) -> Any:
         if isinstance(value, str):
-            named = named and bool(value) and not _IS_PHRASE.match(value)
-            return MASK if named else shown(value)
+            return MASK if _is_masked(value, named) else shown[value]
         if isinstance(value, list):
             return [masked(item, named) for item in value]
         if isinstance(value, dict):
             return {key: masked(item, is_secret(key)) for key, item in value.items()}
         return value
 
+    if all(shown[text] == text and not _is_masked(text, named) for text, named in texts):
+        return data
     cleaned: T = masked(data)
     return cleaned
+
+
+def _is_masked(text: str, named: bool) -> bool:
+    """Tell whether a text is a secret by the name that it stands under."""
+    return named and bool(text) and not _IS_PHRASE.match(text)
 
 
 def named_secrets(variables: Any) -> set[str]:
@@ -393,9 +405,7 @@ def is_secret(key: object) -> bool:
     return isinstance(key, str) and bool(_SECRET_NAME.search(key))
 
 
-def _secrets(data: object) -> set[str]:
-    texts: set[tuple[str, bool]] = set()
-    _gather(data, texts)
+def _secrets(texts: set[tuple[str, bool]]) -> set[str]:
     named = {text for text, is_named in texts if is_named and not _IS_PHRASE.match(text)}
     return named | secrets_in(text for text, is_named in texts if not is_named)
 

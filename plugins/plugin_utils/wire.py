@@ -148,34 +148,63 @@ def _is_same(option: str, value: str) -> bool:
     return option in _SAME or option in _NOTHING
 
 
-@functools.cache
-def configuration() -> tuple[str, ...]:
+def configuration(host: str) -> tuple[str, ...]:
     """Return the user's and the machine's configuration of ssh: files that asyncssh reads as well.
 
-    Raises NotTheSameError where one has something that asyncssh would not do, or that names the
-    files of known hosts, which are read here.
+    Raises NotTheSameError where one has something for ``host`` that asyncssh would not do, or that
+    names the files of known hosts, which are read here.
     """
-    found = tuple(str(p) for p in (Path(name).expanduser() for name in _CONFIGS) if p.is_file())
-    for path in found:
-        _check(Path(path), 0)
-    return found
+    files, odd = read_configuration()
+    for patterns, said in odd:
+        if _is_meant(host, patterns):
+            raise NotTheSameError(said)
+    return files
 
 
-def _check(path: Path, depth: int) -> None:
+@functools.cache
+def read_configuration() -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """Return those files, and what is odd in them: for which hosts, as ``Host`` says, and what."""
+    files = tuple(str(p) for p in (Path(name).expanduser() for name in _CONFIGS) if p.is_file())
+    return files, tuple(odd for path in files for odd in _odd(Path(path), "*", 0))
+
+
+def _is_meant(host: str, patterns: str) -> bool:
+    """Tell whether a host is meant by patterns of OpenSSH: one fits, and none with ``!`` does."""
+    fits = [
+        not pattern.startswith("!")
+        for pattern in patterns.lower().split()
+        if _fits(pattern.removeprefix("!"), host.lower())
+    ]
+    return bool(fits) and all(fits)
+
+
+def _fits(pattern: str, text: str) -> bool:
+    """Tell whether a text is as a pattern says, in which only ``*`` and ``?`` mean others."""
+    known = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
+    return bool(re.fullmatch(known, text))
+
+
+def _odd(path: Path, patterns: str, depth: int) -> Iterator[tuple[str, str]]:
     if depth > 16:  # as OpenSSH
-        raise NotTheSameError(f"{path} includes itself")
+        yield "*", f"{path} includes itself"
+        return
     text = path.read_text(encoding="utf-8", errors="replace")
     for line in re.sub(r"^\s*#.*", "", text, flags=re.M).splitlines():
         option, _blank, value = line.strip().replace("=", " ", 1).partition(" ")
         known, value = option.lower(), value.strip()
-        if known == "include":
+        if known == "host":
+            patterns = value.replace('"', "")
+        elif known == "match":
+            patterns = "*"
+            yield patterns, f"{path} has {option}"
+        elif known == "include":
             base = Path("~/.ssh").expanduser() if path.parent.name == ".ssh" else Path("/etc/ssh")
             for pattern in shlex.split(value):
                 place = Path(pattern).expanduser()
                 for other in sorted((base / place).parent.glob(place.name)):
-                    _check(other, depth + 1)
-        elif known in _KNOWN_HOSTS or not (known in ("", "host") or _is_same(known, value)):
-            raise NotTheSameError(f"{path} has {option}")
+                    yield from _odd(other, patterns, depth + 1)
+        elif known and (known in _KNOWN_HOSTS or not _is_same(known, value)):
+            yield patterns, f"{path} has {option}"
 
 
 class Wires:
@@ -232,7 +261,7 @@ class Wires:
 
     async def _connection(self, where: Target) -> Any:
         trusted = self._trusted(where)
-        config = [self._written(where.lines), *configuration()]
+        config = [self._written(where.lines), *configuration(where.host)]
         opened: list[bool] = []
         client = functools.partial(_client(self._ssh), opened)
         try:

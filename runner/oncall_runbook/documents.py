@@ -115,6 +115,7 @@ class OrderDocument(TypedDict, total=False):
 
     inventory: str | None
     limit: str | None
+    through: str | None
     operation: str | None
     inputs: dict[str, Any]
     acts: bool

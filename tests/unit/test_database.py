@@ -282,6 +282,13 @@ def test_a_warning_before_an_answer_stays_out_of_it():
     assert out == "3|{}|WARNING:  collation version mismatch\n"
 
 
+def test_who_answers_nothing_has_no_answer():
+    out, _ = said(
+        'talk() { echo refused >&2; return 3; }; apart talk; echo "$?|$answer|$complaint"'
+    )
+    assert out == "3||refused\n"
+
+
 def test_the_reason_of_a_complaint_is_its_error():
     complaint = (
         "WARNING:  collation\nDETAIL:  x\npsql: error: connection failed: FATAL:  sorry, too many"

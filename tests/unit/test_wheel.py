@@ -213,6 +213,7 @@ def test_the_command_knows_its_version_and_its_incidents(use):
         "triage",
         "triage_fleet",
         "response",
+        "through",
         "watch",
     }
     incidents = {name for name in playbooks if not name.startswith("ops_")}

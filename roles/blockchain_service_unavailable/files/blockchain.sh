@@ -160,12 +160,14 @@ blockchain_state() {
     client=$(api_client "$answer")
     contract=$(contract_address "$2" "$answer")
     network=$(printf '%s' "$answer" | sed -n 's/.*"network": *"\([a-z]*\)".*/\1/p')
-    facts=$(node_facts "$url" "$contract" "$3")
-    stopped=0 arguments='' elsewhere=''
+    apart node_facts "$url" "$contract" "$3"
+    facts=$answer silent=$complaint stopped=0 arguments='' elsewhere=''
     case $client,$facts in
     ready,*contract_bytes\":[1-9]*) ;;
     *) look_closer "$2" "$3" ;;
     esac
+    halted="$STACK_BLOCKCHAIN: $stopped of its processes are stopped by a signal"
+    case $stopped,$silent in *,'') ;; 0,*) echo "$silent" >&2 ;; *) echo "$halted, $silent" >&2 ;; esac
     expected=$(expected_chain "$4" "$network")
     stuck=$([ -z "$facts" ] && echo 0 || pending_seconds "$url" "$facts")
     printf '{"here":%s,"answers":%s,"in_memory":%s,"stopped_processes":%d,"api_client":"%s"' \

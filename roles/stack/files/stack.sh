@@ -591,11 +591,12 @@ serves() {
 apart() {
     complaint=$({
         answer=$("$@" 2>&3 3>&-)
-        printf '\036%s\n%s' "$?" "$answer"
+        printf '\036%s\n%s\036' "$?" "$answer"
     } 3>&1)
     answer=${complaint#*"$separator_mark"} complaint=${complaint%%"$separator_mark"*}
     complaint=${complaint%"$newline"}
     status=${answer%%"$newline"*} answer=${answer#*"$newline"}
+    answer=${answer%"$separator_mark"}
     return "$status"
 }
 separator_mark=$(printf '\036')

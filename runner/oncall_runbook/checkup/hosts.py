@@ -22,6 +22,7 @@ _NEAR_PERCENT = 10  # below the limit of disk_space_full
 _OLD_SECONDS = 26 * 3600  # a nightly one may be late
 
 _UNREACHABLE = {
+    "machine": "try: ssh MACHINE runbook --version",
     "refused": "is it up, and does sshd listen where ansible_port says?",
     "timed out": "is it up, and does a firewall let this machine in?",
     "key": "check ansible_user, its key there, and the host's key in known_hosts",

@@ -33,6 +33,7 @@ from oncall_runbook.commands.shared_options import (
     yes_option,
 )
 from oncall_runbook.commands.watch_command import watch
+from oncall_runbook.commands.worker_command import worker
 from oncall_runbook.errors import BadInputError, NothingMatchedError, RefusedError, RunbookError
 from oncall_runbook.run.options import Options
 from oncall_runbook.run.verdict import CANCELLED
@@ -142,7 +143,7 @@ def remediate(incident: str | None, options: Options, **how: Any) -> int:
 
 for command in (
     *(watch, init, list_, show, lint, new, test),
-    *(ops, hold, runs, incident, contacts, doctor, completion, help_),
+    *(ops, hold, runs, incident, contacts, doctor, worker, completion, help_),
 ):
     cli.add_command(command)
 

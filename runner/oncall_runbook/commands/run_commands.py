@@ -113,8 +113,8 @@ def cancel(run: str, format: str) -> int:
 @record_option
 @rollout_options
 @shared_options(
-    *("extra_vars", "cards", "forks", "timeout", "format", "reports", "vault_password_file"),
-    *("verbose", "store"),
+    *("extra_vars", "cards", "forks", "timeout", "through", "format", "reports"),
+    *("vault_password_file", "verbose", "store"),
     shown_by=run_format_option,
 )
 def resume(run: str, options: Options, **how: Any) -> int:

@@ -127,6 +127,13 @@ _OPTIONS = {
         show_envvar=True,
         help="End the run after this time, with exit code 124.",
     ),
+    "through": click.option(
+        "--through",
+        metavar="MACHINE",
+        envvar="RUNBOOK_THROUGH",
+        show_envvar=True,
+        help="Ask the hosts from that machine, near them, which ssh reaches and runbook is on.",
+    ),
     "format": format_option,
     "reports": click.option(
         "--report",

@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from oncall_runbook.errors import RunbookError
 from oncall_runbook.run import inventory, processes, run_files
-from oncall_runbook.run.events import UNDER_WAY, Event, Told, Translator
+from oncall_runbook.run.events import UNDER_WAY, Event, Told, Translator, told_event
 from oncall_runbook.run.variables import ExtraVars, as_data
 
 PRIVATE_PREFIX = "runbook-"
@@ -60,11 +60,13 @@ class Request:
     extra_vars: tuple[ExtraVars, ...] = ()
     limit: str | None = None
     hosts: tuple[str, ...] = ()  # only these of them
+    through: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The machines that ask in place of this one, each with its hosts; none: all of the run."""
     forks: int | None = None
     timeout: float | None = None
     tags: str | None = None
     vault_password_file: Path | None = None
-    vault_password: str | None = None  # where it came by a file descriptor
+    vault_password: str | None = field(default=None, repr=False)  # that came by a descriptor
     verbose: int = 0
     collections: Path | None = None
 
@@ -88,7 +90,7 @@ class Outcome:
 
 
 @dataclass
-class _Stop:
+class Stop:
     """Why a run must end before its time: a signal, or its deadline.
 
     The deadline is the one of the command line, else the earliest that a host's inventory sets.
@@ -112,34 +114,50 @@ class _Stop:
             self.from_inventory = min(seconds, self.from_inventory or seconds)
 
     def on_signal(self, _number: int, _frame: object) -> None:
+        """Take a signal as the wish to cancel."""
         self.status = "cancelled"
+
+    def due(self) -> bool:
+        """Tell whether the run must end."""
+        if self.status == "finished" and time.monotonic() > self.began + self.seconds:
+            self.status = "timeout"
+        return self.status != "finished"
 
     def wanted(self) -> bool:
         """Tell ansible-runner whether to cancel; end what it would leave behind first."""
-        if self.status == "finished" and time.monotonic() > self.began + self.seconds:
-            self.status = "timeout"
-        if self.status == "finished":
+        if not self.due():
             return False
         processes.end(self.run)
         return True
+
+    def relay(self, on_event: Callable[[Event], None]) -> Callable[[Event], None]:
+        """Return what hands events on, but for those that only say that we end the run."""
+
+        def relayed(event: Event) -> None:
+            self.hear(event)
+            # What we end ourselves fails, or looks unreachable: that says nothing of the host.
+            if self.status == "finished" or event.kind in (*UNDER_WAY, "look", "ok"):
+                on_event(event)
+
+        return relayed
 
 
 def run(
     request: Request, on_event: Callable[[Event], None], on_output: Callable[[str], None]
 ) -> Outcome:
     """Run the playbook; hand every event on as it comes, and ansible's lines to `on_output`."""
-    stop = _Stop(request.run, request.timeout)
-
-    def relay(event: Event) -> None:
-        stop.hear(event)
-        # What we end ourselves fails, or looks unreachable: that says nothing of the host.
-        if stop.status == "finished" or event.kind in (*UNDER_WAY, "look", "ok"):
-            on_event(event)
-
+    stop = Stop(request.run, request.timeout)
+    relay = stop.relay(on_event)
     translator = Translator(relay, on_output, request.secrets)
-    with _signals(stop), _private_directory() as private:
-        told = Told(private / "told", relay, request.secrets)
-        rc = _play(request, private, translator, stop, told)
+    with signals(stop), private_directory() as private:
+        told = Told(told_in(private), lambda said: relay(told_event(said, request.secrets)))
+
+        def look_up() -> bool:
+            told.read()
+            return stop.wanted()
+
+        rc = play(request, private, translator.handle, look_up)
+        told.read()
         if stop.status != "finished":
             processes.end(request.run)
     error = "" if rc == 0 else translator.error()
@@ -149,14 +167,24 @@ def run(
 
 def pause(request: Request, seconds: float) -> Status:
     """Wait, until that is over, or somebody cancels the run; return how it ended."""
-    stop = _Stop(request.run, request.timeout)
-    with _signals(stop):
+    stop = Stop(request.run, request.timeout)
+    with signals(stop):
         while not stop.wanted() and time.monotonic() < stop.began + seconds:
             time.sleep(_POLL_SECONDS)
     return stop.status
 
 
-def _play(request: Request, private: Path, translator: Translator, stop: _Stop, told: Told) -> int:
+def play(
+    request: Request,
+    private: Path,
+    handle: Callable[[Mapping[str, Any]], bool],
+    cancel: Callable[[], bool],
+) -> int:
+    """Play the playbook by ansible-runner in a private directory; return ansible's exit status.
+
+    `handle` gets every event of ansible-runner, and `cancel` is asked again and again whether the
+    run must end.
+    """
     ansible_runner: Any = import_module("ansible_runner")  # late, and it has no types
     config = ansible_runner.RunnerConfig(
         private_data_dir=str(private),
@@ -176,19 +204,18 @@ def _play(request: Request, private: Path, translator: Translator, stop: _Stop, 
     config.prepare()
     _adapt(config, request, private)
     _hurry()
-
-    def look_up() -> bool:
-        told.read()
-        return stop.wanted()
-
-    runner = ansible_runner.Runner(config, event_handler=translator.handle, cancel_callback=look_up)
+    runner = ansible_runner.Runner(config, event_handler=handle, cancel_callback=cancel)
     try:
         runner.run()
-        told.read()
     except ansible_runner.AnsibleRunnerException as error:
         processes.end(request.run)
         raise RunbookError(f"ansible-runner: {error}") from error
     return int(runner.rc or 0)
+
+
+def told_in(private: Path) -> Path:
+    """Return the file in which one process tells of many hosts."""
+    return private / "told"
 
 
 def _at_once(request: Request, most: int = _MOST_AT_ONCE) -> int:
@@ -287,14 +314,14 @@ def _arguments(request: Request, private: Path) -> list[str]:
             path.write_text(extra.text, encoding="utf-8")
         arguments += ["-e", f"@{path}"]
     # The last one outweighs the others.
-    told = {"fleet_to": str(private / "told"), "fleet_at_once": _at_once(request)}
+    told = {"fleet_to": str(told_in(private)), "fleet_at_once": _at_once(request)}
     text = as_data({**request.run_vars, **told})
     (private / "env/extravars").write_text(text, encoding="utf-8")
     return arguments
 
 
 @contextlib.contextmanager
-def _signals(stop: _Stop) -> Iterator[None]:
+def signals(stop: Stop) -> Iterator[None]:
     """Take Ctrl-C and its kin as a wish to cancel while the run lasts."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, stop.on_signal) for number in numbers}
@@ -306,7 +333,7 @@ def _signals(stop: _Stop) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _private_directory() -> Iterator[Path]:
+def private_directory() -> Iterator[Path]:
     """Make a directory in memory, for us alone, that is gone when the run is."""
     base = next((path for path in _bases() if os.access(path, os.W_OK | os.X_OK)), None)
     _sweep(base or Path(tempfile.gettempdir()))
@@ -323,6 +350,12 @@ def _bases() -> Iterator[Path]:
     if runtime := os.environ.get("XDG_RUNTIME_DIR"):
         yield Path(runtime)
     yield Path("/dev/shm")
+
+
+def sweep() -> None:
+    """Remove what runs left that were killed, wherever a private directory may be."""
+    for base in (*_bases(), Path(tempfile.gettempdir())):
+        _sweep(base)
 
 
 def _sweep(base: Path) -> None:

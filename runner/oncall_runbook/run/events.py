@@ -104,13 +104,10 @@ class Translator:
 class Told:
     """What one process told of many hosts, of each task's end a line of JSON in a file."""
 
-    def __init__(
-        self, path: Path, on_event: Callable[[Event], None], secrets: frozenset[str]
-    ) -> None:
-        """Hand events on to `on_event`, without `secrets`; the file may come later, or never."""
+    def __init__(self, path: Path, take: Callable[[Facts], None]) -> None:
+        """Hand what is told on to `take`, as `told_event` reads it; the file may never come."""
         self._path = path
-        self._on_event = on_event
-        self._secrets = secrets
+        self._take = take
         self._read = 0
 
     def read(self) -> None:
@@ -123,11 +120,13 @@ class Told:
                 if not line.endswith(b"\n"):
                     break
                 self._read += len(line)
-                said = json.loads(line)
-                result = redact(said["result"], self._secrets)
-                self._on_event(
-                    Event(said["kind"], time.time(), said["host"], said["task"], "probe", result)
-                )
+                self._take(json.loads(line))
+
+
+def told_event(told: Facts, secrets: frozenset[str]) -> Event:
+    """Return what one process told of one of its hosts, as an event."""
+    result = redact(told["result"], secrets)
+    return Event(told["kind"], time.time(), told["host"], told["task"], "probe", result)
 
 
 def translate(raw: Facts, secrets: frozenset[str] = frozenset()) -> list[Event]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
 
 _UNREACHABLE = {
+    "machine": re.compile(r"^through .+: "),  # the one that was to ask: see link.py
     "disk full": re.compile(r"no space left|quota exceeded", re.I),
     "refused": re.compile(r"connection refused", re.I),
     "timed out": re.compile(r"timed? ?out", re.I),

@@ -71,6 +71,31 @@ def setting(environ: Mapping[str, str], section: str, name: str) -> str:
     return _setting(config, section, name) if config else ""
 
 
+def ssh_extra_args(environ: Mapping[str, str]) -> str:
+    """Return what the user's settings of ansible give to each ssh."""
+    return environ.get("ANSIBLE_SSH_EXTRA_ARGS") or setting(
+        environ, "ssh_connection", "ssh_extra_args"
+    )
+
+
+def vault_password_file(environ: Mapping[str, str]) -> Path | None:
+    """Return the file of the vault password that the user's settings of ansible name."""
+    if named := environ.get("ANSIBLE_VAULT_PASSWORD_FILE"):
+        return Path(os.path.expandvars(named)).expanduser()
+    config = _config_in_force(environ)
+    named = _setting(config, "defaults", "vault_password_file") if config else ""
+    if not config or not named:
+        return None
+    return config.parent / Path(os.path.expandvars(named)).expanduser()
+
+
+def vault_identities(environ: Mapping[str, str]) -> str:
+    """Return the list of vault passwords that the user's settings of ansible name."""
+    return environ.get("ANSIBLE_VAULT_IDENTITY_LIST") or setting(
+        environ, "defaults", "vault_identity_list"
+    )
+
+
 def _listed(text: str, base: Path, origin: str) -> Inventory:
     names = [name.strip() for name in text.split(",") if name.strip()]
     return Inventory(tuple(_source(name, base, origin) for name in names), origin)

@@ -22,6 +22,7 @@ class Options:
     vault_password_file: Path | None = None
     verbose: int = 0
     store: str | None = None
+    through: str | None = None
     cards: tuple[str, ...] = ()
     reports: tuple[tuple[str, Path], ...] = ()
     """The form and the file of each report of the run that is wanted besides what is printed."""

@@ -57,6 +57,7 @@ class Order:
         return {
             "inventory": where.sources[0] if self.options.inventory else None,
             "limit": lasting(self.options.limit),
+            "through": self.options.through,
             "operation": self.operation,
             "inputs": dict(self.inputs) if self.acts else {},
             "acts": self.acts,
@@ -111,6 +112,7 @@ def rebuild_order(run: RunDocument, options: Options) -> Order:
             inventory=_same_inventory(run),
             inventory_from=f"run {name}",
             limit=_without(kept["limit"], done),
+            through=options.through or kept.get("through"),
         ),
         operation=kept["operation"],
         inputs=kept["inputs"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from oncall_runbook.run import inventory, variables
 from oncall_runbook.run.engine import Request
 from oncall_runbook.run.inventory import Inventory
 from oncall_runbook.run.options import Options
+from oncall_runbook.run.routes import INPUT, routes
 from oncall_runbook.run.selection import chosen
 from oncall_runbook.run.sources import catalog_for, inventory_of
+from oncall_runbook.run.through import machine
 
 
 def prepare(
@@ -23,14 +26,27 @@ def prepare(
 ) -> tuple[Inventory, Request]:
     """Return the inventory in use, and what the engine needs to play `playbook` there."""
     where = inventory_of(options)
+    request = _request(options, run, playbook, run_vars, where)
+    if options.through is not None and where.origin == inventory.THIS_MACHINE:
+        raise BadInputError("--through needs an inventory of the hosts there: -i")
+    through = {machine(options.through): ()} if options.through is not None else routes(request)
+    if through and run_vars.get("operation_fetch_to"):
+        raise BadInputError(
+            "--fetch copies to the machine that asks: fetch from there, or without --through"
+        )
+    return where, replace(request, through=through)
+
+
+def _request(
+    options: Options, run: str, playbook: str, run_vars: Mapping[str, Any], where: Inventory
+) -> Request:
     limit, hosts = chosen(options.limit)
-    return where, Request(
+    return Request(
         run=run,
         playbook=playbook,
         inventory=where.sources,
         inventory_plugins=inventory.plugins(where.sources, os.environ),
-        ssh_extra_args=os.environ.get("ANSIBLE_SSH_EXTRA_ARGS")
-        or inventory.setting(os.environ, "ssh_connection", "ssh_extra_args"),
+        ssh_extra_args=inventory.ssh_extra_args(os.environ),
         run_vars=run_vars,
         extra_vars=(*_found(options), *_extra_vars(options, run_vars)),
         limit=limit,
@@ -69,6 +85,6 @@ def _extra_vars(options: Options, run_vars: Mapping[str, Any]) -> tuple[variable
     """Read the user's variables, which may be none of those that a command sets for a run."""
     if not options.extra_vars:
         return ()
-    taken = {*run_vars, "incident_name", "incident_plan", "operation_name"}
+    taken = {*run_vars, "incident_name", "incident_plan", "operation_name", INPUT}
     inputs = catalog_for(options).inputs()
     return variables.parse(options.extra_vars, variables.Names(inputs, taken))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from oncall_runbook.packed import Packed
-from oncall_runbook.run import engine
+from oncall_runbook.run import engine, through
 from oncall_runbook.run.conclusion import Job, conclude, document
 from oncall_runbook.run.engine import Outcome, Request
 from oncall_runbook.run.events import Event
@@ -68,9 +68,8 @@ class Session:
         )
         progress = self.progress(remediate)
         try:
-            outcome = engine.run(
-                request, lambda event: self._take(event, progress), progress.output
-            )
+            play = through.run if request.through else engine.run
+            outcome = play(request, lambda event: self._take(event, progress), progress.output)
         finally:
             progress.close()
         if before:

@@ -104,7 +104,9 @@ def _footer(document: RunDocument, *, full: bool) -> Text:
     inventory = str(document.get("inventory"))
     if not full:  # whose path was given is known
         inventory = inventory.rpartition(" (")[0].rpartition("/")[2] or inventory
-    return Text(" · ".join((run, f"inventory {inventory}", ending)), "dim")
+    machine = (document.get("order") or {}).get("through")
+    through = [f"through {machine}"] if machine else []
+    return Text(" · ".join((run, f"inventory {inventory}", *through, ending)), "dim")
 
 
 def _host(host: str, state: HostDocument, document: RunDocument, *, full: bool) -> Iterator[Text]:

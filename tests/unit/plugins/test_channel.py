@@ -146,11 +146,15 @@ def test_a_hung_command_does_not_hold_up_the_others():
     assert found["quick"] == Answer(0, found["quick"].ms, "here\n")
 
 
-def test_nothing_survives_when_nobody_listens_any_more():
+@pytest.mark.parametrize("copy", ["", "SSH_ORIGINAL_COMMAND", "SUDO_COMMAND"])
+def test_nothing_survives_when_nobody_listens_any_more(copy):
+    """Whatever the environment holds a copy of the command in."""
     token = new_token()
     hung = "( while :; do :; done ) & sleep 61.5"
     text = script([Question("it", hung, 60)], token, Shell())
     mark = marked()
+    if copy:
+        mark[copy] = f"env RUNBOOK_CHANNEL={mark['RUNBOOK_CHANNEL']} sh"
     process = subprocess.Popen(["sh"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=mark)
     process.stdin.write(text.encode())
     process.stdin.close()

@@ -265,3 +265,10 @@ PARTS += ['"', "'", ":", "=", "{", "value1", "- ", "-pw", "token", "é", ","]
 def test_no_line_with_a_place_is_passed_over(line):
     if any(place.search(line) for place in _IN_LINES):
         assert _has_stem(line)
+
+
+def test_data_without_secrets_is_returned_as_it_is():
+    data = {"title": "The API answers", "rows": ["fine", 3, None], "password": ""}
+    assert clean(data) is data
+    assert clean(data, {"another-word"}) is data
+    assert clean({"it": "said another-word"}, {"another-word"}) == {"it": f"said {MASK}"}

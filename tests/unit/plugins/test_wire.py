@@ -63,28 +63,35 @@ def test_what_it_may_do_in_another_way_is_left(given):
         ("Host x\n  UserKnownHostsFile none\n", False),
         ("Host x\n  GlobalKnownHostsFile /known\n", False),
         ("Host x\n  StrictHostKeyChecking no\n", False),
+        ("Host unix/* vsock/*\n  ProxyCommand p %h\n  ProxyUseFdpass yes\nHost *\n", True),
+        ("Host y *.x\n  ProxyCommand p %h\n  Include other\n", True),
+        ("Host ? !x\n  ProxyCommand p %h\n", True),
+        ('Host y "X"\n  ProxyCommand p %h\n', False),
+        ("Host y\n  Port 9\nHost *\n  ProxyCommand p\n", False),
+        ("Host y\nMatch host z\n", False),
+        ("Host y\nHost x\n  Include other\n", False),
         ("Match exec true\n", False),
         ("KnownHostsCommand /bin/x\n", False),
         ("Include other\n", False),
         ("Include config\n", False),
     ],
 )
-def test_configuration_that_it_reads_in_another_way_leaves_all_hosts(
+def test_configuration_that_it_reads_in_another_way_leaves_its_hosts(
     tmp_path, monkeypatch, text, same
 ):
     (tmp_path / ".ssh").mkdir()
     (tmp_path / ".ssh/config").write_text(text)
     (tmp_path / ".ssh/other").write_text("RevokedHostKeys /revoked\n")
     monkeypatch.setenv("HOME", str(tmp_path))
-    wire.configuration.cache_clear()
+    wire.read_configuration.cache_clear()
     try:
         if same:
-            assert str(tmp_path / ".ssh/config") in wire.configuration()
+            assert str(tmp_path / ".ssh/config") in wire.configuration("x")
         else:
             with pytest.raises(wire.NotTheSameError):
-                wire.configuration()
+                wire.configuration("x")
     finally:
-        wire.configuration.cache_clear()
+        wire.read_configuration.cache_clear()
 
 
 async def answer(process):
@@ -132,7 +139,7 @@ def port(keys, tmp_path_factory):
 @pytest.fixture
 def ask(keys, port, tmp_path, monkeypatch):
     """Run a command on that host, which is known; what differs is given."""
-    monkeypatch.setattr(wire, "configuration", lambda: ())
+    monkeypatch.setattr(wire, "configuration", lambda _host: ())
     keys[1].write_private_key(tmp_path / "key")
     public = keys[0].export_public_key().decode()
     (tmp_path / "known").write_text(f"[127.0.0.1]:{port} {public}")

@@ -46,7 +46,7 @@ ALL = list(commands(cli))
 
 def test_the_commands_are_those_of_the_design() -> None:
     names = "list show lint new test triage diagnose plan remediate watch"
-    groups = "hold runs ops incident contacts doctor init completion help"
+    groups = "hold runs ops incident contacts doctor worker init completion help"
     incidents = "open update ack escalate resolve review list show"
     operations = "status logs stats restart reboot backup backups restore clean"
     assert {" ".join(path) for path in ALL} == {
