@@ -181,7 +181,7 @@ class ActionModule(Asker):
         always = {"probes": own["stack_always"] + own["stack_judged"]}
         return verdict.probes_of([*asked.values(), always], self.library.probes)
 
-    def _bounded(self, judged: Result, *, acted: bool) -> tuple[list[dict[str, Any]], list[str]]:
+    def _bounded(self, judged: Result, *, acted: bool) -> tuple[list[Result], list[str]]:
         """Return the steps of what was ``judged`` that a plan in a file allows, if one is given.
 
         Also what has changed on the host since that plan; once something was done, of that nothing.

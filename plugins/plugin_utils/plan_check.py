@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 Host = Mapping[str, Any]
+Facts = dict[str, Any]
 # A number that stands alone, with its unit: it moves while the trouble stays the same.
 _FIGURE = re.compile(r"(?<![\w.:-])\d+(?:\.\d+)?(?:%|[kKMGT]?i?B|ms|s|min|h|d)?(?![\w:-]|\.\d)")
 _LONGEST = 500
@@ -46,7 +47,7 @@ def shape(value: Any) -> Any:
     return None
 
 
-def decided(judged: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def decided(judged: Mapping[str, Any]) -> dict[str, Facts]:
     """Return the findings that decided about the root causes: title, status, and `shape` of value.
 
     ``judged`` is what the action ``judge`` returns of a host.
@@ -92,7 +93,7 @@ def elsewhere(planned: Host | None, resolved: Mapping[str, str]) -> list[str]:
 
 def bounded(
     steps: Sequence[Mapping[str, Any]], planned: Host | None, changed: Sequence[str]
-) -> list[dict[str, Any]]:
+) -> list[Facts]:
     """Return the steps of a plan, with those not allowed that nobody agreed to.
 
     That is none where the host has ``changed``, else those that were ``planned`` and allowed.
@@ -119,7 +120,7 @@ def _key(step: Mapping[str, Any]) -> tuple[str, str]:
     return str(step.get("incident") or ""), str(step["rung"])
 
 
-def _as_decided(id: str, finding: Mapping[str, Any] | None) -> dict[str, Any]:
+def _as_decided(id: str, finding: Mapping[str, Any] | None) -> Facts:
     known = finding or {"status": "unknown"}
     title, value = str(known.get("title") or id), shape(known.get("value"))
     return {"title": title, "status": str(known["status"]), "value": value}
