@@ -11,6 +11,7 @@ from ansible_collections.oncall.runbook.plugins.plugin_utils import (
     cards,
     history,
     lock,
+    plan_check,
     verdict,
 )
 from ansible_collections.oncall.runbook.plugins.plugin_utils.asker import Asker
@@ -53,10 +54,13 @@ class ActionModule(Asker):
         for name in filter(None, (arguments["incident"], arguments["climbed"])):
             self.library.card(name)
         told: Result = {"phase": arguments["phase"]}
+        self._resolved = self.resolved(variables)
         if arguments["phase"] == "diagnose":
             self.check_inputs()
-            told |= self.of_run(variables)
+            told |= {**self.of_run(variables), "resolved": self._resolved}
         judged = self._settle(arguments)
+        if arguments["phase"] == "diagnose":
+            told |= {"decided": plan_check.decided(judged)}
         return judged | told | self.statistics("incident_run", judged)
 
     def _settle(self, arguments: dict[str, Any]) -> Result:
@@ -133,11 +137,8 @@ class ActionModule(Asker):
         """Ask, unless the findings are ``known``, and say what the answers mean."""
         name = arguments["incident"] or None
         asked = verdict.concerned(self.library.cards, name)
-        own = cards.own()
-        always = {"probes": own["stack_always"] + own["stack_judged"]}
         absent = self.absent_parts()
-        asking = [*verdict.applicable(asked, absent).values(), always]
-        probes = verdict.probes_of(asking, self.library.probes)
+        probes = self._probes(verdict.applicable(asked, absent))
         findings = known or self.agreed(probes, self.looking())
         incidents = verdict.judge(asked, findings, self.variable, absent)
         causes = verdict.root_causes(incidents)
@@ -147,11 +148,15 @@ class ActionModule(Asker):
         spent = self._spent(findings)
         allow = arguments["allow"]
         steps = verdict.plan(climbed, asked, findings, self.variable, allow, spent)
+        found = {"findings": findings, "incidents": incidents, "root_causes": causes, "plan": steps}
+        steps, changed = self._bounded(found, acted=bool(arguments["acted"]))
         last = (arguments["climbed"], arguments["rung"]) if arguments["climbed"] else None
         subjects = [name] if name else list(asked)
         word, reason = verdict.verdict(
             subjects, incidents, findings, steps, before, bool(arguments["acted"])
         )
+        if changed and before is not None:
+            word, reason = self._refused(word, reason, changed)
         reason = reason or (incidents[name].get("not_applicable", "") if name else "")
         uncovered = verdict.uncovered(asked, probes, incidents, findings)
         if uncovered and not reason:
@@ -168,7 +173,40 @@ class ActionModule(Asker):
             "next": verdict.next_rung(cards.ladder(asked), steps, last),
             "verdict": word,
             "reason": reason,
+            **({"changed_since": changed} if changed and word != "healthy" else {}),
         }
+
+    def _probes(self, asked: Mapping[str, verdict.Card]) -> list[Any]:
+        own = cards.own()
+        always = {"probes": own["stack_always"] + own["stack_judged"]}
+        return verdict.probes_of([*asked.values(), always], self.library.probes)
+
+    def _bounded(self, judged: Result, *, acted: bool) -> tuple[list[Result], list[str]]:
+        """Return the steps of what was ``judged`` that a plan in a file allows, if one is given.
+
+        Also what has changed on the host since that plan; once something was done, of that nothing.
+        """
+        steps = judged["plan"]
+        if not self.variable("incident_plan"):
+            return steps, []
+        planned = self._planned()
+        compared = {**judged, "resolved": self._resolved}
+        changed = [] if acted else plan_check.changes(planned, compared)
+        return plan_check.bounded(steps, planned, changed), changed
+
+    def _planned(self) -> plan_check.Host | None:
+        hosts = plan_check.hosts_of(str(self.variable("incident_plan")))
+        return hosts.get(str(self.variable("inventory_hostname")))
+
+    def _refused(self, word: str, reason: str, changed: list[str]) -> tuple[str, str]:
+        """Return verdict and reason of a host that has ``changed`` since its plan.
+
+        It is refused also where no rung fits any more; a well one, where it is not the same host.
+        """
+        elsewhere = plan_check.elsewhere(self._planned(), self._resolved)
+        if word in ("refused", "not_fixed") or (word == "healthy" and elsewhere):
+            return "refused", plan_check.reason(changed)
+        return word, reason
 
     def _spent(self, findings: Mapping[str, Finding]) -> Mapping[tuple[str, str], str]:
         """Return which rungs are not to be climbed: all where a person was at work a moment ago.

@@ -23,6 +23,7 @@ from ansible.plugins.loader import connection_loader
 from ansible.template import Templar
 from ansible_collections.oncall.runbook.plugins.action.judge import ActionModule as Judge
 from ansible_collections.oncall.runbook.plugins.plugin_utils import verdict, wire
+from ansible_collections.oncall.runbook.plugins.plugin_utils.asker import SSH
 from ansible_collections.oncall.runbook.plugins.plugin_utils.channel import Question
 from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import Result
 
@@ -35,7 +36,6 @@ _ARGUMENTS = {
 }
 # So many hosts' connections wait to be forgotten: the command lets the collector look seldom.
 _COLLECTED = 200
-_SSH = ("ssh", "smart", "ansible.builtin.ssh")
 # What differs from host to host, and what all hosts of a play have in common; templates that
 # name one of these, or that look elsewhere, may come to something else on each host.
 _TEMPLATE = re.compile(r"{[{%]")
@@ -191,7 +191,7 @@ class _OfMany(Judge):
 
     def _ssh_options(self) -> Mapping[str, Any]:
         kind = self._templar.template(self.variables.get("ansible_connection", "ssh"))
-        if kind not in _SSH:
+        if kind not in SSH:
             raise wire.NotTheSameError(f"its connection is {kind}")
         become = self.variables.get("ansible_become", self._play_context.become)
         if self._templar.template(become):

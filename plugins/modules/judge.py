@@ -133,6 +133,21 @@ plan:
   returned: always
   type: list
   elements: dict
+changed_since:
+  description: What is not as it was when the plan was made that is carried out (C(incident_plan)),
+    a line each.
+  returned: where there is such a plan, and the host has changed
+  type: list
+  elements: str
+decided:
+  description: The findings that decided about the root causes, as a plan in a file keeps them.
+  returned: by a diagnosis
+  type: dict
+resolved:
+  description: Checksums of what the inventory's variables come to, C(address) and C(inputs), by
+    which a plan knows its hosts.
+  returned: by a diagnosis
+  type: dict
 next:
   description: The rung to climb now, with C(incident), C(rung), C(title) and C(risk). Empty where
     there is none.

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from math import ceil, floor
 from typing import Any
 
@@ -22,6 +24,7 @@ from .findings import (
     not_applicable,
 )
 from .host_action import HostAction, Result
+from .inputs import options
 from .redact import clean
 
 # How a change goes through many hosts: inputs of the role run, without its name.
@@ -32,7 +35,18 @@ _ROLLOUT = (
     "common_cause_percent",
     "quorum_group",
     "after",
+    "plan_hours",
 )
+# How a host is reached, and where its stack is.
+_ADDRESS = (
+    "ansible_host",
+    "ansible_port",
+    "ansible_user",
+    "ansible_connection",
+    "ansible_become_user",
+    "stack_dir",
+)
+SSH = ("ssh", "smart", "ansible.builtin.ssh")
 _TOLD = ("verdict", "reason", "root_causes", "uncovered", "incidents", "plan")
 
 
@@ -85,6 +99,23 @@ class Asker(HostAction):
             "deadline_seconds": int(self.variable("run_deadline_seconds")),
             "rollout": rollout,
         }
+
+    def resolved(self, variables: Mapping[str, Any]) -> dict[str, str]:
+        """Return checksums of what the inventory's ``variables`` come to on this host.
+
+        That is how it is reached and where its stack is (``address``), and the inputs of stack and
+        cards that are set (``inputs``), but for secrets.
+        """
+        inputs = {*options("stack"), *self.library.inputs} - {"stack_dir"}
+        named = {"address": _ADDRESS, "inputs": sorted(inputs)}
+        values = {
+            key: {name: self.variable(name) for name in names if name in variables}
+            for key, names in named.items()
+        }
+        # A task of a host is told the default as well, one that asks many hosts is not.
+        if values["address"].get("ansible_connection") in SSH:
+            del values["address"]["ansible_connection"]
+        return {key: _checksum(value, self.known) for key, value in values.items()}
 
     def check_inputs(self) -> None:
         """Fail with what is wrong with the inputs of the inventory."""
@@ -159,6 +190,11 @@ class Asker(HostAction):
         """Return the parts that the inventory says this host's stack does not have."""
         parts = self.evaluate("stack_parts", {})
         return frozenset(part for part, service in parts.items() if not service)
+
+
+def _checksum(values: Mapping[str, Any], secrets: Container[str]) -> str:
+    told = {name: str(value) for name, value in values.items() if str(value) not in secrets}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def _parts_of(

@@ -16,7 +16,7 @@ from .cards import Library, load, roles
 # The entry point whose options are a role's inputs.
 _ENTRY_POINT = "diagnose"
 # Of an argument spec no option can say that.
-_POSITIVE = ("run_deadline_seconds",)
+_POSITIVE = ("run_deadline_seconds", "run_plan_hours")
 _NOT_NEGATIVE = ("run_soak_seconds",)
 _HOW_MANY = ("run_batches", "run_max_fail")
 _NUMBER_OR_SHARE = re.compile(r"[1-9][0-9]*|([1-9][0-9]?|100)%")

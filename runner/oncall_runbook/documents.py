@@ -106,6 +106,7 @@ class HostDocument(Diagnosis, total=False):
     evidence: Facts | None
     fetched: Facts | None
     diagnosis: Diagnosis | None
+    changed_since: list[str]
     batch: int
 
 
@@ -120,6 +121,37 @@ class OrderDocument(TypedDict, total=False):
     acts: bool
     asks: bool
     extra_vars: bool
+    plan: list[str]
+
+
+class PlannedHost(TypedDict):
+    """What was found on a host when a plan was made, and what shall be done there."""
+
+    verdict: str
+    reason: str
+    resolved: Facts
+    root_causes: list[str]
+    incidents: dict[str, JudgedCard]
+    findings: dict[str, Facts]
+    plan: list[PlannedStep]
+
+
+class PlanDocument(TypedDict):
+    """A plan to be agreed to and carried out: `schema/plan.schema.json` describes it."""
+
+    schema: int
+    kind: str
+    version: str
+    run: str
+    made: str
+    hours: int
+    author: str
+    inventory: str
+    incident: str | None
+    allow: str
+    cards: dict[str, str]
+    hosts: dict[str, PlannedHost]
+    digest: str
 
 
 class RunDocument(TypedDict, total=False):

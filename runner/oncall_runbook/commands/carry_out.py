@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,7 +19,7 @@ from oncall_runbook.commands import report_files, run_keeper
 from oncall_runbook.commands.run_keeper import RunKeeper
 from oncall_runbook.discovery.one_stack import described
 from oncall_runbook.reports import writing
-from oncall_runbook.run import run_files
+from oncall_runbook.run import plan_file, run_files
 from oncall_runbook.run.batches import act
 from oncall_runbook.run.conclusion import Job, actionable, refuse
 from oncall_runbook.run.engine import Outcome
@@ -29,6 +30,7 @@ from oncall_runbook.run.options import Options
 from oncall_runbook.run.order import Order
 from oncall_runbook.run.request import prepare
 from oncall_runbook.run.session import Progress, Session
+from oncall_runbook.run.sources import catalog_for
 from oncall_runbook.run.verdict import BROKEN
 from oncall_runbook.text.output import say, say_aside, tell_json, tell_json_line
 from oncall_runbook.text.progress import progress_for
@@ -51,7 +53,7 @@ def carry_out(
     `show` prints a document for people in its own way; `on_event` gets every event as it comes.
     `progress` makes what shows a play in place of the ordinary one.
     """
-    report_files.check(order.options.reports)
+    report_files.check(order.options.reports, order.out)
     known = functools.cache(run_files.usual_seconds)
     shows = progress_for(
         verbose=bool(order.options.verbose),
@@ -74,6 +76,7 @@ def carry_out(
         _print(final, order.options, show)
     finally:  # also where nobody reads what is printed any more
         written = report_files.write(order.options.reports, final)
+        written &= order.out is None or _write_plan(order, session, outcome)
     return int(final["exit_code"] or 0) or (0 if written else BROKEN)
 
 
@@ -81,6 +84,17 @@ def _stream(event: Event, _state: HostState) -> None:
     """Print an event that the journal keeps, as it keeps it."""
     if worth_keeping(event):
         tell_json_line(entry(event))
+
+
+def _write_plan(order: Order, session: Session, outcome: Outcome) -> bool:
+    """Write the plan to its file, if there is one; tell whether that could be."""
+    out = Path(order.out or "")
+    if outcome.status != "finished" or not session.states:
+        say_aside(f"no plan was made: {out} is not written")
+        return True
+    catalog = catalog_for(order.options)
+    plan = plan_file.made(session.job, session.states, order.allow, catalog, time.time())
+    return report_files.write_plan(out, plan)
 
 
 def _act(session: Session, keeper: RunKeeper) -> Outcome:
@@ -121,7 +135,13 @@ def _open(order: Order, shows: Callable[[bool], Progress]) -> tuple[Session, Run
     run_keeper.check_incident(order)
     began = time.time()
     run = run_files.new_id(began)
-    where, request = prepare(order.options, run, order.playbook, _run_vars(order, run))
+    options = order.options
+    if order.plan:  # its hosts are named, whatever the limit was that left them
+        plan_file.allowance(order.plan.document, order.allow)
+        options = replace(options, limit=None)
+    where, request = prepare(options, run, order.playbook, _run_vars(order, run))
+    if order.plan:
+        request = replace(request, hosts=order.plan.hosts)
     job = Job(
         run,
         order.command,
@@ -147,6 +167,7 @@ def _run_vars(order: Order, run: str) -> dict[str, Any]:
         "incident_allow": order.allow,
         "incident_evidence_dir": str(run_files.runs_directory() / run / "evidence"),
         **order.rollout,
+        **({"incident_plan": str(run_files.plan_path(run))} if order.plan else {}),
         **({"incident_hands_seconds": 0} if order.take_over else {}),
         **({"incident_name": order.card} if order.card else {}),
         **({"incident_cards": _places(order.options)} if order.options.cards else {}),

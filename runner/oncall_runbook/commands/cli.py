@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -22,6 +23,9 @@ from oncall_runbook.commands.run_commands import runs
 from oncall_runbook.commands.shared_options import (
     allow_option,
     example,
+    given,
+    out_option,
+    plan_options,
     record_option,
     rollout_options,
     run_options,
@@ -98,25 +102,27 @@ def diagnose(incident: str, record: str | None, options: Options) -> int:
 
 
 @cli.command(
-    epilog=example(
-        "runbook plan -i inventory.ini", "runbook plan database_connection_failures -l db1"
-    )
+    epilog=example("runbook plan -i inventory.ini", "runbook plan -i inventory.ini --out plan.json")
 )
 @click.argument("incident", required=False, shell_complete=completing.cards)
+@out_option
+@allow_option("rungs it calls allowed")
 @record_option
 @run_options
-def plan(incident: str | None, record: str | None, options: Options) -> int:
+def plan(incident: str | None, options: Options, **how: Any) -> int:
     """Tell what remediate would do now, rung by rung, with risk; changes nothing."""
-    return _carry_out("plan", incident, options, record=record)
+    return _carry_out("plan", incident, options, **how)
 
 
 @cli.command(
     epilog=example(
         "runbook remediate -i inventory.ini",
         "runbook remediate database_connection_failures --yes --allow outage",
+        "runbook remediate -i inventory.ini --plan plan.json",
     )
 )
 @click.argument("incident", required=False, shell_complete=completing.cards)
+@plan_options
 @yes_option
 @allow_option("rungs it may climb")
 @take_over_option
@@ -128,6 +134,9 @@ def remediate(incident: str | None, options: Options, **how: Any) -> int:
 
     Several hosts are changed in batches: one, then a tenth of them, then the rest. Where none of a
     batch is well after it, or too many hosts fail, nothing more is begun.
+
+    With --plan that plan is carried out and nothing else: its hosts, its rungs. A host that has
+    changed since is refused. --limit and --allow may only narrow it.
     """
     return _carry_out("remediate", incident, options, **how)
 
@@ -139,13 +148,26 @@ for command in (
     cli.add_command(command)
 
 
-def _carry_out(command: str, incident: str | None, options: Options, **how: Any) -> int:
+def _carry_out(
+    command: str,
+    incident: str | None,
+    options: Options,
+    *,
+    plan: Path | None = None,
+    plan_age: int | None = None,
+    **how: Any,
+) -> int:
     from oncall_runbook.commands.carry_out import carry_out
-    from oncall_runbook.run.order import Order
+    from oncall_runbook.run.order import Order, under_plan
     from oncall_runbook.run.sources import catalog_for
 
     name = catalog_for(options).resolve(incident) if incident is not None else None
-    return carry_out(Order(command, name, options, acts=command == "remediate", **how))
+    order = Order(command, name, options, acts=command == "remediate", **how)
+    if plan:
+        order = under_plan(order, plan, plan_age, given("allow"))
+    elif plan_age is not None:
+        raise BadInputError("--plan-age goes with --plan FILE")
+    return carry_out(order)
 
 
 def main() -> None:

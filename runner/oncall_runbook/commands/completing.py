@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable
-from importlib import import_module
-from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -53,12 +51,10 @@ def _records(ctx: click.Context) -> Iterable[tuple[str, str]]:
 
 
 def _hosts(ctx: click.Context) -> Iterable[tuple[str, str]]:
+    from oncall_runbook.run import inventory
     from oncall_runbook.run.sources import inventory_of
 
-    sources = inventory_of(Options(inventory=ctx.params.get("inventory"))).sources
-    manager: Any = import_module("ansible.inventory.manager")  # it has no types
-    loader: Any = import_module("ansible.parsing.dataloader")
-    known = manager.InventoryManager(loader=loader.DataLoader(), sources=list(sources))
+    known = inventory.manager(inventory_of(Options(inventory=ctx.params.get("inventory"))).sources)
     hosts = [(host.name, "") for host in known.get_hosts("all")]
     groups = [(name, "group") for name in known.groups if name not in ("all", "ungrouped")]
     return [*hosts, *groups]

@@ -15,19 +15,21 @@ from oncall_runbook.run import run_files
 from oncall_runbook.text.output import json_document, say_aside
 
 if TYPE_CHECKING:
-    from oncall_runbook.documents import RunDocument
+    from oncall_runbook.documents import PlanDocument, RunDocument
 
 Reports = Sequence[tuple[str, Path]]
 
 
-def check(reports: Reports) -> None:
-    """Raise BadInputError where a report could not be written, before anything is done."""
-    named = Counter(_place(path) for _, path in reports)
-    for form, path in reports:
-        if named[_place(path)] > 1:
-            raise BadInputError(f"--report {form}={path}: two reports cannot be one file")
-        if why := _unwritable(_place(path)):
-            raise BadInputError(f"--report {form}={path} cannot be written: {why}")
+def check(reports: Reports, plan: Path | None = None) -> None:
+    """Raise BadInputError where a report, or the plan, could not be written, before all else."""
+    files = [(f"--report {form}={path}", _place(path)) for form, path in reports]
+    files += [(f"--out {plan}", _place(plan))] if plan else []
+    named = Counter(place for _, place in files)
+    for option, place in files:
+        if named[place] > 1:
+            raise BadInputError(f"{option}: two reports cannot be one file")
+        if why := _unwritable(place):
+            raise BadInputError(f"{option} cannot be written: {why}")
 
 
 def write(reports: Reports, final: RunDocument) -> bool:
@@ -36,6 +38,18 @@ def write(reports: Reports, final: RunDocument) -> bool:
     for problem in filter(None, failed):
         say_aside(f"warning: {problem}; the run is kept: runbook runs show {final['run']}")
     return not any(failed)
+
+
+def write_plan(path: Path, plan: PlanDocument) -> bool:
+    """Write a plan whole or not at all; say where it is, and tell whether it could be written."""
+    place = _place(path)
+    try:
+        run_files.write_text_atomically(place, json_document(plan), _mode(place))
+    except OSError as error:
+        say_aside(f"warning: --out {path} could not be written: {error.strerror}")
+        return False
+    say_aside(f"plan written to {path}; to carry it out: runbook remediate --plan {path}")
+    return True
 
 
 def _problem(form: str, path: Path, final: RunDocument) -> str:

@@ -103,6 +103,8 @@ def _directory(order: Order, job: Job) -> RunDirectory | None:
     try:
         directory = RunDirectory(job.run)
         directory.save(opening(job))
+        if order.plan:
+            directory.keep_plan(order.plan.text)
     except OSError as error:
         where = f"{run_files.runs_directory()} cannot be written: {error.strerror}"
         if order.acts:

@@ -151,7 +151,7 @@ _OPTIONS = {
         type=click.Path(exists=True, dir_okay=False, readable=True, path_type=Path),
         envvar="RUNBOOK_VAULT_PASSWORD_FILE",
         show_envvar=True,
-        help="File or program that gives the vault password, as for ansible.",
+        help="File, program or file descriptor (/dev/fd/3) that gives the vault password.",
     ),
     "verbose": click.option(
         "-v",
@@ -230,6 +230,39 @@ def allow_option(what: str) -> Callable[[Command], Command]:
         show_default=True,
         help=f"The riskiest {what}.",
     )
+
+
+out_option = option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write it to a file, which remediate --plan carries out.",
+)
+_plan_option = option(
+    "--plan",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Carry out the plan that plan --out wrote there, and nothing else.",
+)
+_plan_age_option = option(
+    "--plan-age",
+    type=click.IntRange(min=1),
+    metavar="HOURS",
+    help="Refuse a plan that is older.",
+    show_default="the inventory's run_plan_hours when it was made, 24",
+)
+
+
+def plan_options(command: Command) -> Command:
+    """Give a command the options of a plan that it carries out: `plan` and `plan_age`."""
+    return _plan_option(_plan_age_option(command))
+
+
+def given(parameter: str) -> Any:
+    """Return an option of the command at work as it was given; none where it has its default."""
+    context = click.get_current_context()
+    if context.get_parameter_source(parameter) is ParameterSource.DEFAULT:
+        return None
+    return context.params[parameter]
 
 
 class HowManyType(click.ParamType[str]):

@@ -98,6 +98,8 @@ def allowance(state: HostState) -> str:
     """Say what a host's plan lacks when none of its rungs may be climbed; else nothing."""
     if any(step.get("allowed") for step in state.plan):
         return ""
+    if state.changed_since:
+        return f"changed since the plan: {'; '.join(state.changed_since)}"
     if spent := next((str(step["spent"]) for step in state.plan if step.get("spent")), ""):
         return spent
     risks = [str(step.get("risk")) for step in state.plan]
@@ -210,6 +212,8 @@ def _host(job: Job, state: HostState) -> HostDocument:
         found["plan"] = list(state.plan)
         found["actions"] = [cast("DoneStep", asdict(action)) for action in state.actions]
         found["fetched"] = dict(state.fetched) if state.fetched else None
+    if state.changed_since:
+        found["changed_since"] = list(state.changed_since)
     if state.batch:
         found["batch"] = state.batch
     if job.command == "plan" or (job.command == "remediate" and not state.actions):

@@ -66,13 +66,15 @@ class Request:
     timeout: float | None = None
     tags: str | None = None
     vault_password_file: Path | None = None
+    vault_password: str | None = field(default=None, repr=False)  # that came by a descriptor
     verbose: int = 0
     collections: Path | None = None
 
     @property
     def secrets(self) -> frozenset[str]:
         """All texts that may stand in no output."""
-        return frozenset().union(*(extra.secrets for extra in self.extra_vars))
+        own = {(self.vault_password or "").strip()} - {""}
+        return frozenset(own).union(*(extra.secrets for extra in self.extra_vars))
 
 
 @dataclass(frozen=True)
@@ -300,9 +302,12 @@ def _linked(collection: Path, private: Path) -> str:
 def _arguments(request: Request, private: Path) -> list[str]:
     """Write all variables to private files, and return the arguments that name them."""
     arguments = []
-    if request.vault_password_file:
-        arguments += ["--vault-password-file", str(request.vault_password_file.absolute())]
     (private / "env").mkdir(mode=0o700)
+    if request.vault_password is not None:
+        (private / "env/vault").write_text(request.vault_password, encoding="utf-8")
+        arguments += ["--vault-password-file", str(private / "env/vault")]
+    elif request.vault_password_file:
+        arguments += ["--vault-password-file", str(request.vault_password_file.absolute())]
     for number, extra in enumerate(request.extra_vars):
         path = extra.path or private / "env" / f"user-{number}.yml"
         if extra.path is None:

@@ -76,6 +76,9 @@ class HostState:
     fetched: Facts | None = None  # a backup, to the control host
     diagnosis: Diagnosis | None = None  # the first judgement, when a later one replaced it
     rollout: Facts = field(default_factory=dict)  # what its inventory says of changes to many hosts
+    resolved: Facts = field(default_factory=dict)  # checksums of what its inventory comes to
+    decided: Facts = field(default_factory=dict)  # findings that decided, as a plan keeps them
+    changed_since: tuple[str, ...] = ()  # the plan that is carried out, a line each
     batch: int | None = None  # in which it was changed, from 1
 
 
@@ -87,7 +90,8 @@ def advance(state: HostState, event: Event) -> HostState:
         cause, line = unreachable(str(event.result.get("msg") or event.result.get("lost") or ""))
         return replace(state, verdict=Verdict.UNREACHABLE, cause=cause, reason=line)
     if rollout := as_mapping(event.result.get("rollout")):
-        state = replace(state, rollout=rollout)
+        resolved, decided = (as_mapping(event.result.get(k)) for k in ("resolved", "decided"))
+        state = replace(state, rollout=rollout, resolved=resolved, decided=decided)
     if event.action == "act":
         state = _acted(state, event.result)
     elif event.action == "probe":
@@ -133,6 +137,7 @@ def _judged(state: HostState, result: Facts, findings: Mapping[str, Finding]) ->
         plan=_plan(result.get("plan"))
         if "plan" in result or not result.get("operation")
         else state.plan,
+        changed_since=tuple(_line(each) for each in as_list(result.get("changed_since"))),
         diagnosis=diagnosis,
     )
 

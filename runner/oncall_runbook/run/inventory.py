@@ -6,7 +6,9 @@ import configparser
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from oncall_runbook.errors import BadInputError
 
@@ -39,6 +41,13 @@ def resolve(option: str | None, origin: str, environ: Mapping[str, str], local: 
     if config and (listed := _setting(config, "defaults", "inventory")):
         return _listed(listed, config.parent, str(config))
     return Inventory((str(local),), THIS_MACHINE)
+
+
+def manager(sources: Sequence[str]) -> Any:
+    """Return ansible's own view of an inventory in this process, without any host's variables."""
+    managers: Any = import_module("ansible.inventory.manager")  # it has no types
+    loader: Any = import_module("ansible.parsing.dataloader")
+    return managers.InventoryManager(loader=loader.DataLoader(), sources=list(sources))
 
 
 def plugins(sources: Sequence[str], environ: Mapping[str, str]) -> str:

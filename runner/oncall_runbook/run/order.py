@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oncall_runbook.errors import BadInputError, NothingMatchedError
+from oncall_runbook.run import plan_file, run_files
 from oncall_runbook.run.conclusion import finished_hosts
 from oncall_runbook.run.inventory import Inventory
 from oncall_runbook.run.options import Options
-from oncall_runbook.run.selection import lasting
-from oncall_runbook.run.sources import inventory_of
+from oncall_runbook.run.plan_file import PlanFile
+from oncall_runbook.run.selection import lasting, of_plan
+from oncall_runbook.run.sources import catalog_for, inventory_of
 from oncall_runbook.run.verdict import CANCELLED, TIMEOUT
 
 if TYPE_CHECKING:
@@ -34,6 +38,8 @@ class Order:
     asks: bool = True  # before it acts, unless it is told `yes`
     take_over: bool = False  # what somebody is at work on
     rollout: Mapping[str, Any] = field(default_factory=dict)  # inputs: how it goes through hosts
+    out: Path | None = None  # the file that its plan is written to
+    plan: PlanFile | None = None  # the one that it carries out
     resumes: str | None = None  # the run whose unfinished hosts it is for
 
     @property
@@ -57,7 +63,26 @@ class Order:
             "acts": self.acts,
             "asks": self.asks,
             "extra_vars": bool(self.options.extra_vars),
+            **({"plan": list(self.plan.hosts)} if self.plan else {}),
         }
+
+
+def under_plan(order: Order, path: Path, hours: int | None, allow: str | None) -> Order:
+    """Return an order to carry out the plan in a file, and nothing else.
+
+    Raises BadInputError for a file or a wish that does not fit it, and RefusedError for a plan that
+    is too old: than its own limit, or than ``hours``. ``allow`` is what was given, if anything was.
+    """
+    plan = plan_file.read(path)
+    document, catalog = plan.document, catalog_for(order.options)
+    if order.card not in (None, document["incident"]):
+        raise BadInputError(f"{order.card} and --plan: the plan itself says for what it is")
+    plan_file.check_age(document, hours, time.time())
+    allowed = plan_file.allowance(document, allow)
+    hosts = of_plan(plan.hosts, inventory_of(order.options), order.options.limit)
+    plan_file.check_cards(document, catalog)
+    name = document["incident"] and catalog.resolve(document["incident"])
+    return replace(order, card=name, allow=allowed, plan=replace(plan, hosts=hosts))
 
 
 def rebuild_order(run: RunDocument, options: Options) -> Order:
@@ -93,6 +118,7 @@ def rebuild_order(run: RunDocument, options: Options) -> Order:
         inputs=kept["inputs"],
         acts=kept["acts"],
         asks=kept["asks"],
+        plan=_same_plan(run, options, done),
         resumes=name,
     )
 
@@ -103,6 +129,16 @@ def _same_inventory(run: RunDocument) -> str | None:
     if given is None and str(now := inventory_of(Options())) != run["inventory"]:
         raise BadInputError(f"run {run['run']} used inventory {run['inventory']}; now it is {now}")
     return given
+
+
+def _same_plan(run: RunDocument, options: Options, done: list[str]) -> PlanFile | None:
+    """Return the plan that a run carried out, for the hosts that it did not finish."""
+    if "plan" not in run["order"]:
+        return None
+    plan = plan_file.read(run_files.plan_path(run["run"]))
+    plan_file.check_age(plan.document, None, time.time())
+    plan_file.check_cards(plan.document, catalog_for(options))
+    return replace(plan, hosts=tuple(host for host in run["order"]["plan"] if host not in done))
 
 
 def _without(limit: str | None, done: list[str]) -> str | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from oncall_runbook.cards import catalog
@@ -23,8 +25,6 @@ def prepare(
     options: Options, run: str, playbook: str, run_vars: Mapping[str, Any]
 ) -> tuple[Inventory, Request]:
     """Return the inventory in use, and what the engine needs to play `playbook` there."""
-    if options.limit is not None and not options.limit.strip():
-        raise BadInputError("--limit is empty; leave it out, or name hosts")
     where = inventory_of(options)
     request = _request(options, run, playbook, run_vars, where)
     if options.through is not None and where.origin == inventory.THIS_MACHINE:
@@ -54,9 +54,24 @@ def _request(
         forks=options.forks,
         timeout=options.timeout,
         vault_password_file=options.vault_password_file,
+        vault_password=_by_descriptor(options.vault_password_file),
         verbose=options.verbose,
         collections=catalog.unlinked_checkout(),
     )
+
+
+@functools.cache
+def _by_descriptor(path: Path | None) -> str | None:
+    """Return the vault password that a file descriptor of this process gives, as ``/dev/fd/3``.
+
+    It can be read once, and ansible's processes do not have it. None for a file that they can read.
+    """
+    if path is None or (path.is_file() and not str(path).startswith(("/dev/", "/proc/"))):
+        return None
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise BadInputError(f"--vault-password-file {path} cannot be read") from error
 
 
 def _found(options: Options) -> tuple[variables.ExtraVars, ...]:
@@ -70,6 +85,6 @@ def _extra_vars(options: Options, run_vars: Mapping[str, Any]) -> tuple[variable
     """Read the user's variables, which may be none of those that a command sets for a run."""
     if not options.extra_vars:
         return ()
-    taken = {*run_vars, "incident_name", "operation_name", INPUT}
+    taken = {*run_vars, "incident_name", "incident_plan", "operation_name", INPUT}
     inputs = catalog_for(options).inputs()
     return variables.parse(options.extra_vars, variables.Names(inputs, taken))

@@ -18,6 +18,7 @@ _WELL = (Verdict.HEALTHY, Verdict.FIXED)
 # Of fewer hosts a root cause is no trouble of the fleet, whatever share of it they are.
 _COMMON_AT_LEAST = 3
 _NEVER = 101
+_PLAN_HOURS = 24
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Rules:
     max_fail: str
     common_cause_percent: int
     hosts: int
+    plan_hours: int = _PLAN_HOURS
 
     @classmethod
     def of(cls, states: Mapping[str, HostState]) -> Rules:
@@ -44,6 +46,7 @@ class Rules:
             min(fails, key=lambda text: how_many(text, total), default="100%"),
             min((int(each.get("common_cause_percent") or _NEVER) for each in told), default=_NEVER),
             max((int(each.get("hosts") or 0) for each in told), default=0),
+            min((int(each.get("plan_hours") or _PLAN_HOURS) for each in told), default=_PLAN_HOURS),
         )
 
 

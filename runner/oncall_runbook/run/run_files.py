@@ -40,6 +40,11 @@ def runs_directory() -> Path:
     return state_directory() / "runs"
 
 
+def plan_path(run: str) -> Path:
+    """Return where a run keeps the plan that it carries out."""
+    return runs_directory() / run / "plan.json"
+
+
 def new_id(now: float) -> str:
     """Return an id for a run: UTC time and four hex digits, so that ids sort by time."""
     return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)) + f"-{os.urandom(2).hex()}"
@@ -97,6 +102,10 @@ class RunDirectory:
         """Write run.json so that a reader sees the old or the new one, never half of it."""
         owner = {"pid": os.getpid(), "pid_started": processes.started(os.getpid())}
         write_atomically(self.directory / "run.json", {**document, **owner})
+
+    def keep_plan(self, text: str) -> None:
+        """Keep the plan that is carried out, as it is."""
+        write_text_atomically(plan_path(self.directory.name), [text])
 
     def close(self) -> None:
         """Close the events; the directory stays."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from oncall_runbook.errors import BadInputError, NothingMatchedError
-from oncall_runbook.run import run_files
+from oncall_runbook.run import inventory, run_files
+from oncall_runbook.run.inventory import Inventory
 from oncall_runbook.run.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ def chosen(limit: str | None) -> tuple[str | None, tuple[str, ...]]:
     Raises BadInputError for a choice beside patterns or of a word that no run says, and
     NothingMatchedError where no host is chosen.
     """
+    if limit is not None and not limit.strip():
+        raise BadInputError("--limit is empty; leave it out, or name hosts")
     parts = [part.strip() for part in (limit or "").split(",")]
     choices = [found for part in parts if (found := _CHOICE.fullmatch(part))]
     if not choices:
@@ -40,6 +44,27 @@ def chosen(limit: str | None) -> tuple[str | None, tuple[str, ...]]:
     if left := sorted(hosts - without):
         return None, tuple(left)
     raise NothingMatchedError(f"--limit {limit} leaves no host")
+
+
+def of_plan(planned: Collection[str], where: Inventory, limit: str | None) -> tuple[str, ...]:
+    """Return the hosts of a plan that a limit leaves, by their names in an inventory.
+
+    Raises BadInputError where that does not have them all, or the limit means others as well, and
+    NothingMatchedError where no host is left.
+    """
+    patterns, hosts = chosen(limit)
+    known = inventory.manager(where.sources)
+    names = {host.name for host in known.get_hosts("all")}
+    if names and (lacking := sorted(set(planned) - names)):
+        raise BadInputError(f"the plan is of another inventory: {where} has no host {lacking[0]}")
+    if patterns:
+        hosts = tuple(host.name for host in known.get_hosts(patterns))
+    wanted = hosts if limit else tuple(planned)
+    if strangers := [host for host in wanted if host not in planned]:
+        raise BadInputError(f"--limit {limit}: {strangers[0]} is not in the plan")
+    if not wanted:
+        raise NothingMatchedError("no host is left of the plan's; nothing was done")
+    return wanted
 
 
 def lasting(limit: str | None) -> str | None:

@@ -26,6 +26,7 @@ SILENT_SECONDS = 60
 EVIDENCE = "evidence"
 _EVIDENCE_DIR = "incident_evidence_dir"
 _CARDS = "incident_cards"
+_PLAN = "incident_plan"
 # What Ansible and the cards look for beside an inventory.
 _BESIDE = ("group_vars", "host_vars", "incidents")
 
@@ -70,6 +71,8 @@ class Parcel:
             here[_EVIDENCE_DIR] = str(private / EVIDENCE)
         if _CARDS in here:
             here[_CARDS] = [str(private / name) for name in here[_CARDS]]
+        if _PLAN in here:
+            here[_PLAN] = str(private / here[_PLAN])
         return Request(
             run=self.run,
             playbook=self.playbook,
@@ -102,6 +105,8 @@ def pack(request: Request, place: Path) -> Parcel:
                 beside.get(Path(card)) or _packed(Path(card), place, f"cards/{number}")
                 for number, card in enumerate(run_vars[_CARDS])
             ]
+        if _PLAN in run_vars:
+            run_vars[_PLAN] = _packed(Path(run_vars[_PLAN]), place, "plan")
         extra_vars = [
             extra.path.read_bytes().decode() if extra.path else extra.text
             for extra in request.extra_vars
@@ -164,6 +169,8 @@ def _first(error: OSError) -> str:
 
 def _vault_password(request: Request) -> str | None:
     """Return the password of the vault: what the file holds, or what it prints as a program."""
+    if request.vault_password is not None:
+        return request.vault_password.strip()
     if inventory.vault_identities(os.environ):
         raise BadInputError(
             "--through carries one vault password, and vault_identity_list may name several; "

@@ -117,7 +117,11 @@ def _host(host: str, state: HostDocument, document: RunDocument, *, full: bool) 
         reason = "but for what no card covers and no rung cures:"
     elif state["verdict"] == "healthy" and state.get("root_causes") and document.get("incident"):
         reason = f"{document['incident']} is not there; what is:"
+    changed = state.get("changed_since") or []
+    if changed and state["verdict"] == "refused":
+        reason = f"{reason.partition(':')[0]}:"
     yield Text.assemble((host, "bold"), ": ", word(verdict), f" — {reason}" if reason else "")
+    yield from (Text(f"  changed  {clean(line)}") for line in changed)
     for id in uncovered:
         told = finding_line(id, findings.get(id, {}))
         note = "" if state["verdict"] == "healthy" else " (no rung cures this)"

@@ -101,7 +101,7 @@ def test_a_clock_is_skewed_by_what_lies_outside_of_when_it_was_asked(
 def of_run(**given):
     values = {
         "deadline_seconds": 60, "batches": ["1", "100%"], "soak_seconds": 5, "max_fail": "50%",
-        "common_cause_percent": 30, "quorum_group": "", "after": [], **given,
+        "common_cause_percent": 30, "quorum_group": "", "after": [], "plan_hours": 24, **given,
     }  # fmt: skip
     asker = SimpleNamespace(variable=lambda name: values[name.removeprefix("run_")])
     return Asker.of_run(asker, {"groups": {"all": ["a", "b", "c"], "dbs": ["a", "b"]}})["rollout"]

@@ -357,6 +357,28 @@ def test_a_secret_is_kept_out_of_all_that_stays_or_shows(runbook: Runbook, tmp_p
     assert CANARY not in shown
 
 
+def test_a_secret_is_kept_out_of_a_plan(runbook: Runbook, tmp_path: Path) -> None:
+    secrets, plan = tmp_path / "secrets.yml", tmp_path / "plan.json"
+    secrets.write_text(f"db_password: {CANARY}\n")
+    text = "psql: {{ db_password }} was wrong"
+    leaky = {
+        "verdict": "incident",
+        "reason": text,
+        "root_causes": ["high_error_rate"],
+        "incidents": {"high_error_rate": {"confirmed": True, "why": text}},
+        "findings": {"x": {"status": "unhealthy", "value": text}},
+        "decided": {"x": {"title": "X", "status": "unhealthy", "value": text}},
+        "rollout": {"hosts": 1},
+        "plan": [{"incident": "high_error_rate", "rung": "x", "risk": "data", "shows": text}],
+    }
+    (tmp_path / "leaky.yml").write_text(json.dumps({"diagnosis": leaky}))
+    files = ("-e", f"@{secrets}", "-e", f"@{tmp_path}/leaky.yml")
+    done = runbook("plan", *HERE, *files, "--out", str(plan))
+    assert done.returncode == 3, done.stderr
+    assert plan.read_text().count("psql: ******** was wrong") == 4
+    assert CANARY not in plan.read_text() + done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("by", ["config", "environment"])
 def test_the_user_s_own_arguments_of_ssh_come_before_ours(
     runbook: Runbook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str

@@ -201,6 +201,23 @@ def test_what_lies_beside_an_inventory_travels_with_it(tmp_path: Path) -> None:
     assert there.run_vars == {"incident_cards": [str(base / "incidents")]}
 
 
+def test_a_plan_travels_as_it_is(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.json"
+    plan.write_text("{}")
+    (tmp_path / "hosts.yml").touch()
+    place = tmp_path / "there"
+    request = a_request(tmp_path, run_vars={"incident_plan": str(plan)})
+    there = pack(request, place).request(place, None)
+    assert Path(there.run_vars["incident_plan"]).is_relative_to(place)
+    assert Path(there.run_vars["incident_plan"]).read_text() == "{}"
+
+
+def test_a_vault_password_by_a_descriptor_travels(tmp_path: Path) -> None:
+    (tmp_path / "hosts.yml").touch()
+    request = a_request(tmp_path, run_vars={}, vault_password=f"{CANARY}\n")
+    assert pack(request, tmp_path / "there").vault_password == CANARY
+
+
 def test_files_of_variables_travel_as_their_text(tmp_path: Path) -> None:
     (tmp_path / "hosts.yml").touch()
     (tmp_path / "more.yml").write_text("a: 1\r\n")
