@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from github_jobs import ACTION, Done, Runner, issue, load, machine, small_wheel, survivors
 from test_cli import BROKEN, STEP
-from workflow import Done, Runner, load, small_wheel, survivors
 
 CI = Path(__file__).parents[3] / "ci" / "github"
-ACTION = CI / "action.yml"
 WORKFLOWS = sorted((CI / "workflows").glob("*.yml"))
 TRIAGE, REMEDIATE, BACKUP = (
     CI / f"workflows/runbook-{n}.yml" for n in ("triage", "remediate", "backup")
@@ -29,29 +26,6 @@ PASSWORD = "canary-vault-password"
 LINES = "a\n::error::from a host\n::set-output name=x::y\n::add-mask::z\n"
 ILL = {**BROKEN, "reason": LINES, "rollout": {"hosts": 1}, "resolved": {}, "decided": {}}
 WELL = {"phase": "diagnose", "verdict": "healthy", "findings": {"disk": {"status": "healthy"}}}
-# A stand-in for GitHub's own command: it keeps one issue, and what it was asked.
-GH = f"""#!{sys.executable}
-import json, os, sys
-from pathlib import Path
-kept = Path(os.environ["GH_KEPT"])
-issue = json.loads(kept.read_text()) if kept.exists() else {{"calls": []}}
-words = sys.argv[1:]
-issue["calls"].append(words)
-assert os.environ["GH_TOKEN"] == "t0ken"
-def option(name):
-    return words[words.index(name) + 1]
-if words[:2] == ["issue", "list"] and issue.get("open") and issue["title"] == os.environ["TITLE"]:
-    print(5)
-elif words[:2] == ["issue", "create"]:
-    issue |= {{"title": option("--title"), "open": True}}
-    issue["body"] = Path(option("--body-file")).read_text()
-elif words[:2] == ["issue", "edit"]:
-    assert words[2] == "5"
-    issue["body"] = Path(option("--body-file")).read_text()
-elif words[:2] == ["issue", "close"]:
-    issue |= {{"open": False, "comment": option("--comment")}}
-kept.write_text(json.dumps(issue))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -64,21 +38,10 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def runner(collection: Path, tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch) -> Runner:
     """A machine with a repository that has the action, and an inventory with one host."""
-    checkout = tmp_path / "checkout"
-    action = checkout / ".github/actions/runbook"
-    action.mkdir(parents=True)
-    shutil.copy(ACTION, action)
-    (checkout / "inventory").mkdir()
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    (programs / "gh").write_text(GH)
-    (programs / "gh").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{programs}:{BIN}:{os.environ['PATH']}")
-    monkeypatch.setenv("GH_KEPT", str(tmp_path / "issue.json"))
-    (tmp_path / "jobs").mkdir()
     secrets = {"RUNBOOK_SSH_KEY": key, "RUNBOOK_KNOWN_HOSTS": "db1 ssh-ed25519 AAAA"}
-    answers(checkout, diagnosis=WELL)
-    return Runner(checkout, tmp_path / "jobs", {**secrets, "RUNBOOK_VAULT_PASSWORD": PASSWORD})
+    found = machine(tmp_path, {**secrets, "RUNBOOK_VAULT_PASSWORD": PASSWORD}, monkeypatch)
+    answers(found.checkout, diagnosis=WELL)
+    return found
 
 
 def answers(checkout: Path, **told: Any) -> None:
@@ -86,11 +49,6 @@ def answers(checkout: Path, **told: Any) -> None:
     hosts = {"db1": {"ansible_connection": "local", **told}}
     text = json.dumps({"all": {"hosts": hosts}})
     (checkout / "inventory/production.yml").write_text(text)
-
-
-def issue(tmp_path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((tmp_path / "issue.json").read_text())
-    return found
 
 
 def test_while_something_is_wrong_there_is_one_issue_and_then_none(

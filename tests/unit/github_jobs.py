@@ -7,19 +7,47 @@ say to GitHub itself goes to a program `gh` of the test.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
+CI = Path(__file__).parents[2] / "ci/github"
+ACTION = CI / "action.yml"
+# A stand-in for GitHub's own command: it keeps one issue, and what it was asked.
+GH = f"""#!{sys.executable}
+import json, os, sys
+from pathlib import Path
+kept = Path(os.environ["GH_KEPT"])
+issue = json.loads(kept.read_text()) if kept.exists() else {{"calls": []}}
+words = sys.argv[1:]
+issue["calls"].append(words)
+assert os.environ["GH_TOKEN"] == "t0ken"
+def option(name):
+    return words[words.index(name) + 1]
+if words[:2] == ["issue", "list"] and issue.get("open") and issue["title"] == os.environ["TITLE"]:
+    print(5)
+elif words[:2] == ["issue", "create"]:
+    issue |= {{"title": option("--title"), "open": True}}
+    issue["body"] = Path(option("--body-file")).read_text()
+elif words[:2] == ["issue", "edit"]:
+    assert words[2] == "5"
+    issue["body"] = Path(option("--body-file")).read_text()
+elif words[:2] == ["issue", "close"]:
+    issue |= {{"open": False, "comment": option("--comment")}}
+kept.write_text(json.dumps(issue))
+"""
 _WHOLE = re.compile(r"\$\{\{(.*?)\}\}", re.S)
 _WORDS = re.compile(r"\s*(?:('(?:[^']|'')*')|([\w.-]+)|(\|\||&&|==|!=|[(),]))")
 _COMMAND = re.compile(r"::(?P<name>[a-z-]+)(?: [^:]*)?::(?P<text>.*)|::(?P<token>\w+)::")
@@ -241,6 +269,20 @@ class Runner:
         return {name: filled(text, contexts) for name, text in texts.items()}
 
 
+def machine(folder: Path, secrets: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Runner:
+    """A machine with a checkout that has the action; programs of a test are in `programs`."""
+    checkout, programs, jobs = (folder / name for name in ("checkout", "programs", "jobs"))
+    action = checkout / ".github/actions/runbook"
+    for path in (action, checkout / "inventory", programs, jobs):
+        path.mkdir(parents=True)
+    shutil.copy(ACTION, action)
+    (programs / "gh").write_text(GH)
+    (programs / "gh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("GH_KEPT", str(folder / "issue.json"))
+    return Runner(checkout, jobs, secrets)
+
+
 def _value(text: str, contexts: Mapping[str, Any], ok: bool = True) -> Any:
     return Expression(text.strip().removeprefix("${{").removesuffix("}}"), contexts, ok).value()
 
@@ -248,6 +290,11 @@ def _value(text: str, contexts: Mapping[str, Any], ok: bool = True) -> Any:
 def filled(text: str, contexts: Mapping[str, Any]) -> str:
     """A text with the values of its expressions."""
     return _WHOLE.sub(lambda found: str(_value(found[1], contexts)), text)
+
+
+def issue(tmp_path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((tmp_path / "issue.json").read_text())
+    return found
 
 
 def survivors(folder: Path) -> list[str]:
