@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from shown import PAGES
+from shown import PAGES, SUMMARIES
 
 FLAGS = (
     "--no-sandbox",
@@ -20,9 +20,10 @@ FLAGS = (
 def files(tmp_path_factory):
     """Every page as a file, by its name."""
     folder = tmp_path_factory.mktemp("pages")
-    for name, page in PAGES.items():
+    pages = {**PAGES, **SUMMARIES}
+    for name, page in pages.items():
         (folder / f"{name}.html").write_text(page(), encoding="utf-8")
-    return {name: folder / f"{name}.html" for name in PAGES}
+    return {name: folder / f"{name}.html" for name in pages}
 
 
 @pytest.fixture(scope="session")

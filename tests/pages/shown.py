@@ -1,8 +1,10 @@
 """The pages that the browser is given, made from sample documents."""
 
 import sample
+from markdown_it import MarkdownIt
 
 from oncall_runbook.pages import rendering
+from oncall_runbook.reports import writing
 
 HOSTILE = "<script>window.broken = 1</script><img src=x onerror=broken=1>\"'&|\u202e\x1b[31m"
 
@@ -32,4 +34,17 @@ PAGES = {
     "fleet-hostile": lambda: rendering.run_html(hostile(sample.fleet(30))),
     "overview": lambda: rendering.overview_html(sample.summaries(), sample.NOW),
     "overview-of-nothing": lambda: rendering.overview_html([], sample.NOW),
+}
+
+
+def summary(run):
+    """The Markdown of a run as a service shows it that lets HTML through, as it folds."""
+    text = writing.report("markdown", run)
+    shown = MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(text)
+    return f"<!doctype html><html lang=en><meta charset=utf-8><title>Summary</title>{shown}"
+
+
+SUMMARIES = {
+    "summary": lambda: summary(sample.fleet(50)),
+    "summary-hostile": lambda: summary(hostile(sample.fleet(30))),
 }

@@ -1,6 +1,7 @@
 """What people get to see: every page in a real browser, light and dark, wide and narrow."""
 
 import pytest
+import sample
 from axe_playwright_python.sync_playwright import Axe
 from shown import HOSTILE, PAGES
 
@@ -87,6 +88,26 @@ def test_hostile_text_is_shown_and_does_nothing(look, name):
     shown = page.locator("body").inner_text()
     assert HOSTILE.removesuffix("\u202e\x1b[31m") in shown
     assert not set(shown) & {"\u202e", "\x1b"}
+
+
+def test_a_summary_of_a_job_shows_each_host_that_is_not_well_folded(look):
+    page = look("summary")
+    hosts = sample.fleet(50)["hosts"].items()
+    told = {name for name, host in hosts if host["verdict"] != "healthy" or host.get("uncovered")}
+    folded = page.locator("details")
+    assert set(folded.locator("summary code:first-child").all_inner_texts()) == told
+    assert [folded.nth(0).locator("summary").is_visible(), *page.complaints] == [True]
+    assert not folded.nth(0).locator("p, pre, ul, table").first.is_visible()
+    folded.nth(0).locator("summary").click()
+    assert folded.nth(0).locator("p, pre, ul, table").first.is_visible()
+
+
+def test_hostile_text_in_a_summary_is_shown_and_does_nothing(look):
+    page = look("summary-hostile", bypass_csp=True)
+    assert page.evaluate("window.broken") is None
+    assert page.locator("script, img, iframe, object, link, a").count() == 0
+    assert HOSTILE.removesuffix("\u202e\x1b[31m") in page.locator("body").inner_text()
+    assert len(page.asked) == 1
 
 
 def test_a_script_would_not_run_even_if_one_came_in(look):
