@@ -165,30 +165,13 @@ look_inside() {
 # Usage: start_facts ID STARTED
 start_facts() {
     echo "now $(date -u +%Y-%m-%dT%H:%M:%S)"
-    work_of "$1" 2>/dev/null
+    find_processor_time "$1" && [ -n "$used" ] && echo "worked $used ${met:-0} ${periods:-0}"
     echo "begun ${2%%.*}"
     docker events --since 24h --until "$(date +%s)" --filter "container=$1" --filter event=start --format '{{.Time}}' |
         tail -n 5 | while read -r time; do date -u -d "@$time" '+start %Y-%m-%dT%H:%M:%S'; done
     { docker logs --timestamps --since 24h --tail 2000 "$1" 2>&1 || echo unread; } |
         sed -n -e 's/^unread$/&/p' \
             -e 's/^\([0-9T:-]*\)\.[0-9]*Z .*\([Ll]istening\|[Rr]unning on\|[Ss]erver \(is \)*\(ready\|started\|running\)\).*/ready \1/p'
-}
-
-# Prints the line "worked" of start_facts for a container with a processor limit, from the files of cgroup v2 and v1.
-# Usage: work_of ID
-work_of() {
-    find_control_group "$1"
-    for file in "$group/cpu.stat" /sys/fs/cgroup/cpu/*/"$1"/cpu.stat /sys/fs/cgroup/cpu/*/docker-"$1".scope/cpu.stat; do
-        [ -r "$file" ] || continue
-        used='' periods='' met=''
-        while read -r key value; do
-            case $key in usage_usec) used=$((value / 1000)) ;; nr_periods) periods=$value ;; nr_throttled) met=$value ;; esac
-        done <"$file"
-        file=/sys/fs/cgroup/cpuacct${file#/sys/fs/cgroup/cpu}
-        [ -n "$used" ] || { read -r used <"${file%/*}/cpuacct.usage" && used=$((used / 1000000)); }
-        [ -z "$used$met$periods" ] || echo "worked $used $met $periods"
-        return
-    done
 }
 
 # Names what keeps the processes of a container from their work, in trouble and reason; leaves them when
