@@ -195,7 +195,8 @@ def _print(
         tell_json_line(final)
         return
     if options.format in writing.FORMS:
-        say(writing.report(options.format, final), nl=False)
+        for text in writing.pieces(options.format, final):
+            say(text, nl=False)
         return
     if final["error"] and not final["hosts"]:
         say_aside(str(final["error"]))

@@ -9,6 +9,8 @@ from oncall_runbook.documents import whole_run
 from oncall_runbook.text.output import harmless_document
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from oncall_runbook.documents import Facts
 
 FORMS = ("junit", "markdown", "github")
@@ -16,6 +18,11 @@ FORMS = ("junit", "markdown", "github")
 
 def report(form: str, document: Facts) -> str:
     """Return a run's document as text of that form, one of `FORMS`, without control codes."""
+    return "".join(pieces(form, document))
+
+
+def pieces(form: str, document: Facts) -> Iterable[str]:
+    """Return that text in pieces: what grows with the hosts is never there as a whole."""
     writer = import_module(f"oncall_runbook.reports.{form}")
-    text: str = writer.report(whole_run(harmless_document(document)))
-    return text
+    told: Iterable[str] | str = writer.report(whole_run(harmless_document(document)))
+    return [told] if isinstance(told, str) else told

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from oncall_runbook.packed import pieces, plain
+from oncall_runbook.packed import Packed, pieces, plain
 
 _INDENTED_HOSTS = 10
 _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")  # would turn what follows around
@@ -45,6 +45,8 @@ def harmless_document(value: Any) -> Any:
     """Return a document without what could harm a reader: control codes, turned writing."""
     if isinstance(value, str):
         return _DIRECTION.sub("", harmless(value.encode(errors="replace").decode()))
+    if isinstance(value, Packed):
+        return value.changed(harmless_document)
     if isinstance(value, Mapping):
         return {harmless_document(str(key)): harmless_document(item) for key, item in value.items()}
     return [harmless_document(item) for item in value] if isinstance(value, list | tuple) else value
