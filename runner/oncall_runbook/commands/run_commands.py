@@ -66,8 +66,7 @@ def show(run: str, html: Path | None, format: str) -> int:
 
     found = run_files.find(run)
     if html is None and format in writing.FORMS:
-        for text in writing.pieces(format, found):
-            say(text, nl=False)
+        writing.tell(format, found)
         return 0
     if html is None:
         return tell(found, format, "report", "show_all")
