@@ -352,6 +352,7 @@ def test_page_and_certificate_are_judged_where_the_web_server_leads_to_its_own_t
     told = json.loads(done.stdout)
     assert (told["code"], told["certificate"]) == judged
     name = leads.split("/")[2].split(":")[0]
+    assert told["host"] == ("" if judged[1] == "none" else name)
     if judged[1] == "expired":
         assert f"certificate of {name} has expired on " in told["reason"]
         assert told["reason"].endswith(f", {-days} days ago")

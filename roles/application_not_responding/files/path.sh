@@ -212,6 +212,7 @@ judge_processes() {
 # Asks for the web page, and through the web server for the API. Prints one JSON object:
 #   code         HTTP status; 0 without an answer
 #   certificate  valid, expired, not_yet_valid, wrong_name, unknown_issuer or refused; "none" without TLS
+#   host         that it was asked of; "" without TLS
 #   days         until the certificate expires; null when not known
 #   until        when that is, or was, in words
 #   api_code     HTTP status of the API's path, 0 without an answer; null when not asked
@@ -221,10 +222,15 @@ frontend_state() {
     origin=$STACK_FRONTEND_URL led_to='' curl_options=''
     answer=$(http 3 "$origin" 2>&1) || held_by_others "$?" "$answer"
     case ${answer##*"$newline"} in 3*) follow_to_tls ;; esac
-    code=${answer##*"$newline"} api_code=null certificate=none days=null until='' configuration=''
+    code=${answer##*"$newline"} api_code=null certificate=none host='' days=null until='' configuration=''
     reason=${answer%"$code"}
     reason=${reason%"$newline"}
-    case $origin in https:*) certificate_facts "$reason" ;; esac
+    case $origin in
+    https:*)
+        certificate_facts "$reason"
+        host=${place%:*}
+        ;;
+    esac
     explain_within 6
     case $certificate,$code,$reason in
     *,[23]*) [ -z "$PATH_API" ] || api_through_web_server ;;
@@ -238,8 +244,8 @@ frontend_state() {
         ;;
     *) reason=$reason$until ;;
     esac
-    printf '{"code":%d,"certificate":"%s","days":%s,"until":"%s","api_code":%s,"configuration":"%s","reason":"%s"}\n' \
-        "${code#00}" "$certificate" "$days" "$until" "$api_code" "$(json_text "$configuration")" "$(json_text "$reason")"
+    printf '{"code":%d,"certificate":"%s","host":"%s","days":%s,"until":"%s","api_code":%s,"configuration":"%s","reason":"%s"}\n' \
+        "${code#00}" "$certificate" "$(json_text "$host")" "$days" "$until" "$api_code" "$(json_text "$configuration")" "$(json_text "$reason")"
 }
 
 # Asks the web server for a path that it may pass on to the API; what it answers itself is as good. Sets
