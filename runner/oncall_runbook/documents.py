@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypedDict, TypeVar, cast
 
+from oncall_runbook.packed import Packed, unpacked
+
 # What comes from hosts, ansible, inventories and YAML: it is looked at before it is believed.
 Facts = Mapping[str, Any]
 Document = TypeVar("Document", bound=Mapping[str, Any])
@@ -544,6 +546,8 @@ def with_defaults(pattern: Document, document: Facts | None) -> Document:
     """Return the document with every field of the pattern; what is null there is as in it."""
     whole = {**pattern, **(document or {})}
     for key, empty in pattern.items():
+        if isinstance(whole[key], Packed):
+            continue
         if isinstance(empty, dict):
             whole[key] = with_defaults(empty, whole[key])
         elif whole[key] is None:
@@ -578,13 +582,26 @@ def whole_run(document: Facts) -> RunDocument:
 
 def _whole_host(state: HostDocument) -> HostDocument:
     host = with_defaults(_HOST, state)
-    host["findings"] = {n: with_defaults(_FINDING, each) for n, each in host["findings"].items()}
+    findings = host["findings"]
+    if isinstance(findings, Packed):
+        host["findings"] = findings.changed(_whole_findings)
+    else:
+        host["findings"] = _whole_findings(findings)
     host["incidents"] = _whole_cards(host["incidents"])
     diagnosis = with_defaults(_DIAGNOSIS, host["diagnosis"])
     host["diagnosis"] = {**diagnosis, "incidents": _whole_cards(diagnosis["incidents"])}
     host["plan"] = _whole_steps(host["plan"])
     host["actions"] = _whole_steps(host["actions"])
     return host
+
+
+def with_findings(state: HostDocument) -> HostDocument:
+    """Return a host with its findings unpacked, for whoever asks for more than one of them."""
+    return {**state, "findings": unpacked(state["findings"])}
+
+
+def _whole_findings(findings: Mapping[str, Finding]) -> dict[str, Finding]:
+    return {name: with_defaults(_FINDING, each) for name, each in findings.items()}
 
 
 def _whole_cards(judged: Mapping[str, JudgedCard]) -> dict[str, JudgedCard]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 
@@ -15,10 +16,19 @@ class Packed(Mapping[str, Any]):
         """Pack a mapping that JSON can hold."""
         self._json = zlib.compress(json.dumps(whole, default=str).encode(), 1)
         self._keys = len(whole)
+        self._changes: tuple[Callable[[Any], Any], ...] = ()
+
+    def changed(self, change: Callable[[Any], Any]) -> Packed:
+        """Return it as a function makes it of the whole, whenever it is read; with as many keys."""
+        other = copy.copy(self)
+        other._changes = (*self._changes, change)
+        return other
 
     def whole(self) -> dict[str, Any]:
-        """Return it as it was packed; a new one each time."""
+        """Return it as it was packed, and changed since; a new one each time."""
         found: dict[str, Any] = json.loads(zlib.decompress(self._json))
+        for change in self._changes:
+            found = change(found)
         return found
 
     def __getitem__(self, key: str) -> Any:

@@ -5,7 +5,6 @@ those of the control host. Run it when nothing else runs: make bench. RUNBOOK_BE
 chooses the numbers of hosts.
 """
 
-import base64
 import json
 import os
 import subprocess
@@ -15,23 +14,11 @@ from pathlib import Path
 import pytest
 import yaml
 from costs import cost, line
+from light import recorded_answer
 from practice import INVENTORY, ROOT
 
 HOSTS = [int(n) for n in os.environ.get("RUNBOOK_BENCH_GROWTH", "1,10,100,1000").split(",")]
 RUNBOOK = Path(sys.executable).parent / "runbook"
-
-
-def answer(document):
-    """What a host prints whose run said this, with @MARK@ for the mark of who asks."""
-    (host,) = document["hosts"].values()
-    for id, finding in host["findings"].items():
-        if "of" in finding:
-            continue
-        for stream, text in (("out", finding["output"]), ("err", finding["stderr"])):
-            if text:
-                yield f"@MARK@ {id} {stream} {base64.b64encode(text.encode()).decode()}"
-        yield f"@MARK@ {id} end {finding['rc'] or 0} {finding['ms']}"
-    yield "@MARK@ - done"
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +28,7 @@ def samples(first_host, lights, tmp_path_factory):
     here = {**os.environ, "XDG_STATE_HOME": str(place / "state")}
     asked = [RUNBOOK, "triage", "-i", INVENTORY, "-l", "runbook-lab-1", "--format", "json"]
     seen = subprocess.run(asked, env=here, cwd=ROOT, capture_output=True, check=False).stdout
-    lights.answer("\n".join(answer(json.loads(seen))))
+    lights.answer(recorded_answer(json.loads(seen)["hosts"]["runbook-lab-1"]))
     inventory = yaml.safe_load(lights.inventory(place, card=False).read_text())
     addresses = [lights.address(name) for name in lights.names]
     found = {}

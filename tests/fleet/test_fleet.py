@@ -3,11 +3,14 @@
 import itertools
 import json
 import os
+import re
 import signal
 import time
 
 import pytest
+import recordings
 import yaml
+from drill import FAULTS
 from practice import INVENTORY, Practice
 
 # What keeps one process from asking a host over asyncssh, and changes nothing else.
@@ -20,10 +23,19 @@ MISBEHAVING = {
     "light-15": "echo welcome; echo warning >&2",
     "light-16": "exec yes >&2",
 }
+# What hosts print around their answers, or in place of them.
+ROUGH = [
+    "printf '\\033[31mwelcome \\377\\r\\n'; printf 'careful \\377\\0\\n' >&2",
+    "exit 0",
+    "echo 'no shell for you'; exit 1",
+]
+# What a host says of its blockchain's node, and must not be said where it is somebody's secret.
+SECRET = "HardhatNetwork/2.29.1"
+RECORDED_BEFORE = {"clock_skewed_limit_seconds": 10**9, "node_token": SECRET}
 OFF = "the light is off"
 # Root cause and fault of practice hosts among the light ones; of the third and fourth where
 # RUNBOOK_FLEET_MORE=3,4 names them, and no other test has them.
-FAULTS = [
+REAL = [
     ("database_connection_failures", "docker stop school_mgmt_db"),
     ("blockchain_service_unavailable", "docker stop school_mgmt_blockchain"),
     ("application_not_responding", "docker stop school_mgmt_frontend"),
@@ -101,9 +113,48 @@ def test_each_host_is_judged_whatever_others_do_and_however_it_is_asked(light, f
     assert one_by_one == {name: told(at_once)[name] for name in names}
 
 
+def whole(ran):
+    """A run's document as text, but for what differs whenever a run is repeated."""
+    document = json.loads(json.dumps(ran.document))
+    for own in ("run", "started", "finished", "seconds"):
+        del document[own]
+    for host in document["hosts"].values():
+        offset = host["findings"].get("clock_offset", {})
+        for of_now in ("value", "reason"):  # what is recorded is older each time
+            offset.pop(of_now, None)
+    return json.dumps(document, indent=1)
+
+
+def test_recorded_faults_are_judged_alike_however_their_hosts_are_asked(light, fleet, tmp_path):
+    recorded = recordings.answers()
+    hosts = dict(zip(light.names, recorded, strict=False))
+    rough = dict(zip(light.names[len(hosts) :], ROUGH, strict=False))
+    for name, drill in hosts.items():
+        light.answer(recorded[drill], name)
+    light.answer(recorded["database_stopped"], *rough)
+    for name, how in rough.items():
+        light.run(f"cat > /{name}/misbehaves <<'END'\n{how}\nEND")
+    names = [*hosts, *rough]
+    plans = []
+    # What gives no answer is left to a process of its own in any case, which says what is wrong.
+    for how, asked_alone in (("", {names[-1]}), (ORDINARY, {*names})):
+        known = f"-o UserKnownHostsFile={tmp_path}/known_hosts{how}"
+        common = {**RECORDED_BEFORE, "ansible_ssh_common_args": known}
+        light.inventory(tmp_path, names, card=False, **common)
+        plans.append(fleet("plan", "-v"))
+        alone = re.findall(r"^(\S+) is asked by a process of its own", plans[-1].stderr, re.M)
+        assert {*alone} == asked_alone
+    at_once, one_by_one = map(whole, plans)
+    assert at_once == one_by_one
+    assert SECRET not in at_once
+    for name, drill in hosts.items():
+        if FAULTS[drill].root_causes != ["clock_skewed"]:  # each recorded clock is wrong by now
+            FAULTS[drill].causes_in(plans[0].host(name))
+
+
 def test_real_faults_are_found_among_many_hosts(light, fleet, tmp_path, practice_hosts):
     broken = [*practice_hosts, *map(Practice, MORE)]
-    for host, (_cause, fault) in zip(broken, FAULTS, strict=False):
+    for host, (_cause, fault) in zip(broken, REAL, strict=False):
         host.reset()
         host.inject(fault)
     shared = yaml.safe_load(INVENTORY.read_text())["school_mgmt"]["vars"]
@@ -122,7 +173,7 @@ def test_real_faults_are_found_among_many_hosts(light, fleet, tmp_path, practice
     ran = fleet("triage")
     causes = {name: ran.host(name)["root_causes"] for name in more}
     assert causes == {
-        host.name: [cause] for host, (cause, _fault) in zip(broken, FAULTS, strict=False)
+        host.name: [cause] for host, (cause, _fault) in zip(broken, REAL, strict=False)
     }
     for host in broken[2:]:
         host.reset()

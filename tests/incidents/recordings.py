@@ -1,14 +1,18 @@
 """What documents of runs said once, kept: a rebuild of the house may change no word of them.
 
 What depends on the moment is left out: times, figures, what is found of the parts that others bring
-down with them, and what is there only of an incident that could not be judged in time. `pytest
---record` writes them.
+down with them, and what is there only of an incident that could not be judged in time. Beside them,
+in `answers`, is kept what the host itself answered when it was broken. `pytest --record` writes
+both.
 """
 
 import json
 from pathlib import Path
 
+from light import recorded_answer
+
 FOLDER = Path(__file__).parents[1] / "recordings"
+ANSWERS = FOLDER / "answers"
 _OF_THE_MOMENT = {"may_come_of", "uncovered"}
 # Of a finding, an incident, a step: what is the same whenever the same is broken.
 _FINDING = ("title", "unit", "of")
@@ -55,11 +59,23 @@ def check(name, *documents, record):
     """Hold what documents say against what they said; with `record`, keep it instead."""
     now = [said(document) for document in documents]
     if record:
-        FOLDER.mkdir(exist_ok=True)
-        path(name).write_text(json.dumps(now, indent=1, sort_keys=True) + "\n")
+        ANSWERS.mkdir(parents=True, exist_ok=True)
+        write(path(name), now)
+        (host,) = documents[0]["hosts"].values()
+        write(ANSWERS / f"{name}.json", recorded_answer(host))
     elif path(name).exists():
         differences = _different(json.loads(path(name).read_text()), now)
         assert not differences, "\n".join(differences)
+
+
+def write(path, kept):
+    """Keep something in a file, in the same form each time."""
+    path.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
+
+
+def answers():
+    """What hosts answered, by the drill that they were broken by."""
+    return {path.stem: json.loads(path.read_text()) for path in sorted(ANSWERS.glob("*.json"))}
 
 
 def _different(then, now, where=""):

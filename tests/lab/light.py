@@ -1,5 +1,6 @@
 """Many light hosts: one container with an sshd, of which each address is a host of its own."""
 
+import base64
 import contextlib
 import os
 import shutil
@@ -64,14 +65,15 @@ class Light:
     def set(self, state, *names):
         self.run(f"for h in {' '.join(names)}; do echo {state} > /$h/{STACK}/state; done")
 
-    def answer(self, text):
-        """Have all hosts answer a triage with this text, whatever they are asked."""
-        docker("exec", "-i", NAME, "sh", "-c", "cat >/answer", given=text)
+    def answer(self, recorded, *names):
+        """Have these hosts (all of them) give a recorded answer, whatever they are asked."""
+        files = [f"/{name}/answer" for name in names or self.names]
+        docker("exec", "-i", NAME, "tee", *files, given="\n".join(framed(recorded)))
 
     def reset(self):
-        self.run("rm -f /answer")
-        marks = f"$h/misbehaves $h/{STACK}/log $h/{STACK}/broken $h/{STACK}/.runbook-* $h/shm/*"
-        self.run(f"for h in /light-*; do echo on > $h/{STACK}/state; rm -rf {marks}; done")
+        own = "$h/answer $h/misbehaves $h/shm/*"
+        marks = f"$h/{STACK}/log $h/{STACK}/broken $h/{STACK}/.runbook-*"
+        self.run(f"for h in /light-*; do echo on > $h/{STACK}/state; rm -rf {own} {marks}; done")
 
     def log(self):
         """What was done on the hosts, in the order in which it was: (seconds, host, what)."""
@@ -108,6 +110,24 @@ class Light:
             yaml.safe_dump({"all": {"hosts": hosts, "vars": common, "children": children}})
         )
         return path
+
+
+def recorded_answer(host):
+    """What a host of a run's document answered: of each probe that was asked, what it printed."""
+    asked = {id: found for id, found in host["findings"].items() if "of" not in found}
+    kept = ("rc", "ms", "output", "stderr")
+    return {id: {key: found[key] for key in kept} for id, found in asked.items()}
+
+
+def framed(recorded):
+    """The lines of such an answer, with @MARK@ for the mark of who asks."""
+    for id, said in recorded.items():
+        for stream, text in (("out", said["output"]), ("err", said["stderr"])):
+            if text:
+                yield f"@MARK@ {id} {stream} {base64.b64encode(text.encode()).decode()}"
+        if said["rc"] is not None:  # else its answer never came
+            yield f"@MARK@ {id} end {said['rc']} {said['ms']}"
+    yield "@MARK@ - done"
 
 
 def docker(*words, given=None):

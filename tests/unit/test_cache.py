@@ -138,6 +138,7 @@ def test_why_a_cache_answers_nothing(word):
     found, why = activity("", curl=28, **HANGS[word])
     assert (found["hangs"], found["refuses"], found["answers"]) == (word, "", False)
     assert why.startswith("it answers nothing")
+    assert why.endswith("; requests that use it wait for it\n")
 
 
 def test_a_script_without_end_is_told_by_its_word():

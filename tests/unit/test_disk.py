@@ -195,6 +195,36 @@ def test_what_is_looked_for_side_by_side_is_told_together():
     assert found["largest"] == ["9 MiB /srv", "log"]
 
 
+# What du says of everything below a file system, whose own directory comes last.
+FILLED = {
+    "one file": (["3400000\t/srv/a/dump", "3400004\t/srv/a", "20000\t/srv/b/x", "20004\t/srv/b",
+                  "3420008\t/srv"], ["3320 MiB /srv/a/dump", "19 MiB /srv/b/x"]),
+    "some files": (["900000\t/srv/a/1", "800000\t/srv/a/2", "1700004\t/srv/a", "1700008\t/srv"],
+                   ["1660 MiB /srv/a"]),
+    "many small files": (["9000\t/srv/a/1", "9000\t/srv/a/2", "18004\t/srv/a", "18008\t/srv"],
+                         ["17 MiB /srv/a"]),
+    "a file beside directories": (
+        ["900000\t/srv/a/1", "900004\t/srv/a", "700000\t/srv/x", "1600008\t/srv"],
+        ["1562 MiB /srv", "878 MiB /srv/a/1"]),
+    "a layer": (["90000\t/srv/overlay2/a/diff", "90004\t/srv/overlay2", "90008\t/srv"],
+                ["87 MiB /srv/overlay2"]),
+    "nothing": (["du: cannot read", "", "4\t/srv"], []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", FILLED)
+def test_what_fills_a_file_system_is_named_down_to_the_file(kind):
+    lines, named = FILLED[kind]
+    own = """
+    . $ROLES/disk_space_full/files/disk.sh
+    file_systems() { printf '97\\t1\\t-\\t-\\t-\\t-\\t-\\t/srv\\n'; }
+    above_target() { cut -f 1,2,3-; }
+    mounts_of() { echo /srv; }
+    gently() { printf '%s\\n' "$LINES_OF_DU"; }
+    largest"""
+    assert run(own, LINES_OF_DU="\n".join(lines)).splitlines() == named
+
+
 def test_the_file_systems_of_paths_are_told_as_stat_has_them(tmp_path):
     (line,) = run(f"figures {tmp_path} {tmp_path} /nonexistent").splitlines()
     told, stat = line.split("\t"), os.statvfs(tmp_path)

@@ -352,6 +352,7 @@ def test_page_and_certificate_are_judged_where_the_web_server_leads_to_its_own_t
     told = json.loads(done.stdout)
     assert (told["code"], told["certificate"]) == judged
     name = leads.split("/")[2].split(":")[0]
+    assert told["host"] == ("" if judged[1] == "none" else name)
     if judged[1] == "expired":
         assert f"certificate of {name} has expired on " in told["reason"]
         assert told["reason"].endswith(f", {-days} days ago")
@@ -784,7 +785,7 @@ def test_a_service_in_trouble_is_named_with_what_may_help(shell, case):
 @pytest.mark.parametrize("case", [case for case in SERVICE if SERVICE[case][2]])
 def test_a_database_in_trouble_is_named_and_nothing_is_done_to_it(shell, case):
     done = troubles(shell, case, '"mariadb:11" "docker-entrypoint.sh" "mariadbd"')
-    name, kind, step, why = done.stdout.rstrip("\n").split("\t")
+    name, kind, step, why, _id = done.stdout.rstrip("\n").split("\t")
     assert (name, kind, step, done.stderr) == ("pdf", SERVICE[case][1], "", "")
     assert why.endswith("it is a database that is not looked into, which people start")
 
@@ -996,12 +997,12 @@ def test_one_that_does_not_is_restarted_unless_it_was_just_started(shell, now, s
     done = asked(shell, "http://127.0.0.1:9/health", started=now)
     why = "mail does not answer: connection to 127.0.0.1:9 refused"
     why += "" if step else "; it was started less than 300 s ago, and again would not help"
-    assert (done.stdout, done.stderr) == (f"mail\tsilent\t{step}\t{why}\n", "")
+    assert (done.stdout, done.stderr) == (f"mail\tsilent\t{step}\t{why}\tid1\n", "")
 
 
 def test_one_that_answers_with_an_error_says_which(shell, server):
     done = asked(shell, f"{server}/broken")
-    assert done.stdout == "mail\tsilent\trestartable\tmail answers 503: no fonts\n"
+    assert done.stdout == "mail\tsilent\trestartable\tmail answers 503: no fonts\tid1\n"
 
 
 def test_what_restarted_hours_ago_is_judged_by_its_answer(shell, server):
@@ -1011,6 +1012,63 @@ def test_what_restarted_hours_ago_is_judged_by_its_answer(shell, server):
 
 def test_a_part_is_left_to_its_own_card(shell):
     assert asked(shell, "http://127.0.0.1:9/", STACK_BACKEND="mail").stdout == ""
+
+
+UP, DOWN = "Up 3 hours", "Exited (137) 1 hour ago"
+
+
+def of_replicas(shell, words, service, *statuses, names="shop-{}-{}", **environment):
+    """What words say and do where a service has replicas in these states, the first the oldest."""
+    numbers = range(len(statuses), 0, -1)
+    listed = "".join(f"id{n} {service} shop {statuses[n - 1]}\t\t\n" for n in numbers)
+    known = 'exited\t137\tfalse\talways\t0\t2026-01-19T15:05:42.5Z\t-\t0\t-\t""\t""\t"shop/it"'
+    down = [n for n in numbers if statuses[n - 1] == DOWN]
+    facts = "".join(f"id{n}/{names.format(service, n)}\t{service}\t{known}\n" for n in down)
+    docker = """case "$*" in
+        *RestartCount*) printf '%s' "$FACTS" ;;
+        *'{{.State.Status}}'*) case $FACTS in *"$4/"*) echo exited ;; *) echo running ;; esac ;;
+        inspect*) [ "$4" != "$OFF" ] || echo shop_net ;;
+        *) echo "docker $*" >&2 ;;
+        esac"""
+    given = {"STACK_CONTAINERS": f"{listed}-- others\n", "STACK_CONTAINERS_STATUS": "0"}
+    given |= {"FACTS": facts, "OFF": "", **environment}
+    return shell(words, SERVICES, programs_said={"docker": docker}, **given)
+
+
+@pytest.mark.parametrize("service", ["report", "backend"])
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_one_of_three_replicas_that_is_down_is_named_and_started(shell, service, number):
+    states = [DOWN if n == number else UP for n in (1, 2, 3)]
+    name = f"{service} (shop-{service}-{number})"
+    done = of_replicas(shell, "troubled_services", service, *states)
+    why = f"{name} was stopped (exit status 137)"
+    assert (done.stdout, done.stderr) == (f"{name}\tdown\tstartable\t{why}\tid{number}\n", "")
+    done = of_replicas(shell, "mend_services startable start", service, *states)
+    assert done.stderr == f"docker start id{number}\n"
+    assert done.stdout == f"started {name}, which was stopped\n"
+
+
+def test_a_part_of_which_no_replica_is_up_is_its_cards(shell):
+    assert of_replicas(shell, "troubled_services", "backend", DOWN, DOWN).stdout == ""
+    lines = of_replicas(shell, "troubled_services", "report", DOWN, DOWN).stdout.splitlines()
+    assert [line.split("\t")[0] for line in lines] == ["report", "report"]
+
+
+def test_what_an_update_that_broke_off_left_behind_is_no_replica(shell):
+    names = "0123456789ab_shop-{}-{}"
+    assert of_replicas(shell, "troubled_services", "backend", DOWN, UP, names=names).stdout == ""
+
+
+@pytest.mark.parametrize("statuses", [(UP, DOWN), (DOWN, UP), (DOWN, UP, DOWN)])
+def test_a_service_is_asked_in_a_replica_that_is_up(shell, statuses):
+    done = of_replicas(shell, "container report; container id1", "report", *statuses)
+    assert done.stdout.split() == [f"id{statuses.index(UP) + 1}", "id1"]
+
+
+def test_one_of_three_replicas_that_is_off_its_network_joins_it_again(shell):
+    done = of_replicas(shell, "reconnect_services", "report", UP, UP, UP, OFF="id2")
+    assert done.stderr == "docker network connect --alias report shop_net id2\n"
+    assert done.stdout == "joined report to shop_net\n"
 
 
 @pytest.mark.parametrize(
@@ -1039,7 +1097,7 @@ def test_a_port_that_somebody_else_holds_is_no_reason_to_restart_it(shell):
     words = f". {CERTIFICATES}; . {SERVICES}; {held}; troubled_services"
     done = shell(words, programs_said=said, STACK_SERVICE_URLS="mail https://localhost", **known)
     why = "mail does not answer: port 80 is already in use by nginx"
-    assert (done.stdout, done.stderr) == (f"mail\tsilent\t\t{why}\n", "")
+    assert (done.stdout, done.stderr) == (f"mail\tsilent\t\t{why}\tid1\n", "")
 
 
 def test_where_nothing_can_ask_it_is_unknown(shell):

@@ -1,16 +1,18 @@
 """A run as Markdown and as workflow commands: what they say, and that nothing breaks out."""
 
+import json
 import re
 
 import pytest
 import sample
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from test_junit import every_run
 
 from oncall_runbook.pages import rendering
 from oncall_runbook.reports import markdown, writing
+from oncall_runbook.text import output, report
 from oncall_runbook.text.output import harmless_document
 from oncall_runbook.text.words import clean
 
@@ -212,6 +214,49 @@ def test_no_text_becomes_a_command_or_a_property_of_its_own(text):
             assert re.findall("%(?!25|0D|0A|3A|2C)", part) == []
         assert "\r" not in message
         assert len(line) < 4000
+
+
+# What GitHub's runner takes for a command in a job's log (ActionCommand.cs), and Azure's agent.
+TAKEN = re.compile(r"\s*::([\w-]+)(?: .*?)?::|##(?:\[|vso\[)([\w-]+)")
+
+
+def commands(log):
+    """What CI would carry out of a log: the names, line by line."""
+    found = (TAKEN.match(line) or TAKEN.search(line) for line in re.split("[\r\n]", log))
+    return [each[1] or each[2] for each in found if each and (each[2] or not each.start())]
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(), st.sampled_from(["::", " ::", "\n::", "\r\n\t::", "##[", "a ##[", "##vso["]))
+@example("error title=x::y", "::")
+@example("set-output name=a::b", "\n\u3000::")
+@example("add-mask::healthy", "\x1b[31m::")
+@example("error]x", "#\x07#[")
+def test_nothing_that_a_host_says_is_a_command_in_the_log_of_ci(capsys, text, begins):
+    run = spoiled(f"{begins}{text}\n{begins}error::{text}")
+    capsys.readouterr()
+    report.show_all(run)
+    report.show(run)
+    report.show_short(run)
+    report.show_runs([run])
+    output.tell_json(run)
+    output.tell_json_line(run)
+    output.say(str(run["error"]))
+    output.say_aside(str(run["error"]))
+    writing.tell("junit", run)
+    writing.tell("markdown", run)
+    printed = capsys.readouterr()
+    assert commands(printed.out) == commands(printed.err) == []
+    writing.tell("github", run)
+    assert {"error"} <= {*commands(capsys.readouterr().out)} <= {"error", "warning"}
+
+
+def test_json_is_the_same_though_no_line_of_it_is_a_command(capsys):
+    document = {"hosts": {"##[error]": "::add-mask::x\n##vso[task.x]y # ## [#"}}
+    output.tell_json(document)
+    output.tell_json_line(document)
+    whole, _end, line = capsys.readouterr().out.rstrip("\n").rpartition("\n")
+    assert json.loads(whole) == json.loads(line) == document
 
 
 def test_a_verdict_of_another_version_is_never_taken_for_well():

@@ -71,3 +71,52 @@ def test_what_became_of_the_machine_is_told():
     told = figures(f"0.1 200 {URL}/a", after=after)
     assert (told["steal_percent"], told["throttled"]) == (25, {"backend": 40})
     assert (told["cpu_pressure"], told["io_pressure"]) == (12.5, None)
+
+
+def control_group(place, version, *, limited=True):
+    """Make the files in which one container's control group counts its processor time."""
+    periods = "nr_periods 300\nnr_throttled 290\nthrottled_usec 9\n" if limited else ""
+    if version == 2:
+        (place / "docker/a").mkdir(parents=True)
+        (place / "docker/a/cpu.stat").write_text(f"usage_usec 7000123\nuser_usec 5\n{periods}")
+        return place / "docker/a"
+    for kind in ("memory", "cpu", "cpuacct"):
+        (place / kind / "docker/a").mkdir(parents=True)
+    (place / "cpu/docker/a/cpu.stat").write_text("nr_periods 300\nnr_throttled 290\n")
+    (place / "cpuacct/docker/a/cpuacct.usage").write_text("7000123456\n")
+    return place / "memory/docker/a"
+
+
+def counted(group):
+    """What is told of processor time before and after requests, and of a start."""
+    done = subprocess.run(
+        [
+            *(*SHELL, "-c"),
+            f""". {ROLES}/stack/files/stack.sh
+            . {FILES}/response.sh
+            . {ROLES}/application_not_responding/files/path.sh
+            containers() {{ echo "a backend shop Up"; echo "gone frontend shop Up"; }}
+            find_control_group() {{ group=; [ "$1" != a ] || group={group}; }}
+            docker() {{ :; }}
+            throttling
+            start_facts a 2026-11-28T12:00:00.5Z | grep worked""",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "STACK_DIR": "/"},
+    )
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_processor_time_is_read_from_control_groups_of_both_versions(tmp_path, version):
+    group = control_group(tmp_path, version)
+    assert counted(group) == ["throttling backend 300 290", "worked 7000 290 300"]
+
+
+def test_what_a_control_group_does_not_count_is_nothing(tmp_path):
+    group = control_group(tmp_path, 2, limited=False)
+    assert counted(group) == ["throttling backend 0 0", "worked 7000 0 0"]
+    assert counted(tmp_path / "none") == []

@@ -118,10 +118,48 @@ def test_the_parts_are_told_by_what_they_are_and_others_by_their_names():
     assert found["report"]["steady"] is True
 
 
-def test_replicas_of_a_service_bear_its_name():
-    listed = ["a report shop Up 3 hours\t\t", "b report shop Up 3 hours\t\t"]
-    found, _said = states(listed, [inspected("report", "a"), inspected("report", "b")])
-    assert {name: one["part"] for name, one in found.items()} == {"report": ""}
+UP, DOWN = "Up 3 hours", "Exited (1) 2 hours ago"
+
+
+@pytest.mark.parametrize(("service", "part"), [("report", "report"), ("postgres", "database")])
+def test_each_replica_of_a_service_is_told_and_its_name_means_one_that_is_up(service, part):
+    statuses = {3: DOWN, 2: UP, 1: DOWN}
+    listed = [f"id{n} {service} shop {status}\t\t" for n, status in statuses.items()]
+    told = [inspected(service, f"id{n}", name=f"/shop-{service}-{n}") for n in statuses]
+    found, said = states(listed, told)
+    ids = {name: one["id"] for name, one in found.items()}
+    assert ids == {
+        part: "id2",
+        f"{part} (shop-{service}-1)": "id1",
+        f"{part} (shop-{service}-3)": "id3",
+    }
+    assert {one["part"] for one in found.values()} == {""}, "no card looks at each of them"
+    downs = [f"{service} (shop-{service}-{n}) ended 2 hours ago (exit status 1)" for n in (3, 1)]
+    assert [one["down"] for one in found.values()] == [downs[0], "", downs[1]]
+    assert said == "; ".join(downs)
+
+
+def test_a_replica_that_is_off_its_network_is_named():
+    listed = [f"id{n} report shop {UP}\t\t" for n in (3, 2, 1)]
+    told = [
+        inspected("report", f"id{n}", name=f"/shop-report-{n}", off_network="net" * (n == 2))
+        for n in (3, 2, 1)
+    ]
+    found, said = states(listed, told)
+    off = [one["off_network"] for one in found.values() if one["off_network"]]
+    assert off == [said]
+    assert said.startswith("report (shop-report-2) runs and is not on its network net")
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_replica_that_ends_again_and_again_is_named(number):
+    listed = [f"id{n} report shop Restarting (1) 2 seconds ago\t\t" for n in (number,)]
+    listed += [f"id{n} report shop {UP}\t\t" for n in (1, 2, 3) if n != number]
+    told = [inspected("report", f"id{n}", 5, name=f"/shop-report-{n}") for n in (1, 2, 3)]
+    found, said = states(listed, told, loops=f"id{number}")
+    assert [one["id"] for one in found.values() if one["loops"]] == [f"id{number}"]
+    assert said == f"report (shop-report-{number}) restarts again and again (5 times)"
+    assert found["report"]["down"] == ""
 
 
 def test_a_site_names_what_else_is_a_database():

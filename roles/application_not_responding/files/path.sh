@@ -165,30 +165,13 @@ look_inside() {
 # Usage: start_facts ID STARTED
 start_facts() {
     echo "now $(date -u +%Y-%m-%dT%H:%M:%S)"
-    work_of "$1" 2>/dev/null
+    find_processor_time "$1" && [ -n "$used" ] && echo "worked $used ${met:-0} ${periods:-0}"
     echo "begun ${2%%.*}"
     docker events --since 24h --until "$(date +%s)" --filter "container=$1" --filter event=start --format '{{.Time}}' |
         tail -n 5 | while read -r time; do date -u -d "@$time" '+start %Y-%m-%dT%H:%M:%S'; done
     { docker logs --timestamps --since 24h --tail 2000 "$1" 2>&1 || echo unread; } |
         sed -n -e 's/^unread$/&/p' \
             -e 's/^\([0-9T:-]*\)\.[0-9]*Z .*\([Ll]istening\|[Rr]unning on\|[Ss]erver \(is \)*\(ready\|started\|running\)\).*/ready \1/p'
-}
-
-# Prints the line "worked" of start_facts for a container with a processor limit, from the files of cgroup v2 and v1.
-# Usage: work_of ID
-work_of() {
-    find_control_group "$1"
-    for file in "$group/cpu.stat" /sys/fs/cgroup/cpu/*/"$1"/cpu.stat /sys/fs/cgroup/cpu/*/docker-"$1".scope/cpu.stat; do
-        [ -r "$file" ] || continue
-        used='' periods='' met=''
-        while read -r key value; do
-            case $key in usage_usec) used=$((value / 1000)) ;; nr_periods) periods=$value ;; nr_throttled) met=$value ;; esac
-        done <"$file"
-        file=/sys/fs/cgroup/cpuacct${file#/sys/fs/cgroup/cpu}
-        [ -n "$used" ] || { read -r used <"${file%/*}/cpuacct.usage" && used=$((used / 1000000)); }
-        [ -z "$used$met$periods" ] || echo "worked $used $met $periods"
-        return
-    done
 }
 
 # Names what keeps the processes of a container from their work, in trouble and reason; leaves them when
@@ -229,6 +212,7 @@ judge_processes() {
 # Asks for the web page, and through the web server for the API. Prints one JSON object:
 #   code         HTTP status; 0 without an answer
 #   certificate  valid, expired, not_yet_valid, wrong_name, unknown_issuer or refused; "none" without TLS
+#   host         that it was asked of; "" without TLS
 #   days         until the certificate expires; null when not known
 #   until        when that is, or was, in words
 #   api_code     HTTP status of the API's path, 0 without an answer; null when not asked
@@ -238,10 +222,15 @@ frontend_state() {
     origin=$STACK_FRONTEND_URL led_to='' curl_options=''
     answer=$(http 3 "$origin" 2>&1) || held_by_others "$?" "$answer"
     case ${answer##*"$newline"} in 3*) follow_to_tls ;; esac
-    code=${answer##*"$newline"} api_code=null certificate=none days=null until='' configuration=''
+    code=${answer##*"$newline"} api_code=null certificate=none host='' days=null until='' configuration=''
     reason=${answer%"$code"}
     reason=${reason%"$newline"}
-    case $origin in https:*) certificate_facts "$reason" ;; esac
+    case $origin in
+    https:*)
+        certificate_facts "$reason"
+        host=${place%:*}
+        ;;
+    esac
     explain_within 6
     case $certificate,$code,$reason in
     *,[23]*) [ -z "$PATH_API" ] || api_through_web_server ;;
@@ -255,8 +244,8 @@ frontend_state() {
         ;;
     *) reason=$reason$until ;;
     esac
-    printf '{"code":%d,"certificate":"%s","days":%s,"until":"%s","api_code":%s,"configuration":"%s","reason":"%s"}\n' \
-        "${code#00}" "$certificate" "$days" "$until" "$api_code" "$(json_text "$configuration")" "$(json_text "$reason")"
+    printf '{"code":%d,"certificate":"%s","host":"%s","days":%s,"until":"%s","api_code":%s,"configuration":"%s","reason":"%s"}\n' \
+        "${code#00}" "$certificate" "$(json_text "$host")" "$days" "$until" "$api_code" "$(json_text "$configuration")" "$(json_text "$reason")"
 }
 
 # Asks the web server for a path that it may pass on to the API; what it answers itself is as good. Sets

@@ -152,16 +152,22 @@ gently() {
 }
 
 # Prints the largest directories of every crowded file system, and where its inodes run out
-# those with the most entries. A directory is left out for the one in it that fills it.
+# those with the most entries. A directory is left out for the one in it, or the file, that fills it.
 largest() {
     file_systems | above_target | while IFS='	' read -r bytes inodes _ _ _ _ _ path; do
         for mount in $(mounts_of "$path"); do
             # What lies in the layers of images and containers, docker_use tells.
-            [ "$bytes" -le "$DISK_TARGET" ] || gently 5 du -x -k "$mount" | awk -F '\t' '$1 >= 10240 && $2 !~ /\/overlay2\// {
-                kib[$2] = $1
+            [ "$bytes" -le "$DISK_TARGET" ] || gently 5 du -a -x -k "$mount" | awk -F '\t' '{
                 parent = $2; sub(/\/[^\/]*$/, "", parent)
+                directory[parent]
+            } $1 >= 10240 && $2 !~ /\/overlay2\// {
+                kib[$2] = $1; within[$2] = parent
                 if ($1 > most[parent]) most[parent] = $1
-            } END { for (path in kib) if (most[path] < 0.8 * kib[path]) print kib[path] "\t" path }' |
+            } END {
+                for (path in kib)
+                    if (most[path] < 0.8 * kib[path] && (path in directory || kib[path] >= 0.8 * kib[within[path]]))
+                        print kib[path] "\t" path
+            }' |
                 sort -rn | awk -F '\t' 'NR <= 5 { printf "%d MiB %s\n", $1 / 1024, $2 }'
             [ "$inodes" -le "$DISK_TARGET" ] || gently 5 find "$mount" -xdev | awk '{
                 sub(/\/[^\/]*$/, ""); entries[$0]++

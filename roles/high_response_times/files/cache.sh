@@ -21,7 +21,10 @@ cache_activity() {
     refuses=$(printf '%s\n' "$answer" | cache_refusal) || why=${refuses#* } refuses=${refuses%% *}
     hangs=
     case $refuses,$figures in
-    silent,*) hangs=$(cache_hang "$answer") why="it answers nothing, not even INFO: $(hang_words "$hangs")" refuses= ;;
+    silent,*)
+        hangs=$(cache_hang "$answer") refuses=
+        why="it answers nothing, not even INFO: $(hang_words "$hangs"); requests that use it wait for it"
+        ;;
     snapshot,*) cache_persistence ;;
     esac
     [ -z "${why:-}" ] || echo "$why" >&2

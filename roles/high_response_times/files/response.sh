@@ -73,18 +73,10 @@ processors() {
 }
 
 # A line for each container whose processor time is limited: how often the limit could have been met
-# since its start, and was. From the files of cgroup v2 and v1, whatever cgroup driver Docker has.
+# since its start, and was.
 throttling() {
     containers 2>/dev/null | while read -r id service _; do
-        for file in /sys/fs/cgroup/*/*"$id"*/cpu.stat /sys/fs/cgroup/cpu/*/*"$id"*/cpu.stat; do
-            [ -r "$file" ] || continue
-            periods=0 met=0
-            while read -r key value; do
-                case $key in nr_periods) periods=$value ;; nr_throttled) met=$value ;; esac
-            done <"$file"
-            echo "throttling $service $periods $met"
-            break
-        done
+        find_processor_time "$id" && echo "throttling $service ${periods:-0} ${met:-0}"
     done
 }
 

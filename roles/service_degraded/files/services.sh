@@ -22,7 +22,8 @@ other_services() {
 }
 
 # Lists the services in trouble: SERVICE <tab> down, unhealthy, silent, broken_check or expiring <tab> startable,
-# restartable or nothing <tab> sentence. Docker is asked only for what docker ps does not call well, or what does
+# restartable or nothing <tab> sentence <tab> id of its container, if it has one. Of several replicas each is named by
+# its container's name as well. Docker is asked only for what docker ps does not call well, or what does
 # not answer.
 troubled_services() {
     found=$(containers) || exit
@@ -32,11 +33,14 @@ troubled_services() {
         printf '%s\n' "$said" | awk -F '\t' '$2 == "expiring" || $2 == "down"'
         silent=$(printf '%s\n' "$said" | awk -F '\t' '$2 == "silent" || $2 == "refused"')
     fi
-    ids=$(printf '%s\n' "$found" | SILENT=$silent awk -F '\t' '
+    replicated=$(printf '%s\n' "$found" | replicated_services)
+    ids=$(printf '%s\n' "$found" | SILENT=$silent REPLICATED=$replicated awk -F '\t' '
         BEGIN {
             count = split(ENVIRON["SILENT"], line, "\n")
             for (i = 1; i <= count; i++) { split(line[i], field); silent[field[1]] }
             for (name in ENVIRON) if (name ~ /^STACK_(BACKEND|FRONTEND|DATABASE|BLOCKCHAIN|CACHE)$/) part[ENVIRON[name]]
+            count = split(ENVIRON["REPLICATED"], line, "\n")
+            for (i = 1; i <= count; i++) delete part[line[i]]
         }
         {
             split($1, word, " ")
@@ -47,9 +51,17 @@ troubled_services() {
         }')
     [ -n "$ids" ] || return 0
     # shellcheck disable=SC2086  # one word an id
-    facts=$(docker container inspect --format '{{.ID}}	{{index .Config.Labels "com.docker.compose.service"}}	{{.State.Status}}	{{.State.ExitCode}}	{{.State.OOMKilled}}	{{or .HostConfig.RestartPolicy.Name "no"}}	{{.RestartCount}}	{{.State.StartedAt}}	{{with .State.Health}}{{.Status}}{{else}}-{{end}}	{{$last := ""}}{{$status := 0}}{{with .State.Health}}{{range .Log}}{{$last = .Output}}{{$status = .ExitCode}}{{end}}{{end}}{{$status}}	{{range .HostConfig.PortBindings}}{{range .}}{{.HostPort}} {{end}}{{end}}-	{{json $last}}	{{json .State.Error}}	{{json .Config.Image}} {{json .Path}}{{range .Args}} {{json .}}{{end}}' $ids) ||
+    facts=$(docker container inspect --format '{{.ID}}{{.Name}}	{{index .Config.Labels "com.docker.compose.service"}}	{{.State.Status}}	{{.State.ExitCode}}	{{.State.OOMKilled}}	{{or .HostConfig.RestartPolicy.Name "no"}}	{{.RestartCount}}	{{.State.StartedAt}}	{{with .State.Health}}{{.Status}}{{else}}-{{end}}	{{$last := ""}}{{$status := 0}}{{with .State.Health}}{{range .Log}}{{$last = .Output}}{{$status = .ExitCode}}{{end}}{{end}}{{$status}}	{{range .HostConfig.PortBindings}}{{range .}}{{.HostPort}} {{end}}{{end}}-	{{json $last}}	{{json .State.Error}}	{{json .Config.Image}} {{json .Path}}{{range .Args}} {{json .}}{{end}}' $ids) ||
         unknown "docker did not answer"
     printf '%s\n' "$facts" | name_troubles
+}
+
+# Reads containers and lists the services with several, of which one is up at least: no other card looks at each.
+replicated_services() {
+    awk -F '\t' '
+        { split($1, word, " "); count[word[2]]++ }
+        $1 ~ /^[^ ]+ [^ ]+ [^ ]+ Up/ && $1 !~ /Paused/ { up[word[2]] }
+        END { for (service in up) if (count[service] > 1) print service }'
 }
 
 # Asks the services that have an address, side by side, and lists those of which something is to be said: SERVICE
@@ -104,6 +116,8 @@ ask_service() {
 # Reads the facts of troubled_services, and prints its lines.
 name_troubles() {
     while IFS='	' read -r id service state code oom policy restarts started health check_code ports check error runs; do
+        called=$service name=${id#*/} id=${id%%/*}
+        ! is_replicated || called="$service ($name)"
         [ -z "$service" ] || trouble_of_service
     done
 }
@@ -115,7 +129,7 @@ trouble_of_service() {
     running,unhealthy)
         case $check_code,$check in
         -1,* | 126,* | 127,* | *"executable file not found"* | *": not found"* | *"No such file"*)
-            printf '%s\tbroken_check\t\tthe health check of %s cannot be run: %s\n' "$service" "$service" "$check"
+            printf '%s\tbroken_check\t\tthe health check of %s cannot be run: %s\n' "$called" "$called" "$check"
             health=-
             ;;
         esac
@@ -124,7 +138,7 @@ trouble_of_service() {
     ! is_part || return 0
     case $state,$health in
     running,unhealthy)
-        running_ill unhealthy "$service is unhealthy: $check"
+        running_ill unhealthy "$called is unhealthy: $check"
         return
         ;;
     running,*)
@@ -161,7 +175,7 @@ trouble_of_service() {
         step='' why="$why; its port $port is already in use by $holder"
     done
     leave_databases_alone
-    printf '%s\tdown\t%s\t%s %s\n' "$service" "$step" "$service" "$why"
+    printf '%s\tdown\t%s\t%s %s\t%s\n' "$called" "$step" "$called" "$why" "$id"
 }
 
 # Prints the line of a service that runs, and serves nobody: a restart may help, but where it was just started, or
@@ -171,7 +185,7 @@ running_ill() {
     [ "${3-}" != refused ] || step=''
     leave_the_fresh_alone
     leave_databases_alone
-    printf '%s\t%s\t%s\t%s\n' "$service" "$1" "$step" "$2$why"
+    printf '%s\t%s\t%s\t%s\t%s\n' "$called" "$1" "$step" "$2$why" "$id"
 }
 
 # Whether it is a job that is done: it ended well, nothing starts it again, and it is nothing that serves others.
@@ -191,12 +205,21 @@ is_part() {
     case $service,$state in "$STACK_CACHE",running | "$STACK_CACHE",paused) ;; *) return 1 ;; esac
 }
 
-# Whether an incident of its own is about it: all parts but the cache.
+# Whether an incident of its own is about it: all parts but the cache, and but one of several replicas, of which
+# another is up.
 has_card() {
     case $service in
-    "$STACK_BACKEND" | "$STACK_FRONTEND" | "$STACK_DATABASE" | "$STACK_BLOCKCHAIN") ;;
+    "$STACK_BACKEND" | "$STACK_FRONTEND" | "$STACK_DATABASE" | "$STACK_BLOCKCHAIN") ! is_replicated ;;
     *) return 1 ;;
     esac
+}
+
+# Whether it is a service of replicated. What an update that broke off left behind under another name is none.
+is_replicated() {
+    hex='[0-9a-f][0-9a-f][0-9a-f][0-9a-f]'
+    # shellcheck disable=SC2254  # a pattern is meant
+    case $name in $hex$hex${hex}_*) return 1 ;; esac
+    case $newline$replicated$newline in *"$newline$service$newline"*) ;; *) return 1 ;; esac
 }
 
 # Takes the step from a service that was started so lately that it has had its chance. Adds to why.
@@ -208,15 +231,17 @@ leave_the_fresh_alone() {
 # Does one step (start, restart) to each service that needs it. Usage: mend_services startable|restartable WORD
 mend_services() {
     told=$(troubled_services) || exit
-    printf '%s\n' "$told" | awk -F '\t' -v step="$1" '$3 == step { print $1 }' | while read -r service; do
-        "$2" "$service"
+    printf '%s\n' "$told" | awk -F '\t' -v step="$1" '$3 == step { print $5, $1 }' | while read -r id called; do
+        "$2" "$called" "$id"
     done
 }
 
 # Joins the services that no other card looks after to their networks again, each under its name.
 reconnect_services() {
     found=$(containers) || exit
-    for service in $(printf '%s\n' "$found" | cut -s -d ' ' -f 2); do
-        has_card || [ -z "$(off_network_of "$service")" ] || reconnect "$service"
+    replicated=$(printf '%s\n' "$found" | replicated_services)
+    printf '%s\n' "$found" | while read -r id service _; do
+        name=''
+        [ -z "$id" ] || has_card || [ -z "$(off_network_of "$id")" ] || reconnect "$service" "$id"
     done
 }

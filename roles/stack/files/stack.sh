@@ -107,21 +107,23 @@ runs_one_of() {
     return "$found_kind"
 }
 
-# Prints the id of a service's container. Without one: exit status 1 when the compose file has
-# the service, else 69.
+# Prints the id of a service's container: of several replicas that of one that is up, if one is; an id stands for
+# itself. Without one: exit status 1 when the compose file has the service, else 69.
 container() {
     [ -n "$1" ] || unknown "this stack has no such part, says stack_services"
     found=$(containers) || exit
     # No here-document: bash before 5.1 writes it to a file, which a full disk has no room for.
-    id='' of='' rest=$found
+    id='' of='' up='' rest=$found
     while [ -n "$rest" ]; do
         line=${rest%%"$newline"*}
         rest=${rest#"$line"} rest=${rest#"$newline"}
         this=${line%% *} line=${line#* }
-        [ "${line%% *}" = "$1" ] || continue
+        case $1 in "$this" | "${line%% *}") ;; *) continue ;; esac
         line=${line#* } project=${line%% *}
         [ "${of:-$project}" = "$project" ] || unknown "service $1 runs in more than one project in $STACK_DIR"
-        id=$this of=$project
+        of=$project
+        case ${line#* } in *"(Paused)"*) ;; Up*) id=$this up=yes ;; esac
+        [ -n "$up" ] || id=$this
     done
     if [ -z "$id" ]; then
         defined "$1" || unknown "no service $1 in $compose_file: set stack_services"
@@ -143,10 +145,11 @@ off_network='{{$made := printf "%s" .HostConfig.NetworkMode}}{{if eq $made "defa
 # paused it, or took it off its network. off_network: of one that runs and is not on the network that it was made
 # for, so in words; else nothing. loops: it ends again and again. returned: it ended by itself once or
 # twice, and runs again since less than ten seconds, after which Docker itself takes it for stable; in words.
-# part: which of the five it plays; else nothing. steady: up, and no end of a loop is near. down: why it does not
+# part: which of the five it plays, alone; else nothing. steady: up, and no end of a loop is near. down: why it does not
 # run, in words; empty of one that runs.
 # not_looked_into: service and image of a database, cache, queue or web server that plays no part; else nothing.
 # Of one that ended by itself, ended says why, and start_may_help whether one more start could end otherwise.
+# Of a service's replicas the one that is meant by its name is that of container, others bear their own name behind it.
 container_states() {
     found=$(containers) || exit
     ids=$(printf '%s\n' "$found" | cut -d ' ' -f 1)
@@ -229,6 +232,23 @@ find_control_group() {
         [ ! -d "$group" ] || return 0
     done
     group=
+}
+
+# Sets what a container's control group, of version 2 or 1, counts of its processor time: used, in milliseconds; periods,
+# in how many of them its limit could have been met, and met, in how many it was. Fails where that cannot be
+# read. No process is started for it. Usage: find_processor_time ID
+find_processor_time() {
+    used='' periods='' met=''
+    find_control_group "$1"
+    limits=$group
+    # Version 1 has directories of their own for it, beside that of the memory.
+    case $group in */memory/*) limits=${group%%/memory/*}/cpu/${group#*/memory/} ;; esac
+    [ -r "$limits/cpu.stat" ] || return
+    while read -r key value; do
+        case $key in usage_usec) used=$((value / 1000)) ;; nr_periods) periods=$value ;; nr_throttled) met=$value ;; esac
+    done <"$limits/cpu.stat"
+    times=${group%%/memory/*}/cpuacct/${group#*/memory/}/cpuacct.usage
+    [ ! -r "$times" ] || { read -r used <"$times" && used=$((used / 1000000)); }
 }
 
 # Reads what container_states inspects and prints of what ended by itself: ID <tab> 1 if a start would be
@@ -654,22 +674,24 @@ state_of() {
 }
 
 # Starts what is stopped, continues what is paused, creates what is absent; touches nothing that
-# runs. Here as in the words below, a part that the stack does not have needs nothing.
+# runs. Here as in the words below, a part that the stack does not have needs nothing, and of a service's replicas
+# one is meant by its id. Usage: start SERVICE [ID]
 start() {
     [ -n "$1" ] || return 0
-    state=$(state_of "$1" 2>/dev/null) done=started
+    replica=${2:-$1} done=started
+    state=$(state_of "$replica" 2>/dev/null)
     case $state in
-    paused) done=continued && docker unpause "$(container "$1")" ;;
-    exited | created | dead) docker start "$(container "$1")" && state=stopped ;;
+    paused) done=continued && docker unpause "$(container "$replica")" ;;
+    exited | created | dead) docker start "$(container "$replica")" && state=stopped ;;
     "") know_stack "$1"; compose up -d --no-deps --no-recreate "$1" ;;
     *) return 0 ;;
     esac >/dev/null && echo "$done $1, which was ${state:-absent}"
 }
 
-# Restarts a service's container, and says so. Usage: restart SERVICE
+# Restarts a service's container, and says so. Usage: restart SERVICE [ID]
 restart() {
     [ -n "$1" ] || return 0
-    id=$(container "$1") || exit
+    id=$(container "${2:-$1}") || exit
     docker restart "$id" >/dev/null && echo "restarted $1"
 }
 
@@ -699,11 +721,11 @@ off_network_of() {
 }
 
 # Joins a service to the network that it was made for, under its own name; one that is there without its name, once
-# more with it.
+# more with it. Usage: reconnect SERVICE [ID]
 reconnect() {
     [ -n "$1" ] || return 0
-    network=$(off_network_of "$1") || exit
-    id=$(container "$1") || exit
+    network=$(off_network_of "${2:-$1}") || exit
+    id=$(container "${2:-$1}") || exit
     if [ -z "$network" ]; then
         networks=$(docker inspect --format '{{range $name, $network := .NetworkSettings.Networks}}{{range $network.Aliases}}{{println $name .}}{{end}}{{println $name}}{{end}}' "$id")
         ! printf '%s\n' "$networks" | grep -q " $1\$" || return 0

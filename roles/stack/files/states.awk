@@ -42,13 +42,28 @@ BEGIN {
     printf "{"
 }
 !NF { told = 1; next }
-!told { id = $1; sub(/\t.*/, ""); sub(/^[^ ]+ [^ ]+ [^ ]+ /, ""); statuses[id] = $0; next }
+!told {
+    id = $1; service = $2; sub(/\t.*/, ""); sub(/^[^ ]+ [^ ]+ [^ ]+ /, ""); statuses[id] = $0
+    replicas[service]++
+    # As container of stack.sh has it.
+    is_up = /^Up/ && !/\(Paused\)/
+    if (is_up || !(service in up)) meant[service] = id
+    if (is_up) up[service]
+    next
+}
 {
     # One that is called as a part is, and plays it not, must not be taken for it.
     service = $1; gsub(/["\\[:cntrl:]]/, "?", service)
     name = $1 in part ? part[$1] : ($1 in called ? "service " service : service)
     status = "no container"; down = ""
     id = match($0, /"id":"[^"]+"/) ? substr($0, RSTART + 6, RLENGTH - 7) : ""
+    alone = $1 in part && replicas[$1] < 2
+    server = name
+    if (replicas[$1] > 1 && match($0, /"name":"\/[^"]+"/)) {
+        replica = " (" substr($0, RSTART + 9, RLENGTH - 10) ")"
+        service = service replica
+        if (id != meant[$1]) name = name replica
+    }
     if (id != "") status = statuses[id]
     looping = id != "" && index(loops, "\n" id "\n") > 0
     fresh = status ~ /^Up (Less than a|[0-9]) second/
@@ -71,10 +86,10 @@ BEGIN {
     if (match($0, /"not_looked_into":"[^"]*",/)) {
         image = substr($0, RSTART + 19, RLENGTH - 21)
         sub(/.*\//, "", image); sub(/[:@].*/, "", image)
-        server = (!($1 in part) && index(servers, " " image " ")) ? name " (" image ")" : ""
+        server = (!($1 in part) && index(servers, " " image " ")) ? server " (" image ")" : ""
         $0 = substr($0, 1, RSTART + 18) server substr($0, RSTART + RLENGTH - 2)
     }
-    printf "%s\"%s\":{\"part\":\"%s\",\"steady\":%s,\"loops\":%s,\"returned\":\"%s\",\"down\":\"%s\",\"ended\":\"%s\",\"start_may_help\":%s,%s", separator, name, $1 in part ? part[$1] : "",
+    printf "%s\"%s\":{\"part\":\"%s\",\"steady\":%s,\"loops\":%s,\"returned\":\"%s\",\"down\":\"%s\",\"ended\":\"%s\",\"start_may_help\":%s,%s", separator, name, alone ? part[$1] : "",
         steady ? "true" : "false", looping ? "true" : "false", returned, down, why[id], (id in why && in_vain[id]) ? "false" : "true", substr($0, length($1) + 3)
     separator = ","
 }

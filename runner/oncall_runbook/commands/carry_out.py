@@ -32,7 +32,7 @@ from oncall_runbook.run.request import prepare
 from oncall_runbook.run.session import Progress, Session
 from oncall_runbook.run.sources import catalog_for
 from oncall_runbook.run.verdict import BROKEN
-from oncall_runbook.text.output import say, say_aside, tell_json, tell_json_line
+from oncall_runbook.text.output import say_aside, tell_json, tell_json_line
 from oncall_runbook.text.progress import progress_for
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ def _print(
         tell_json_line(final)
         return
     if options.format in writing.FORMS:
-        say(writing.report(options.format, final), nl=False)
+        writing.tell(options.format, final)
         return
     if final["error"] and not final["hosts"]:
         say_aside(str(final["error"]))

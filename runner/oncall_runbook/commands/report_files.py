@@ -69,9 +69,9 @@ def _text(form: str, final: RunDocument) -> Iterable[str]:
         from oncall_runbook.pages.rendering import run_html
 
         return [run_html(final)]
-    from oncall_runbook.reports.writing import report
+    from oncall_runbook.reports.writing import pieces
 
-    return [report(form, final)]
+    return pieces(form, final)
 
 
 def _place(path: Path) -> Path:

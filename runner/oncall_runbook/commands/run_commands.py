@@ -66,7 +66,7 @@ def show(run: str, html: Path | None, format: str) -> int:
 
     found = run_files.find(run)
     if html is None and format in writing.FORMS:
-        say(writing.report(format, found), nl=False)
+        writing.tell(format, found)
         return 0
     if html is None:
         return tell(found, format, "report", "show_all")

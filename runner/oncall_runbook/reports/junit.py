@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+from oncall_runbook.documents import with_findings
 from oncall_runbook.run.verdict import Verdict
 from oncall_runbook.text import report as texts
 from oncall_runbook.text.words import clean, finding_line, incident_name
@@ -42,18 +43,24 @@ class Case:
     seconds: float = 0.0
 
 
-def report(run: RunDocument) -> str:
-    """Return a run as JUnit XML."""
-    root = ET.Element("testsuites")
-    suites = [(host, [*_cases(state, run)], _output(host, state, run))
-              for host, state in run["hosts"].items()]  # fmt: skip
-    if run["error"] or not suites:
-        failed = Case(_command(run), "error", "error", run["error"] or "the run told of no host")
-        suites.append((_RUN, [failed], ""))
-    for number, (host, cases, said) in enumerate(suites):
-        root.append(_suite(number, host, cases, said, run))
-    ET.indent(root)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
+def report(run: RunDocument) -> Iterator[str]:
+    """Yield a run as JUnit XML, suite by suite."""
+    yield '<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n'
+    for number, (host, cases, said) in enumerate(_judged(run)):
+        suite = _suite(number, host, cases, said, run)
+        ET.indent(suite, level=1)
+        yield f"  {ET.tostring(suite, encoding='unicode')}\n"
+    yield "</testsuites>\n"
+
+
+def _judged(run: RunDocument) -> Iterator[tuple[str, list[Case], str]]:
+    """Yield each host with what was judged of it and what people are told of it; last the run."""
+    for host, packed in run["hosts"].items():
+        state = with_findings(packed)
+        yield host, [*_cases(state, run)], _output(host, state, run)
+    if run["error"] or not run["hosts"]:
+        why = run["error"] or "the run told of no host"
+        yield _RUN, [Case(_command(run), "error", "error", why)], ""
 
 
 def _command(run: RunDocument) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
+from oncall_runbook.documents import with_findings
 from oncall_runbook.run.verdict import rank
 from oncall_runbook.text import brief
 from oncall_runbook.text import report as texts
@@ -30,12 +31,14 @@ def report(run: RunDocument) -> str:
     """Return a run as Markdown that is smaller than 1 MiB, whatever it holds."""
     ill = {host: state for host, state in run["hosts"].items() if not brief.is_well(state)}
     text = "\n".join([*_head(run), *_causes(run, ill)])
-    hosts = [_host(host, run) for host in sorted(ill, key=lambda host: _gravity(ill[host]))]
     room = _BYTES - len(text.encode())
-    for number, told in enumerate(hosts):
+    hosts: list[str] = []
+    for host in sorted(ill, key=lambda host: _gravity(ill[host])):
+        told = _host(host, run)
         room -= len(told.encode())
         if room < 0:
-            return f"{text}{''.join(hosts[:number])}{_left_out(len(hosts) - number, run)}"
+            return f"{text}{''.join(hosts)}{_left_out(len(ill) - len(hosts), run)}"
+        hosts.append(told)
     return f"{text}{''.join(hosts)}"
 
 
@@ -97,7 +100,7 @@ def _card(name: str, card: JudgedCard) -> str:
 
 def _host(host: str, run: RunDocument) -> str:
     """Return a host, folded: all that is told of it, as it is told on a terminal."""
-    state = run["hosts"][host]
+    state = with_findings(run["hosts"][host])
     alone: RunDocument = {**run, "hosts": {host: state}, "common_causes": {}}
     alone |= {"warnings": [], "error": None}
     text = "\n".join(line.plain for line in texts.lines(alone, full=True))

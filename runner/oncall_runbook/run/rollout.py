@@ -56,19 +56,22 @@ def how_many(text: str, total: int) -> int:
 
 
 def common_causes(states: Mapping[str, HostState], rules: Rules) -> dict[str, list[str]]:
-    """Return the root causes that too many hosts have to be each one's own, with those hosts."""
+    """Return the root causes that too many hosts have to be each one's own, with those hosts.
+
+    The most common first, in an order that does not depend on which host answered first.
+    """
     counted = Counter(name for state in states.values() for name in set(state.root_causes))
     total = max(rules.hosts, len(states))
     return {
-        name: [host for host, state in states.items() if name in state.root_causes]
-        for name, hits in counted.most_common()
+        name: sorted(host for host, state in states.items() if name in state.root_causes)
+        for name, hits in sorted(counted.items(), key=lambda found: (-found[1], found[0]))
         if hits >= _COMMON_AT_LEAST and hits * 100 >= total * rules.common_cause_percent
     }
 
 
 def failed(states: Mapping[str, HostState]) -> list[str]:
     """Return the hosts that a run has nothing good to say of, or nothing at all."""
-    return [host for host, state in states.items() if state.verdict in _FAILED]
+    return sorted(host for host, state in states.items() if state.verdict in _FAILED)
 
 
 def barred(

@@ -14,7 +14,7 @@ from rich.text import Text
 from oncall_runbook.run.events import Event
 from oncall_runbook.run.host_state import as_list, as_mapping
 from oncall_runbook.text import report
-from oncall_runbook.text.output import harmless
+from oncall_runbook.text.output import say
 from oncall_runbook.text.words import clean
 
 if TYPE_CHECKING:
@@ -139,8 +139,10 @@ def log_lines() -> Callable[[Event], None]:
 def _lines(host: str, text: object) -> None:
     for line in str(text or "").splitlines():
         service, _, said = line.partition("\t")
-        shown = _NO_COLOUR.sub("", said) if sys.stdout.isatty() else harmless(said)
-        print(f"{host} {service} | {shown}")
+        if sys.stdout.isatty():
+            print(f"{host} {service} | {_NO_COLOUR.sub('', said)}")
+        else:
+            say(f"{host} {service} | {said}")
 
 
 def stats_now() -> Callable[[Event], None]:

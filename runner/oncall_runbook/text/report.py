@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 from rich.console import Console
 from rich.padding import Padding
@@ -12,7 +12,7 @@ from rich.text import Text
 
 from oncall_runbook.run.journal import result_of_step
 from oncall_runbook.text import brief
-from oncall_runbook.text.output import harmless
+from oncall_runbook.text.output import Log, harmless
 from oncall_runbook.text.words import clean, finding_line, word
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def console(file: IO[str] | None = None) -> Console:
     """Return a console that wraps and colours on a terminal only."""
     file = file or sys.stdout
     width = None if file.isatty() else _ENDLESS
-    return Console(file=file, width=width, highlight=False, markup=False, emoji=False)
+    to = file if file.isatty() else cast("IO[str]", Log(file))
+    return Console(file=to, width=width, highlight=False, markup=False, emoji=False)
 
 
 def show(

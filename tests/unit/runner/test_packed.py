@@ -27,6 +27,20 @@ def test_what_is_packed_is_what_it_was(whole):
     assert json.loads(json.dumps({"it": packed}, default=plain)) == {"it": whole}
 
 
+def test_what_changes_it_is_done_when_it_is_read():
+    done = []
+
+    def upper(whole):
+        done.append(whole)
+        return {key: value.upper() for key, value in whole.items()}
+
+    packed = Packed({"a": "x", "b": "y"})
+    changed = packed.changed(upper).changed(lambda whole: {**whole, "a": "z"})
+    assert (len(changed), bool(changed), done) == (2, True, [])
+    assert changed == {"a": "z", "b": "Y"}
+    assert packed == {"a": "x", "b": "y"}
+
+
 @given(document=st.dictionaries(st.text(), JSON), hosts=st.dictionaries(st.text(), JSON))
 def test_a_document_in_pieces_is_that_document(document, hosts):
     told = {**document, "hosts": hosts}

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 import stat
+import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sample
 from recorded import FakeEngine, run
 from test_cli import BROKEN, CURE, WELL
 
 from oncall_runbook.commands import carry_out, report_files
+from oncall_runbook.packed import Packed
 from oncall_runbook.reports.writing import FORMS
 from oncall_runbook.run import run_files
 
@@ -143,3 +147,25 @@ def test_what_has_no_end_has_no_report_on_standard_output(fake: FakeEngine) -> N
     result = run("ops", "logs", "--follow", "--format", "junit")
     assert result.exit_code == 2
     assert "--follow has no end, so it has no document" in result.stderr
+
+
+@pytest.mark.parametrize("form", [*FORMS, "json", "html"])
+def test_a_report_holds_what_few_hosts_printed_at_once(form: str) -> None:
+    document: Any = sample.fleet(60)
+    printed = {"status": "healthy", "output": "x" * 200_000}
+    for host in document["hosts"].values():
+        host["findings"]["printed"] = printed
+    wanted = "".join(report_files._text(form, document))
+    for host in document["hosts"].values():
+        host["findings"] = Packed(host["findings"])
+    written = 0
+    tracemalloc.start()
+    try:
+        for text in report_files._text(form, document):
+            assert text == wanted[written : written + len(text)]
+            written += len(text)
+        _now, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert written == len(wanted)
+    assert most < 60 * 200_000 / 3

@@ -153,6 +153,18 @@ def test_a_root_cause_of_a_share_of_the_fleet_is_the_fleets():
     assert common_causes(fleet(3), replace(rules, common_cause_percent=101)) == {}
 
 
+def test_what_is_said_of_many_hosts_does_not_depend_on_who_answered_first():
+    states = {host: replace(one, root_causes=("b", "a")) for host, one in fleet(3).items()}
+    rules = replace(RULES, common_cause_percent=1, max_fail="1")
+    for told in (states, dict(reversed(states.items()))):
+        assert list(common_causes(told, rules).items()) == [
+            ("a", ["web000", "web001", "web002"]),
+            ("b", ["web000", "web001", "web002"]),
+        ]
+        bad = {host: replace(one, verdict=Verdict.UNKNOWN) for host, one in told.items()}
+        assert "(web000, web001, web002)" in barred(bad, list(bad), [], rules)
+
+
 def test_the_rules_are_the_most_careful_that_hosts_told():
     lax = {"batches": ["100%"], "soak_seconds": 0, "max_fail": "50%", "hosts": 4}
     strict = {"batches": ["1", "50%"], "soak_seconds": 30, "max_fail": "1", "hosts": 4}
