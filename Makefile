@@ -17,8 +17,8 @@ BIN := $(VENV)/bin
 LAB := tests/lab/lab
 # Tests that need no host; and those that need hosts, or their images. Of these as many run at a time
 # as there are workers, each with a host of its own, and one host more is for tests that need two. They
-# mostly wait: three workers keep two processors busy.
-WORKERS ?= 3
+# mostly wait: four workers keep two processors busy.
+WORKERS ?= 4
 HOSTLESS := tests/unit tests/pages
 ON_HOSTS := $(addprefix tests/,operations incidents fleet stacks lab record)
 # Its tests share what lies in /dev/shm: one at a time.

@@ -159,13 +159,13 @@ class Asker(HostAction):
         """
         absent = self.absent_parts() if any("part" in probe for probe in probes) else frozenset()
         lacking, answers = _parts_of(probes, absent)
-        asked = [
-            self.question(probe)
+        asked = {
+            probe["id"]: self.question(probe)
             for probe in probes
             if "of" not in probe and probe["id"] not in lacking
-        ]
+        }
         begun = time.time()
-        found = self.ask(asked, shell) if asked else {}
+        found = self.ask([*asked.values()], shell) if asked else {}
         moments = {"asked": floor(begun), "answered": ceil(time.time())}
 
         def evaluate(expression: str, names: Mapping[str, Any]) -> Any:
@@ -179,7 +179,9 @@ class Asker(HostAction):
             elif "of" in probe:
                 findings[id] = derived(probe, findings[probe["of"]], evaluate)
             else:
-                findings[id] = finding(probe, found[id], evaluate)
+                # Its deadline as it was rendered for the question.
+                as_asked = {**probe, "timeout": asked[id].timeout}
+                findings[id] = finding(as_asked, found[id], evaluate)
         containers = findings.get(CONTAINERS, {}).get("value")
         if isinstance(containers, Mapping):
             for id, part in answers.items():

@@ -190,7 +190,7 @@ def walk_through(drill, practice, runbook, *, record=False):
     since = practice.run("date +%s.%N").strip()
 
     broken = practice.identities()
-    commands = ["triage", "plan"] if record or recordings.path(drill.name).exists() else ["plan"]
+    commands = ["triage", "plan"] if recordings.path(drill.name).exists() else ["plan"]
     looks = [diagnosed(drill, runbook, command) for command in commands]
     planned = looks[-1]
     causes = planned.host()["root_causes"]

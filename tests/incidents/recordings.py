@@ -2,8 +2,9 @@
 
 What depends on the moment is left out: times, figures, what is found of the parts that others bring
 down with them, and what is there only of an incident that could not be judged in time. Beside them,
-in `answers`, is kept what the host itself answered when it was broken. `pytest --record` writes
-both.
+in `answers`, is kept what the host itself answered when it was broken.
+
+`pytest --record` writes both anew: answers of each drill, documents of those that have a file here.
 """
 
 import json
@@ -59,11 +60,13 @@ def check(name, *documents, record):
     """Hold what documents say against what they said; with `record`, keep it instead."""
     now = [said(document) for document in documents]
     if record:
-        ANSWERS.mkdir(parents=True, exist_ok=True)
-        write(path(name), now)
         (host,) = documents[0]["hosts"].values()
         write(ANSWERS / f"{name}.json", recorded_answer(host))
-    elif path(name).exists():
+    if not path(name).exists():
+        return
+    if record:
+        write(path(name), now)
+    else:
         differences = _different(json.loads(path(name).read_text()), now)
         assert not differences, "\n".join(differences)
 

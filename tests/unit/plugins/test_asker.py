@@ -35,10 +35,10 @@ def in_jinja(expression, names):
     return Environment().compile_expression(expression)(**names)
 
 
-def findings(absent=(), probes=PROBES, by=in_jinja, **answers):
+def findings(absent=(), probes=PROBES, by=in_jinja, ask=question, **answers):
     asker = SimpleNamespace(
         absent_parts=lambda: frozenset(absent),
-        question=question,
+        question=ask,
         ask=lambda asked, _shell: {q.id: {**ANSWERS, **answers}[q.id] for q in asked},
         evaluate=by,
         known=set(),
@@ -56,6 +56,19 @@ def test_what_is_known_without_asking_the_part_keeps_its_own_reason():
     assert findings()["port_free"]["reason"] == "classroom holds it"
     assert findings()["page"]["reason"] == "refused"
     assert findings()["code"]["reason"] == "refused"
+
+
+def test_an_answer_that_is_late_is_told_with_the_deadline_that_it_had():
+    """A card may compute it: memory is looked at for longer where it alone is in question."""
+
+    def rendered(probe):
+        return question({**probe, "timeout": 8})
+
+    late = [{"id": "memory", "run": "m", "timeout": "{{ 8 + window }}"}]
+    found = findings(probes=late, ask=rendered, memory=Answer(None, 8000, "", timed_out=True))
+    assert found["memory"]["status"] == "unknown"
+    found = findings(probes=late, ask=rendered, memory=Answer(124, 8000, "", timed_out=True))
+    assert found["memory"]["reason"] == "no answer within 8 s"
 
 
 @pytest.mark.parametrize("states", ["[1]", "null", "3", "{}", "no json"])
