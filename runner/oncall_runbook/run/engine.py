@@ -279,10 +279,11 @@ def _environment(request: Request, private: Path) -> dict[str, str]:
         "ANSIBLE_SSH_EXTRA_ARGS": f"{request.ssh_extra_args} {_KEEPALIVE}".lstrip(),
     }
     # A home that is full or read-only keeps nobody from looking.
-    home = Path(os.environ.get("ANSIBLE_HOME") or "~/.ansible").expanduser()
-    if run_files.unwritable(home):
-        own = {"ANSIBLE_LOCAL_TEMP": "tmp", "ANSIBLE_SSH_CONTROL_PATH_DIR": "cp"}
-        settings |= {name: str(private / place) for name, place in own.items()}
+    if run_files.unwritable(Path(os.environ.get("ANSIBLE_HOME") or "~/.ansible").expanduser()):
+        settings["ANSIBLE_LOCAL_TEMP"] = str(private / "tmp")
+    sockets = os.environ.get("ANSIBLE_SSH_CONTROL_PATH_DIR") or "~/.ansible/cp"
+    if run_files.unwritable(Path(sockets).expanduser()):
+        settings["ANSIBLE_SSH_CONTROL_PATH_DIR"] = str(private / "cp")
     if request.inventory_plugins:
         settings["ANSIBLE_INVENTORY_ENABLED"] = request.inventory_plugins
     if request.collections:
