@@ -241,6 +241,7 @@ def test_the_command_knows_its_version_and_its_incidents(use):
         "triage",
         "triage_fleet",
         "response",
+        "leave",
         "through",
         "watch",
     }

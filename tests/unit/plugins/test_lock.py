@@ -56,6 +56,16 @@ def test_a_released_host_is_free(name):
     assert held(name, owner="you").returncode == 0
 
 
+def test_an_abandoned_host_is_free_and_still_tells_its_last_step(name):
+    step = "take_lock; note_step it; note_step_end 0"
+    told = 'cut -f 6 "${lock_file%.lock}.step"'
+    held(name, f"{step}; abandon_lock", owner="you")
+    assert held(name, told).stdout == "it\n"
+    assert held(name).returncode == 0
+    held(name, "abandon_lock", owner="you")
+    assert held(name, owner="you").returncode == lock.HELD
+
+
 def test_only_the_holder_releases(name):
     held(name)
     held(name, "release_lock", owner="you")
@@ -108,6 +118,14 @@ def test_a_change_leaves_its_mark_and_a_mere_lease_does_not(name):
     look = 'take_lock; release_lock; [ -e "${lock_file%.lock}.change" ]'
     assert held(name, look).returncode == 1
     assert held(name, f"note_change; {look}").returncode == 0
+
+
+def test_who_renews_it_leaves_nothing_however_short_the_step(name):
+    step = "take_lock; for n in $(seq 300); do keeper=$(keep_lock); kill $keeper; done"
+    held(name, step, seconds=5 * 617)
+    time.sleep(0.5)
+    left = subprocess.run(["pgrep", "-x", "-f", "sleep 617"], capture_output=True, check=False)
+    assert left.stdout == b""
 
 
 def test_a_lease_is_renewed_while_its_step_goes_on_and_no_longer(name):
