@@ -80,8 +80,8 @@ def script(
 
     Every value of ``shell`` is quoted: none of them is run as code. What it runs bears the mark
     that the environment holds as RUNBOOK_CHANNEL; the token is seen by no other process. What is
-    ``whole`` goes on to its end, or its deadline, when the connection is lost, and then
-    ``abandoned``, shell text, is run.
+    ``whole`` goes on to its end, or its deadline, when the connection is lost; other questions are
+    ended. Then ``abandoned``, shell text, is run.
     """
     quote, newline, first = shlex.quote, "\n", shell.learn
     learn = [f"learn {first.id} {ceil(first.timeout)} {quote(first.command)}"] if first else []
@@ -101,7 +101,7 @@ def script(
             "export LC_ALL=C",
             *shell.variables,
             f"token={quote(token)}",
-            f"whole={'yes' if whole else ''}",
+            f"whole={'yes' if whole else ''} abandoned={quote(abandoned)}",
             *(f"{name}={quote(shell.before + newline + text)}" for text, name in words.items()),
             "questions() {",
             f"eval {quote(shell.library)}",
@@ -109,7 +109,7 @@ def script(
             *learn,
             *asks,
             "}",
-            f"main | cat || eval {quote(abandoned)}",  # cat cannot write where nobody listens
+            'main | cat || eval "$abandoned"',  # cat cannot write where nobody listens
             "",
         ]
     )

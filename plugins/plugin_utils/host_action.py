@@ -67,7 +67,7 @@ class HostAction(ActionBase):
         """Ask ``questions`` in one round trip and return an answer for each.
 
         What is ``whole`` goes on to its end when the connection is lost, or the run is cancelled;
-        ``abandoned`` is shell text for the host to run after it then.
+        ``abandoned`` is shell text for the host to run then, after all has ended.
 
         ``shell`` holds ``environment`` (name to an expression over the host's variables),
         ``libraries`` (shell files below the collection's roles whose functions the commands use),

@@ -99,12 +99,16 @@ add_line() {
 }
 
 # Renews the lease in the background until the process that started this one is gone, or until it is
-# ended itself. Prints its process id; nobody's child, so that no wait waits for it.
+# ended itself; of that nothing is left for longer than a second. Prints its process id; nobody's child, so that
+# no wait waits for it.
 keep_lock() {
     (
         exec </dev/null >/dev/null 2>&1
-        trap 'kill -s KILL "$!"; exit' TERM
-        while sleep $((lock_seconds / 5)) & wait "$!" && kill -0 "$$"; do take_lock || break; done
+        seconds=0
+        while sleep 1 && kill -0 "$$"; do
+            seconds=$(((seconds + 1) % (lock_seconds / 5)))
+            [ "$seconds" -gt 0 ] || take_lock || break
+        done
     ) &
     echo "$!"
 }

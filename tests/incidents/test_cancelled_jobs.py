@@ -1,4 +1,4 @@
-"""A job of a pipeline that is cancelled in the middle of a cure: nothing of it stays on the host."""
+"""A job that is cancelled in the middle of a cure: nothing of it stays on the host."""
 
 import contextlib
 import json
@@ -38,14 +38,14 @@ class Cancel:
 
 
 def cancels():
-    """Every third is killed without a word, within the rung; the others anywhere in the cure."""
+    """Every third is killed without a word, within the rung; others also before and after it."""
     moment = random.Random(SEED)
     for number in range(CANCELS):
         way = ("interrupt", "terminate", "kill")[number % 3]
         if way == "kill" or moment.random() < 0.6:
             yield Cancel(way, "rung | ", moment.uniform(0.3, RUNG_SECONDS))
         else:
-            yield Cancel(way, "incident: ", moment.uniform(0, RUNG_SECONDS + 6))
+            yield Cancel(way, "incident: ", moment.uniform(0, RUNG_SECONDS + 3))
 
 
 class Job:

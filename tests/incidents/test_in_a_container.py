@@ -1,4 +1,4 @@
-"""The image of `ci/run-in-container`: a cure by a user without rights, on a read-only file system."""
+"""The image of `ci/run-in-container`: a user without rights cures a host."""
 
 import json
 import os
@@ -86,22 +86,15 @@ def mounts(tmp_path):
     for each in (state, ssh, *ssh.iterdir()):
         os.chown(each, USER, USER)
     there = {work: "/work:ro", state: "/state", ssh: "/home/runbook/.ssh:ro"}
-    return {path.name: ["-v", f"{path}:{target}"] for path, target in there.items()}
+    return {path.name: f"--volume={path}:{target}" for path, target in there.items()}
 
 
-@pytest.fixture
-def run(image, mounts):
-    """Run the command in a container, as a pipeline would."""
+def test_a_user_without_rights_cures_a_host(practice, wrap, image, mounts):
+    limited = [*LIMITED, *mounts.values(), image]
 
-    def run(*arguments, name=""):
-        named = ["--name", name] if name else ["--rm"]
-        words = [*LIMITED, *sum(mounts.values(), []), image, *arguments, "-i", "hosts.yml"]
-        return docker("run", *named, *words, check=False)
+    def run(*arguments):
+        return docker("run", "--rm", *limited, *arguments, "-i", "hosts.yml", check=False)
 
-    return run
-
-
-def test_a_user_without_rights_cures_a_host(practice, run, wrap, image, mounts):
     wrap('case "$1" in start) sleep 3 ;; esac')
     practice.run(STOP_DATABASE)
     red = run("triage", "--format", "json")
@@ -109,8 +102,8 @@ def test_a_user_without_rights_cures_a_host(practice, run, wrap, image, mounts):
     assert json.loads(red.stdout)["hosts"][HOST]["root_causes"] == ["database_connection_failures"]
     # Who stops the container cancels the run, which leaves the host before it ends.
     name = f"runbook-lab-command-{os.getpid()}"
-    begun = [*LIMITED, *sum(mounts.values(), []), image, "remediate", "--yes", "-i", "hosts.yml"]
-    docker("run", "--detach", "--name", name, *begun)
+    cure = ("remediate", "--yes", "-i", "hosts.yml")
+    docker("run", "--detach", "--name", name, *limited, *cure)
     try:
         until(lambda: "rung | " in docker("logs", name).stderr)
         docker("stop", name)
@@ -142,7 +135,7 @@ def test_a_user_without_rights_cures_a_host(practice, run, wrap, image, mounts):
     ],
 )
 def test_what_is_missing_is_one_line_and_wrong_usage(image, mounts, left_out, changed, says):
-    given = sum((words for name, words in mounts.items() if name != left_out), [])
+    given = [mount for name, mount in mounts.items() if name != left_out]
     done = docker("run", "--rm", *LIMITED, *given, *changed, image, "triage", check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch(rf"runbook: {says}\n", done.stderr), done.stderr

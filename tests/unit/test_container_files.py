@@ -36,4 +36,3 @@ def test_ansible_navigator_takes_the_settings(tmp_path):
     jsonschema.validate(settings, schema)
     options = settings["ansible-navigator"]["execution-environment"]["container-options"]
     assert {"--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"} <= {*options}
-

@@ -49,9 +49,9 @@ class Event:
     host: str
     task: str
     action: Action = ""
-    plugin: str = ""  # the action of the collection by its full name
     result: Facts = field(default_factory=dict)
     ignored: bool = False
+    plugin: str = ""  # the action of the collection, by its full name
 
 
 class Translator:

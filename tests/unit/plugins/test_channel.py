@@ -147,11 +147,12 @@ def test_a_hung_command_does_not_hold_up_the_others():
 
 
 @pytest.mark.parametrize("copy", ["", "SSH_ORIGINAL_COMMAND", "SUDO_COMMAND"])
-def test_nothing_survives_when_nobody_listens_any_more(copy):
+def test_nothing_survives_when_nobody_listens_any_more(copy, tmp_path):
     """Whatever the environment holds a copy of the command in."""
     token = new_token()
     hung = "( while :; do :; done ) & sleep 61.5"
-    text = script([Question("it", hung, 60)], token, Shell())
+    told = f"touch {tmp_path}/abandoned"
+    text = script([Question("it", hung, 60)], token, Shell(), abandoned=told)
     mark = marked()
     if copy:
         mark[copy] = f"env RUNBOOK_CHANNEL={mark['RUNBOOK_CHANNEL']} sh"
@@ -164,6 +165,8 @@ def test_nothing_survives_when_nobody_listens_any_more(copy):
     process.wait(timeout=30)
     nothing_is_left(mark)
     assert not alive("sleep 61.5")
+    while not (tmp_path / "abandoned").exists():
+        time.sleep(0.05)
 
 
 def left_alone(command, timeout, tmp_path, shell, noticed=2.5):
