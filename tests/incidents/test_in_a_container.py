@@ -1,5 +1,6 @@
 """The image of `ci/run-in-container`: a user without rights cures a host."""
 
+import fcntl
 import json
 import os
 import re
@@ -16,6 +17,8 @@ from test_cancelled_jobs import lease
 from test_runs import STOP_DATABASE, until
 
 IMAGE = "runbook-lab/command"
+LABEL = "runbook.lab.session"
+SESSION = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
 BASE = """\
 FROM debian:trixie-slim
 COPY authority.crt /usr/local/share/ca-certificates/
@@ -33,8 +36,9 @@ def docker(*words, check=True):
     )
 
 
-def id_of(image):
-    return docker("image", "inspect", "--format", "{{.Id}}", image, check=False).stdout.strip()
+def known(what):
+    """What the engine knows of the image; nothing where there is none."""
+    return docker("image", "inspect", "--format", what, IMAGE, check=False).stdout.strip()
 
 
 def base(place):
@@ -50,14 +54,24 @@ def base(place):
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory):
-    """The image, built of this checkout; of one that was before only what is shared is kept."""
-    place, before = tmp_path_factory.mktemp("image"), id_of(IMAGE)
+    """The image, built of this checkout by the first worker that needs it."""
+    with (KEYS / "image.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if known(f'{{{{index .Config.Labels "{LABEL}"}}}}') != SESSION:
+            build(tmp_path_factory.mktemp("image"))
+    return IMAGE
+
+
+def build(place):
+    """Build it; of one that was before only the layers that both have are kept."""
+    before = known("{{.Id}}")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     env = {**os.environ, "PATH": path, "DIST": str(place / "dist")}
     # Without BuildKit, which Debian's engine does not have, as the practice hosts' images.
-    options = ["--build-arg", f"BASE={base(place / 'base')}", "--label", "runbook.lab=image"]
-    build = [ROOT / "ci/run-in-container/build", IMAGE, *options]
-    for command in ([ROOT / "tools/dist", place / "dist"], build):
+    labels = [f"--label={label}" for label in ("runbook.lab=image", f"{LABEL}={SESSION}")]
+    options = [f"--build-arg=BASE={base(place / 'base')}", *labels]
+    image = [ROOT / "ci/run-in-container/build", IMAGE, *options]
+    for command in ([ROOT / "tools/dist", place / "dist"], image):
         done = subprocess.run(
             command,
             env={**env, "DOCKER_BUILDKIT": "0"},
@@ -66,9 +80,8 @@ def image(tmp_path_factory):
             check=False,
         )
         assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
-    if before not in ("", id_of(IMAGE)):
+    if before not in ("", known("{{.Id}}")):
         docker("image", "rm", before, check=False)
-    return IMAGE
 
 
 @pytest.fixture

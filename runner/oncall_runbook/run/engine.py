@@ -183,8 +183,7 @@ def _leave(request: Request, hosts: Collection[str]) -> None:
     if not hosts:
         return
     given_up = time.monotonic() + _LEAVE_SECONDS
-    given = {"leave_run": request.run}
-    left = replace(request, playbook=_LEAVE, run_vars=given, hosts=tuple(sorted(hosts)), tags=None)
+    left = replace(request, playbook=_LEAVE, run_vars={}, hosts=tuple(sorted(hosts)), tags=None)
 
     def is_over() -> bool:
         if time.monotonic() < given_up:
