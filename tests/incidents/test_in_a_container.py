@@ -102,31 +102,30 @@ def mounts(tmp_path):
     return {path.name: f"--volume={path}:{target}" for path, target in there.items()}
 
 
-def test_a_user_without_rights_cures_a_host(practice, wrap, image, mounts):
+def test_a_user_without_rights_cures_a_host(practice, image, mounts):
     limited = [*LIMITED, *mounts.values(), image]
 
     def run(*arguments):
         return docker("run", "--rm", *limited, *arguments, "-i", "hosts.yml", check=False)
 
-    wrap('case "$1" in start) sleep 3 ;; esac')
     practice.run(STOP_DATABASE)
     red = run("triage", "--format", "json")
-    assert red.returncode == 3, red.stdout + red.stderr
+    assert red.returncode == 3, red.stderr
     assert json.loads(red.stdout)["hosts"][HOST]["root_causes"] == ["database_connection_failures"]
-    # Who stops the container cancels the run, which leaves the host before it ends.
+    # Who stops the container cancels the run, which leaves the host before it ends: here between
+    # two steps, as nothing would else give it back.
     name = f"runbook-lab-command-{os.getpid()}"
     cure = ("remediate", "--yes", "-i", "hosts.yml")
     docker("run", "--detach", "--name", name, *limited, *cure)
     try:
-        until(lambda: "rung | " in docker("logs", name).stderr)
+        until(lambda: "climb | Keep" in docker("logs", name).stderr)
         docker("stop", name)
         assert docker("inspect", "--format", "{{.State.ExitCode}}", name).stdout == "130\n"
     finally:
         docker("rm", "--force", name)
-    until(lambda: lease(practice) == "")
-    practice.run(STOP_DATABASE)
+    assert lease(practice) == ""
     cured = run("remediate", "--yes", "--format", "json")
-    assert cured.returncode == 0, cured.stdout + cured.stderr
+    assert cured.returncode == 0, cured.stderr
     assert json.loads(cured.stdout)["hosts"][HOST]["verdict"] == "fixed"
     assert run("triage").returncode == 0
     the_stack_works(practice)
