@@ -27,18 +27,12 @@ END
 SERVE = "kill -0 $(cat /run/sshd.pid) 2> /dev/null || /usr/sbin/sshd -f /etc/ssh/sshd_bastion"
 
 
-class Bastion:
-    """A machine that ssh knows by a name, as long as `path` is where programs are found first."""
+class Machine:
+    """A container with the command, in which runs are played."""
 
     def __init__(self, name, container):
         self.name, self._container = name, container
-        public = (KEYS / "id_ed25519.pub").read_text().strip()
-        docker("exec", container, "sh", "-c", MAKE, "sh", public)
-        self.serve()
-
-    def serve(self):
-        """Have the command there, and an sshd, whatever was made of them."""
-        self.run(f"ln -sfn {PROGRAM} /usr/local/bin/runbook; {SERVE}")
+        self.run(f"ln -sfn {PROGRAM} /usr/local/bin/runbook")
 
     def run(self, command):
         return docker("exec", self._container, "sh", "-c", command)
@@ -55,7 +49,7 @@ class Bastion:
 
     def workers(self):
         """The processes that play runs, without those that watch over them."""
-        return self.run("pgrep -P $(pgrep -o -f 'runbook worker')").split()
+        return self.run("pgrep -P $(pgrep -o -f 'bin/runbook worker')").split()
 
     def processes(self):
         """What runs there of a run; but for connections to hosts that ssh keeps for a minute."""
@@ -70,6 +64,20 @@ class Bastion:
     def left(self):
         """What runs left there in memory."""
         return self.run("ls -d /dev/shm/runbook-* 2>/dev/null || true").split()
+
+
+class Bastion(Machine):
+    """A machine that ssh knows by a name, as long as `path` is where programs are found first."""
+
+    def __init__(self, name, container):
+        super().__init__(name, container)
+        public = (KEYS / "id_ed25519.pub").read_text().strip()
+        docker("exec", container, "sh", "-c", MAKE, "sh", public)
+        self.serve()
+
+    def serve(self):
+        """Have the command there, and an sshd, whatever was made of them."""
+        self.run(f"ln -sfn {PROGRAM} /usr/local/bin/runbook; {SERVE}")
 
     def ssh(self, place):
         """Write what lets `ssh NAME` get there; return the directory for the PATH."""
@@ -90,16 +98,14 @@ class Bastion:
 
 
 @contextlib.contextmanager
-def raised(name):
+def raised(name, kind=Bastion, image="runbook-lab/host", *words):
     """Raise a machine, and remove it at the end. It has this checkout, and this Python."""
     container = f"runbook-lab-{name}-{os.getpid()}"
     assert sys.base_prefix != "/usr", "it takes a Python of its own, not the system's"
     here = [word for path in (sys.base_prefix, ROOT) for word in ("-v", f"{path}:{path}:ro")]
     label = ("--label", "runbook.lab=light", "--entrypoint", "sleep")
-    docker(
-        "run", "-d", "--init", "--name", container, *label, *here, "runbook-lab/host", "infinity"
-    )
+    docker("run", "-d", "--init", "--name", container, *label, *here, *words, image, "infinity")
     try:
-        yield Bastion(name, container)
+        yield kind(name, container)
     finally:
         docker("rm", "-f", container)

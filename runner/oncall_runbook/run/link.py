@@ -19,6 +19,7 @@ from oncall_runbook.run import run_files
 from oncall_runbook.run.connection import Connection, ProgramConnection
 from oncall_runbook.run.engine import Request, Stop
 from oncall_runbook.run.events import Event, Translator, told_event
+from oncall_runbook.run.mesh import PREFIX, MeshConnection, node
 from oncall_runbook.run.stream import (
     BEAT,
     BEAT_SECONDS,
@@ -97,6 +98,8 @@ class Link:
         threading.Thread(target=self._carry, args=(own, packed, heard), daemon=True).start()
 
     def _connection_to_it(self) -> Connection:
+        if self.name.startswith(PREFIX):
+            return MeshConnection(node(self.name))
         command = [*_SSH, *_ALIVE, "--", self.name, f"exec sh -c '{_WORKER}'"]
         if not self.name:  # a worker on this machine
             command = [sys.executable, "-m", "oncall_runbook", "worker"]
