@@ -24,6 +24,14 @@ UseDNS no
 PidFile /run/sshd.pid
 END
 """
+OTHER_VERSION = """
+import sys
+import oncall_runbook
+oncall_runbook.__version__ = "0.0.9"
+sys.argv[0] = "runbook"
+from oncall_runbook.commands.cli import main
+main()
+"""
 SERVE = "kill -0 $(cat /run/sshd.pid) 2> /dev/null || /usr/sbin/sshd -f /etc/ssh/sshd_bastion"
 
 
@@ -32,6 +40,10 @@ class Machine:
 
     def __init__(self, name, container):
         self.name, self._container = name, container
+        self.install()
+
+    def install(self):
+        """Have the command there, whatever was made of it."""
         self.run(f"ln -sfn {PROGRAM} /usr/local/bin/runbook")
 
     def run(self, command):
@@ -46,6 +58,11 @@ class Machine:
         """Write a program there."""
         write = f"rm -f {path}; cat > {path}; chmod 755 {path}"
         docker("exec", "-i", self._container, "sh", "-c", write, given=text)
+
+    def take_other_version(self):
+        """Have the command of another version."""
+        script = f"#!{PROGRAM.with_name('python')}\n{OTHER_VERSION}"
+        self.put("/usr/local/bin/runbook", script)
 
     def workers(self):
         """The processes that play runs, without those that watch over them."""
@@ -65,6 +82,11 @@ class Machine:
         """What runs left there in memory."""
         return self.run("ls -d /dev/shm/runbook-* 2>/dev/null || true").split()
 
+    def holding(self, text, since):
+        """Files with this text that were written there after another file was, in memory too."""
+        there = f"find / /dev/shm -xdev -type f -newer {since} -exec grep -l '{text}' {{}} +"
+        return self.run(f"{there} || true")
+
 
 class Bastion(Machine):
     """A machine that ssh knows by a name, as long as `path` is where programs are found first."""
@@ -77,7 +99,8 @@ class Bastion(Machine):
 
     def serve(self):
         """Have the command there, and an sshd, whatever was made of them."""
-        self.run(f"ln -sfn {PROGRAM} /usr/local/bin/runbook; {SERVE}")
+        self.install()
+        self.run(SERVE)
 
     def ssh(self, place):
         """Write what lets `ssh NAME` get there; return the directory for the PATH."""

@@ -69,6 +69,7 @@ class Mesh:
 
     def __init__(self, place, control, west, east):
         self.socket = place / "receptor.sock"
+        self.nodes = (control, west, east)
         self.west, self.east = west, east
         control.run(AUTHORITY)
         for node, peer in ((control, None), (west, control), (east, west)):
@@ -79,22 +80,23 @@ class Mesh:
             node.serve()
         self.whole()
 
-    def status(self):
+    def whole(self):
+        """Wait until the node at the end is reached; receptor tries again after some seconds."""
+        end = time.monotonic() + 60
+        answer = {}
+        while not answer.get("Success") and time.monotonic() < end:
+            time.sleep(0.1)
+            with contextlib.suppress(OSError, RuntimeError, ValueError):
+                answer = self.asked("ping east")
+        assert answer.get("Success"), answer
+
+    def asked(self, command):
+        """What the node of this machine answers."""
         session = ReceptorControl(str(self.socket))
         try:
-            return session.simple_command("status")
+            return session.simple_command(command)
         finally:
             session.close()
-
-    def whole(self):
-        """Wait until each node is reached; receptor tries again after some seconds."""
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            with contextlib.suppress(OSError, RuntimeError, ValueError):
-                if {"west", "east"} <= set(self.status()["RoutingTable"] or ()):
-                    return
-            time.sleep(0.1)
-        raise AssertionError(self.status())
 
 
 @contextlib.contextmanager
