@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 from recorded import FakeEngine, run
 
 from oncall_runbook.errors import BadInputError
-from oncall_runbook.run import engine, through
+from oncall_runbook.run import engine, mesh, through
 from oncall_runbook.run.engine import Outcome, Request
 from oncall_runbook.run.events import Event
 from oncall_runbook.run.stream import Parcel, pack
@@ -160,6 +162,95 @@ def test_what_ssh_could_take_for_more_is_no_machine(fake: FakeEngine, name: str)
     assert result.exit_code == 2
     assert "is no name of a machine for ssh" in result.stderr
     assert fake.requests == []
+
+
+@pytest.mark.parametrize(
+    "name", ["receptor:", "receptor:a b", "receptor:a\nwork list", "receptor:*"]
+)
+def test_what_receptor_could_take_for_more_is_no_node(fake: FakeEngine, name: str) -> None:
+    result = run("triage", "-i", "web,", "--through", name)
+    assert result.exit_code == 2
+    assert f"--through {name!r} is no name of a node of receptor" in result.stderr
+    assert fake.requests == []
+
+
+def test_the_name_of_a_tls_client_is_data(
+    fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNBOOK_RECEPTOR_TLS", "a\nwork list")
+    result = run("triage", "-i", "web,", "--through", "receptor:west")
+    assert result.exit_code == 2
+    assert "RUNBOOK_RECEPTOR_TLS 'a\\nwork list' is no name of a tls-client" in result.stderr
+
+
+def test_a_mesh_needs_what_speaks_to_receptor(
+    fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mesh, "find_spec", lambda _: None)
+    result = run("triage", "-i", "web,", "--through", "receptor:west")
+    assert result.exit_code == 2
+    assert "pip install 'oncall-runbook[mesh]'" in result.stderr
+    assert fake.requests == []
+
+
+class Receptor:
+    """What answers on a receptor's control socket: this, and then it shuts the connection."""
+
+    def __init__(self, path: Path, *answers: str) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.bind(str(path))
+        self._socket.listen()
+        self.asked: list[str] = []
+        threading.Thread(target=self._serve, args=(answers,), daemon=True).start()
+
+    def _serve(self, answers: tuple[str, ...]) -> None:
+        for answer in answers:
+            connection = self._socket.accept()[0]
+            with connection, connection.makefile("rwb") as file:
+                file.write(b"Receptor Control, node here\n")
+                file.flush()
+                self.asked.append(file.readline().decode())
+                file.write(answer.encode())
+        self._socket.close()
+
+
+@pytest.mark.parametrize(
+    ("answers", "why"),
+    [
+        (["ERROR: no route to node\n"], "the mesh has no such node, or no way to it"),
+        (["ERROR: context canceled\n"], "that node has no service runbook"),
+        (["ERROR: CRYPTO_ERROR: x\n"], "receptor: CRYPTO_ERROR: x"),
+        ([""], "receptor: it ended the connection"),
+        (["Connecting\n"], "the receptor of this machine is gone"),
+        (["Connecting\n", '{"RoutingTable": {}}\n'], "its node is gone from the mesh, or one on"),
+        (["Connecting\n", '{"RoutingTable": null}\n'], "its node is gone from the mesh, or one on"),
+        (
+            ["Connecting\n", '{"RoutingTable": {"west": "a"}}\n'],
+            "its worker ended before it was done: the journal there says why",
+        ),
+    ],
+)
+def test_what_receptor_says_is_told_of_hosts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: list[str], why: str
+) -> None:
+    receptor = Receptor(tmp_path / "socket", *answers)
+    monkeypatch.setenv("RECEPTORCTL_SOCKET", str(tmp_path / "socket"))
+    request = Request("run", "x", ("h1,",), {}, through={"receptor:west": ("h1",)})
+    told: list[Event] = []
+    outcome = through.run(request, told.append, lambda _: None)
+    assert (outcome.status, outcome.rc) == ("finished", 4)
+    assert [(one.kind, one.host) for one in told] == [("unreachable", "h1")]
+    assert told[0].result["msg"].startswith(f"through receptor:west: {why}")
+    assert receptor.asked[0] == "connect west runbook \n"
+
+
+def test_standard_input_that_is_no_run_is_one_line(programs: Path) -> None:
+    for given in ("", "two words\n", "x" * 65 + "\n"):
+        words = [sys.executable, "-m", "oncall_runbook", "worker"]
+        done = subprocess.run(words, input=given, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (2, "")
+        (line,) = done.stderr.strip().splitlines()[-1:]
+        assert "standard input is no run that another machine hands over" in line
 
 
 def test_names_of_machines_are_those_of_ssh() -> None:
