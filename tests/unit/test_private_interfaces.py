@@ -111,5 +111,6 @@ def test_a_session_with_receptor_has_its_socket():
     """runner/oncall_runbook/run/mesh.py speaks over it once a service is connected."""
     session = ReceptorControl("/nowhere")
     assert (session._socket, session._sockfile) == (None, None)
+    assert "self.handshake()" in inspect.getsource(ReceptorControl.connect)
     words = ["self", "node", "service", "tlsclient"]
     assert parameters(ReceptorControl.connect_to_service) == words

@@ -25,7 +25,7 @@ _SOCKET = "/run/receptor/receptor.sock"
 # Of nodes, and of tls-client entries: words of one line that receptor takes apart at blanks.
 _NAME = re.compile(r"[A-Za-z0-9_.@:-]+")
 # Receptor itself gives up a node that does not answer after 15 s.
-_OPEN_SECONDS = 30.0
+_ANSWER_SECONDS = 30.0
 # What receptor says, and what that means for us.
 _MEANINGS = {
     "no route to node": "the mesh has no such node, or no way to it",
@@ -65,13 +65,13 @@ class MeshConnection(Connection):
     def open(self) -> None:
         """Have receptor connect this machine with the service."""
         try:
-            self._control = self._connected()
+            self._control = self._session()
+            self._control.connect()
         except (OSError, RuntimeError, ValueError) as error:
             raise RunbookError(f"no receptor answers at {self._address}: {error}") from error
         try:
-            self._control._socket.settimeout(_OPEN_SECONDS)
             self._control.connect_to_service(self._node, SERVICE, _tls())
-            self._control._socket.settimeout(None)
+            self._control._socket.settimeout(None)  # from here on it is the worker's
         except (OSError, RuntimeError) as error:
             said = str(error).removeprefix("ERROR:").strip()
             raise RunbookError(
@@ -94,18 +94,20 @@ class MeshConnection(Connection):
         if said:
             return said
         try:
-            control = self._connected()
-            known = control.simple_command("status")
-            control.close()
+            known = self._session().simple_command("status")
         except (OSError, RuntimeError, ValueError):
             return "the receptor of this machine is gone"
         if self._node not in (known.get("NodeID"), *(known.get("RoutingTable") or ())):
             return "its node is gone from the mesh, or one on the way there"
         return "its worker ended before it was done: the journal there says why"
 
-    def _connected(self) -> Any:
-        """Return a control session with the receptor of this machine."""
-        sessions: Any = import_module("receptorctl.socket_interface")  # late, and it has no types
-        control = sessions.ReceptorControl(self._address)
-        control.connect()
-        return control
+    def _session(self) -> Any:
+        """Return what speaks with the receptor of this machine, and does not wait for ever."""
+        library: Any = import_module("receptorctl.socket_interface")  # late, and it has no types
+
+        class Session(library.ReceptorControl):  # type: ignore[misc]
+            def handshake(self) -> None:
+                self._socket.settimeout(_ANSWER_SECONDS)
+                super().handshake()
+
+        return Session(self._address)

@@ -244,6 +244,22 @@ def test_what_receptor_says_is_told_of_hosts(
     assert receptor.asked[0] == "connect west runbook \n"
 
 
+def test_a_receptor_that_hangs_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mesh, "_ANSWER_SECONDS", 0.1)
+    monkeypatch.setenv("RECEPTORCTL_SOCKET", str(tmp_path / "socket"))
+    request = Request("run", "x", ("h1,",), {}, through={"receptor:west": ("h1",)})
+    told: list[Event] = []
+    with socket.socket(socket.AF_UNIX) as mute:
+        mute.bind(str(tmp_path / "socket"))
+        mute.listen()
+        through.run(request, told.append, lambda _: None)
+    place = tmp_path / "socket"
+    why = f"through receptor:west: no receptor answers at {place}: timed out"
+    assert [one.result["msg"] for one in told] == [why]
+
+
 def test_standard_input_that_is_no_run_is_one_line(programs: Path) -> None:
     for given in ("", "two words\n", "x" * 65 + "\n"):
         words = [sys.executable, "-m", "oncall_runbook", "worker"]
