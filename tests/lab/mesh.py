@@ -39,7 +39,9 @@ class Node(Machine):
     """A machine with a receptor that can be killed and started again."""
 
     def start(self):
-        self.run(f"setsid sh -c '{RECEPTOR}' > /dev/null < /dev/null &")
+        """Have a receptor there."""
+        begin = f"setsid sh -c '{RECEPTOR}' > /dev/null < /dev/null &"
+        self.run(f"pgrep -x receptor > /dev/null || {{ {begin} }}")
 
     def kill(self):
         self.run("kill -KILL $(pgrep -x receptor)")
@@ -75,13 +77,14 @@ class Mesh:
         for node, peer in ((control, None), (west, control), (east, west)):
             control.certify(node)
             node.configure(CONFIG, peer)
-            node.start()
         for node in (west, east):
             node.serve()
         self.whole()
 
     def whole(self):
-        """Wait until the node at the end is reached; receptor tries again after some seconds."""
+        """Have all nodes, and the one at the end reached: receptor tries again after seconds."""
+        for node in self.nodes:
+            node.start()
         end = time.monotonic() + 60
         answer = {}
         while not answer.get("Success") and time.monotonic() < end:
