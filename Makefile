@@ -67,7 +67,7 @@ demo: lab-up
 lint: setup
 	@$(call part,lint,ruff check . && ruff format --check . && mypy && ansible-lint --offline && \
 		shellcheck $$(find plugins roles -name '*.sh') && \
-		shellcheck .ci/run tools/compat tools/dist tools/importer tools/sanity tools/site tests/lab/lab tests/lab/demo tests/lab/images/host/start-dockerd \
+		shellcheck .ci/run ci/run-in-container/build ci/run-in-container/entry ci/run-in-container/named tools/compat tools/dist tools/importer tools/sanity tools/site tests/lab/lab tests/lab/demo tests/lab/images/host/start-dockerd \
 			$$(find tests/lab -name '*.sh'))
 	@$(call part,the collection as ansible-test sees it,tools/sanity)
 

@@ -5,6 +5,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import textwrap
 
 import pytest
 from hypothesis import settings
@@ -15,6 +16,8 @@ from servers import Mailbox, Receiver
 # A machine that is at work may be slow at any time: nothing here measures it.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+WRAPPER = "/usr/local/bin/docker"
 
 
 def pytest_addoption(parser):
@@ -84,6 +87,26 @@ def practice(first_host):
     """The first practice host, in good order whatever the test before did to it."""
     first_host.reset()
     return first_host
+
+
+@pytest.fixture
+def wrap(practice):
+    """Let a piece of shell run before every `docker` of a step that changes the host."""
+
+    def put(shell):
+        script = textwrap.dedent(f"""\
+            #!/bin/sh
+            if [ -n "$(cat /dev/shm/runbook.*/*.lock 2>/dev/null)" ]; then
+            {shell}
+            fi
+            exec /usr/bin/docker "$@"
+            """)
+        practice.run(
+            f"sudo tee {WRAPPER} >/dev/null <<'END'\n{script}END\nsudo chmod 755 {WRAPPER}"
+        )
+
+    yield put
+    practice.run(f"sudo rm -rf {WRAPPER} /tmp/wrapped")
 
 
 @pytest.fixture

@@ -10,8 +10,10 @@ from ansible_collections.oncall.runbook.plugins.plugin_utils.changer import Chan
 from ansible_collections.oncall.runbook.plugins.plugin_utils.host_action import Result
 from ansible_collections.oncall.runbook.plugins.plugin_utils.redact import clean
 
+# Each state with the word of lock.sh that gives the host back, if any does.
+_WORDS = {"taken": "", "left": "release_lock", "abandoned": "abandon_lock"}
 _ARGUMENTS = {
-    "state": {"type": "str", "choices": ["taken", "left"], "required": True},
+    "state": {"type": "str", "choices": list(_WORDS), "required": True},
     "run_id": {"type": "str", "default": ""},
     "held": {"type": "dict"},
 }
@@ -31,6 +33,6 @@ class ActionModule(Changer):
         note = ":"
         if held := arguments["held"]:  # the rung that cured, for those who come after
             note = f"note_rung {shlex.quote(held['incident'])} {shlex.quote(held['rung'])} held"
-        leave = arguments["state"] == "left"
-        answer = self.leased(f"{note}\nstatus=$?", arguments["run_id"], {}, leave=leave)
+        release = _WORDS[arguments["state"]]
+        answer = self.leased(f"{note}\nstatus=$?", arguments["run_id"], {}, release=release)
         return result | clean(refusal(answer), self.known_secrets(task_vars or {}))

@@ -13,13 +13,17 @@ description:
   - The task fails with RV(verdict=locked) when another run holds the host, and with
     RV(verdict=refused) where people hold changes back, or no lease can be taken. To leave a host is
     never held back by people.
-  - A lease ends by itself five minutes after it was taken or renewed, and at once when its holder
-    was a process of this machine that is gone.
+  - A lease ends by itself five minutes after it was taken or renewed, at once when its holder
+    was a process of this machine that is gone, and after a step during which the connection was
+    lost.
 options:
   state:
-    description: Whether the host is to be V(taken), which also renews, or V(left) to others.
+    description:
+      - Whether the host is to be V(taken), which also renews, or V(left) to others.
+      - V(abandoned) is for a run that was ended before it could leave the host itself; what it did
+        last is told by the next look.
     type: str
-    choices: [taken, left]
+    choices: [taken, left, abandoned]
     required: true
   run_id:
     description: The name of this run, by which others are told who has the lease.

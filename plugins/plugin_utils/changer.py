@@ -27,26 +27,28 @@ class Changer(HostAction):
         run_id: str,
         functions: Mapping[str, Any],
         *,
-        leave: bool = False,
+        release: str = "",
         **step: Any,
     ) -> Answer:
         """Run ``command``, which sets ``status``, under the lease of the run ``run_id``.
 
-        A lease of a run that is dead on this control host is broken. With ``leave`` the host is
-        given back. ``functions`` is the shell that it runs in, and ``step`` what its probe has
-        besides: timeout, the incident whose shell it uses too, and whether it is whole.
+        A lease of a run that is dead on this control host is broken. ``release`` is the word of
+        lock.sh that gives the host back after it, if any; where nobody listens any more at its end,
+        the host gives itself back. ``functions`` is the shell that it runs in, and ``step`` what
+        its probe has besides: timeout, the incident whose shell it uses too, and whether it is
+        whole.
         """
 
         def attempt(broken: str) -> Answer:
             stack = str(self.evaluate("stack_dir", {}))
             lease = lock.shell(stack, run_id, _LEASE_SECONDS, broken)
             # Whoever gives the host back changes nothing more.
-            lease += "\nlock_despite_hold=yes" if leave else ""
-            release = "release_lock\n" if leave else ""
+            despite = "\nlock_despite_hold=yes" if release else ""
             return self.step(
-                f"{lease}\ntake_lock || exit\nkeeper=$(keep_lock)\n"
-                f'{command}\nkill "$keeper"\n{release}exit "$status"',
+                f"{lease}{despite}\ntake_lock || exit\nkeeper=$(keep_lock)\n"
+                f'{command}\nkill "$keeper"\n{release}\nexit "$status"',
                 functions,
+                abandoned=f"{lease}\nabandon_lock",
                 **step,
             )
 
@@ -57,11 +59,20 @@ class Changer(HostAction):
         return answer
 
     def step(
-        self, command: str, functions: Mapping[str, Any], *, whole: bool = True, **step: Any
+        self,
+        command: str,
+        functions: Mapping[str, Any],
+        *,
+        whole: bool = True,
+        abandoned: str = "",
+        **step: Any,
     ) -> Answer:
-        """Run ``command`` on the host, to its end or deadline where it is ``whole``."""
+        """Run ``command`` on the host, to its end or deadline where it is ``whole``.
+
+        ``abandoned`` is run after it where nobody listens any more then.
+        """
         asked = self.question({"id": "step", "run": command, **step})
-        return self.ask([asked], functions, whole=whole)["step"]
+        return self.ask([asked], functions, whole=whole, abandoned=abandoned)["step"]
 
 
 def refusal(answer: Answer) -> Result:

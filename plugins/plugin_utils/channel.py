@@ -68,15 +68,22 @@ class Shell:
         return exported + [f"{name}={shlex.quote(text)}" for name, text in self.texts.items()]
 
 
-def script(questions: Sequence[Question], token: str, shell: Shell, *, whole: bool = False) -> str:
+def script(
+    questions: Sequence[Question],
+    token: str,
+    shell: Shell,
+    *,
+    whole: bool = False,
+    abandoned: str = "",
+) -> str:
     """Return the POSIX script that asks ``questions`` side by side.
 
     Every value of ``shell`` is quoted: none of them is run as code. What it runs bears the mark
     that the environment holds as RUNBOOK_CHANNEL; the token is seen by no other process. What is
-    ``whole`` goes on to its end, or its deadline, when the connection is lost.
+    ``whole`` goes on to its end, or its deadline, when the connection is lost; other questions are
+    ended. Then ``abandoned``, shell text, is run.
     """
-    quote, newline = shlex.quote, "\n"
-    first = shell.learn
+    quote, newline, first = shlex.quote, "\n", shell.learn
     learn = [f"learn {first.id} {ceil(first.timeout)} {quote(first.command)}"] if first else []
     words = {text: f"words_{n}" for n, text in enumerate(dict.fromkeys(q.words for q in questions))}
     early, asks = (
@@ -94,7 +101,7 @@ def script(questions: Sequence[Question], token: str, shell: Shell, *, whole: bo
             "export LC_ALL=C",
             *shell.variables,
             f"token={quote(token)}",
-            f"whole={'yes' if whole else ''}",
+            f"whole={'yes' if whole else ''} abandoned={quote(abandoned)}",
             *(f"{name}={quote(shell.before + newline + text)}" for text, name in words.items()),
             "questions() {",
             f"eval {quote(shell.library)}",
@@ -102,7 +109,7 @@ def script(questions: Sequence[Question], token: str, shell: Shell, *, whole: bo
             *learn,
             *asks,
             "}",
-            "main | cat",
+            'main | cat || eval "$abandoned"',  # cat cannot write where nobody listens
             "",
         ]
     )

@@ -4,6 +4,7 @@
 # In:  RUNBOOK_CHANNEL, a mark in the environment, by which all that is of this channel can be found
 #      token    marks our lines, so that a login banner cannot be taken for an answer
 #      whole     not empty: what has begun goes on when nobody listens any more, each to its deadline
+#      abandoned shell text that is run when nobody listens any more and all questions have ended
 #      questions, a function that defines the words that every command may use, none by a name from
 #      here, and calls  ask ID SECONDS BYTES WORDS COMMAND  once per command (WORDS: shell text of its
 #      own), and before that, if all of them want to know the same,  learn NAME SECONDS COMMAND
@@ -85,7 +86,8 @@ end_channel() {
         for _ in 1 2 3 4 5; do
             found=$(grep -lsF "$1" /proc/[0-9]*/environ | cut -d / -f 3 | grep -vx "$$")
             [ -n "$found" ] && kill -s KILL $found
-        done 2>/dev/null' sh "RUNBOOK_CHANNEL=$RUNBOOK_CHANNEL"
+        done 2>/dev/null
+        eval "$2"' sh "RUNBOOK_CHANNEL=$RUNBOOK_CHANNEL" "$abandoned"
 }
 
 # Ends the questions whose time is over, and all when nobody listens any more, but for what must not stop

@@ -57,11 +57,17 @@ class HostAction(ActionBase):
             raise AnsibleActionFail(f"a card is wrong: {error}") from error
 
     def ask(
-        self, questions: Sequence[Question], shell: Mapping[str, Any], *, whole: bool = False
+        self,
+        questions: Sequence[Question],
+        shell: Mapping[str, Any],
+        *,
+        whole: bool = False,
+        abandoned: str = "",
     ) -> dict[str, Answer]:
         """Ask ``questions`` in one round trip and return an answer for each.
 
-        What is ``whole`` goes on to its end when the connection is lost, or the run is cancelled.
+        What is ``whole`` goes on to its end when the connection is lost, or the run is cancelled;
+        ``abandoned`` is shell text for the host to run then, after all has ended.
 
         ``shell`` holds ``environment`` (name to an expression over the host's variables),
         ``libraries`` (shell files below the collection's roles whose functions the commands use),
@@ -73,7 +79,7 @@ class HostAction(ActionBase):
         # Whatever bears the run's mark ends with the run, where the host is this machine.
         unmarked = "-u RUNBOOK_RUN_ID " if whole else ""
         given = self._shell(shell)
-        text = script(questions, token, given, whole=whole)
+        text = script(questions, token, given, whole=whole, abandoned=abandoned)
         longest = max(q.timeout for q in questions) + (given.learn.timeout if given.learn else 0)
         # Of each answer both streams in base64, a few times while it is read.
         room = sum(12 * q.limit for q in questions) + _ROOM_BYTES

@@ -99,12 +99,16 @@ add_line() {
 }
 
 # Renews the lease in the background until the process that started this one is gone, or until it is
-# ended itself. Prints its process id; nobody's child, so that no wait waits for it.
+# ended itself; of that nothing is left for longer than a second. Prints its process id; nobody's child, so that
+# no wait waits for it.
 keep_lock() {
     (
         exec </dev/null >/dev/null 2>&1
-        trap 'kill "$!"; exit' TERM
-        while sleep $((lock_seconds / 5)) & wait "$!" && kill -0 "$$"; do take_lock || break; done
+        seconds=0
+        while sleep 1 && kill -0 "$$"; do
+            seconds=$(((seconds + 1) % (lock_seconds / 5)))
+            [ "$seconds" -gt 0 ] || take_lock || break
+        done
     ) &
     echo "$!"
 }
@@ -114,12 +118,21 @@ release_lock() { alone empty_lease; }
 
 # Who gives it back has heard of all that it did, also of a step that its deadline ended.
 empty_lease() {
-    read -r owner _ <"$lock_file"
-    [ "$owner" = "$lock_owner" ] || return 0
+    is_ours || return 0
     IFS='	' read -r _ began ended _ 2>/dev/null <"${lock_file%.lock}.step" && [ "$ended" = - ] && keep_time "$began"
     : >"$lock_file"
     rm -f "${lock_file%.lock}.step"
 }
+
+# Gives back the lease, if it is ours, of a run that was ended before it could do that itself: what it did last is
+# still to be told.
+abandon_lock() { alone drop_lease; }
+
+# Empties the lease, and nothing else.
+drop_lease() { ! is_ours || : >"$lock_file"; }
+
+# Whether the lease is ours.
+is_ours() { read -r owner _ <"$lock_file" && [ "$owner" = "$lock_owner" ]; }
 
 # Leaves a mark, by its time, that the host is about to be changed, or was until now.
 note_change() { ( umask 007; : >"${lock_file%.lock}.change" ); }

@@ -4,27 +4,12 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
-from bastion import PROGRAM, raised
+from bastion import raised
+from carried import NAMES, PASSWORD, answer_slowly, in_vault, questions, told, wait_for
 from practice import ctrl_c
-
-OTHER_VERSION = """
-import sys
-import oncall_runbook
-oncall_runbook.__version__ = "0.0.9"
-sys.argv[0] = "runbook"
-from oncall_runbook.commands.cli import main
-main()
-"""
-NAMES = [f"light-{number}" for number in range(1, 13)]
-PASSWORD = "correct horse battery staple"
-LEFT = "find / /dev/shm -xdev -type f -newer /run/sshd.pid -exec grep -l"
-# A question that is answered after a quarter of an hour.
-SLOW = {"run: cat": "timeout: 999\n    run: sleep 987; cat"}
 
 
 @pytest.fixture(scope="module")
@@ -62,39 +47,6 @@ def other_bastion(bastion, second_machine, tmp_path):
     assert second_machine.left() == []
 
 
-@pytest.fixture
-def fleet(runbook, tmp_path):
-    """Run the command against the inventory of this test, directly unless it says otherwise."""
-
-    def run(*words, **env):
-        here = {"RUNBOOK_INVENTORY": str(tmp_path / "hosts.yml"), "RUNBOOK_LIMIT": "all", **env}
-        return runbook(*words, "--format", "json", env=here)
-
-    return run
-
-
-def told(ran):
-    """What a document says, but for what differs from one look to the next."""
-    document = json.loads(json.dumps(ran.document))
-    for name in ("run", "started", "finished", "seconds"):
-        del document[name]
-    for host in document["hosts"].values():
-        for finding in host["findings"].values():
-            finding.pop("ms", None)
-    del document["order"]["through"]
-    return document
-
-
-def in_vault(place, text):
-    """Encrypt a text as ansible-vault does; return it as YAML has it."""
-    (place / "password").write_text(PASSWORD)
-    words = ["encrypt_string", "--vault-password-file", place / "password", text]
-    done = subprocess.run(
-        [PROGRAM.with_name("ansible-vault"), *words], capture_output=True, text=True, check=True
-    )
-    return done.stdout
-
-
 def test_the_same_is_said_as_without(bastion, light, fleet, tmp_path):
     light.set("off", "light-1", "light-5")
     light.run("echo 'exit 3' > /light-2/misbehaves")
@@ -111,7 +63,7 @@ def test_the_same_is_said_as_without(bastion, light, fleet, tmp_path):
     assert told(there) == told(direct)
     assert direct.code == 1
     assert [there.host(name)["verdict"] for name in NAMES[:2]] == ["incident", "error"]
-    assert bastion.run(f"{LEFT} '{PASSWORD}' {{}} + || true") == ""
+    assert bastion.holding(PASSWORD, "/run/sshd.pid") == ""
 
 
 def test_evidence_is_kept_here(bastion, light, fleet):
@@ -124,12 +76,6 @@ def test_evidence_is_kept_here(bastion, light, fleet):
     sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in kept.values()}
     assert sums == {of["file"]: of["sha256"] for of in manifest.values()}
     assert len(kept) == evidence["files"]
-
-
-def wait_for(what):
-    end = time.monotonic() + 60
-    while not what() and time.monotonic() < end:
-        time.sleep(0.1)
 
 
 def test_a_worker_that_dies_is_one_batch_lost(bastion, light, fleet, start, tmp_path, monkeypatch):
@@ -174,9 +120,7 @@ def test_a_worker_that_dies_is_one_batch_lost(bastion, light, fleet, start, tmp_
 @pytest.fixture
 def at_work(bastion, light, start, tmp_path):
     """A diagnosis that waits for the answers of hosts: the process that waits for it here."""
-    card = tmp_path / "incidents/light_off.yml"
-    for quick, slow in SLOW.items():
-        card.write_text(card.read_text().replace(quick, slow))
+    answer_slowly(tmp_path)
     process = start(
         *("diagnose", "light_off", "--through", "bastion", "--cards", tmp_path / "incidents"),
         *("-i", tmp_path / "hosts.yml", "-l", "light-1,light-2"),
@@ -184,11 +128,6 @@ def at_work(bastion, light, start, tmp_path):
     wait_for(lambda: len(questions(light)) == 2)
     assert len(questions(light)) == 2
     return process
-
-
-def questions(light):
-    """What goes on on hosts for the slow question."""
-    return [line for line in light.run("ps -eo args").splitlines() if line == "sleep 987"]
 
 
 def test_what_is_cancelled_leaves_nothing_behind(bastion, light, at_work):
@@ -209,13 +148,12 @@ def test_a_run_that_nobody_waits_for_any_more_ends_there(bastion, light, at_work
     [
         ("rm /usr/local/bin/runbook", "runbook is not installed there"),
         ("kill $(cat /run/sshd.pid)", "Connection refused"),
-        ("python", "it has oncall-runbook 0.0.9, and this machine"),
+        ("version", "it has oncall-runbook 0.0.9, and this machine"),
     ],
 )
 def test_a_machine_that_cannot_do_it_says_why(bastion, fleet, break_, why):
-    if break_ == "python":
-        script = f"#!{PROGRAM.with_name('python')}\n{OTHER_VERSION}"
-        bastion.put("/usr/local/bin/runbook", script)
+    if break_ == "version":
+        bastion.take_other_version()
     else:
         bastion.run(break_)
     ran = fleet("triage", "--through", "bastion")

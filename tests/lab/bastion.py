@@ -24,21 +24,27 @@ UseDNS no
 PidFile /run/sshd.pid
 END
 """
+OTHER_VERSION = """
+import sys
+import oncall_runbook
+oncall_runbook.__version__ = "0.0.9"
+sys.argv[0] = "runbook"
+from oncall_runbook.commands.cli import main
+main()
+"""
 SERVE = "kill -0 $(cat /run/sshd.pid) 2> /dev/null || /usr/sbin/sshd -f /etc/ssh/sshd_bastion"
 
 
-class Bastion:
-    """A machine that ssh knows by a name, as long as `path` is where programs are found first."""
+class Machine:
+    """A container with the command, in which runs are played."""
 
     def __init__(self, name, container):
         self.name, self._container = name, container
-        public = (KEYS / "id_ed25519.pub").read_text().strip()
-        docker("exec", container, "sh", "-c", MAKE, "sh", public)
-        self.serve()
+        self.install()
 
-    def serve(self):
-        """Have the command there, and an sshd, whatever was made of them."""
-        self.run(f"ln -sfn {PROGRAM} /usr/local/bin/runbook; {SERVE}")
+    def install(self):
+        """Have the command there, whatever was made of it."""
+        self.run(f"ln -sfn {PROGRAM} /usr/local/bin/runbook")
 
     def run(self, command):
         return docker("exec", self._container, "sh", "-c", command)
@@ -53,9 +59,14 @@ class Bastion:
         write = f"rm -f {path}; cat > {path}; chmod 755 {path}"
         docker("exec", "-i", self._container, "sh", "-c", write, given=text)
 
+    def take_other_version(self):
+        """Have the command of another version."""
+        script = f"#!{PROGRAM.with_name('python')}\n{OTHER_VERSION}"
+        self.put("/usr/local/bin/runbook", script)
+
     def workers(self):
         """The processes that play runs, without those that watch over them."""
-        return self.run("pgrep -P $(pgrep -o -f 'runbook worker')").split()
+        return self.run("pgrep -P $(pgrep -o -f 'bin/runbook worker')").split()
 
     def processes(self):
         """What runs there of a run; but for connections to hosts that ssh keeps for a minute."""
@@ -70,6 +81,26 @@ class Bastion:
     def left(self):
         """What runs left there in memory."""
         return self.run("ls -d /dev/shm/runbook-* 2>/dev/null || true").split()
+
+    def holding(self, text, since):
+        """Files with this text that were written there after another file was, in memory too."""
+        there = f"find / /dev/shm -xdev -type f -newer {since} -exec grep -l '{text}' {{}} +"
+        return self.run(f"{there} || true")
+
+
+class Bastion(Machine):
+    """A machine that ssh knows by a name, as long as `path` is where programs are found first."""
+
+    def __init__(self, name, container):
+        super().__init__(name, container)
+        public = (KEYS / "id_ed25519.pub").read_text().strip()
+        docker("exec", container, "sh", "-c", MAKE, "sh", public)
+        self.serve()
+
+    def serve(self):
+        """Have the command there, and an sshd, whatever was made of them."""
+        self.install()
+        self.run(SERVE)
 
     def ssh(self, place):
         """Write what lets `ssh NAME` get there; return the directory for the PATH."""
@@ -90,16 +121,14 @@ class Bastion:
 
 
 @contextlib.contextmanager
-def raised(name):
+def raised(name, kind=Bastion, image="runbook-lab/host", *words):
     """Raise a machine, and remove it at the end. It has this checkout, and this Python."""
     container = f"runbook-lab-{name}-{os.getpid()}"
     assert sys.base_prefix != "/usr", "it takes a Python of its own, not the system's"
     here = [word for path in (sys.base_prefix, ROOT) for word in ("-v", f"{path}:{path}:ro")]
     label = ("--label", "runbook.lab=light", "--entrypoint", "sleep")
-    docker(
-        "run", "-d", "--init", "--name", container, *label, *here, "runbook-lab/host", "infinity"
-    )
+    docker("run", "-d", "--init", "--name", container, *label, *here, *words, image, "infinity")
     try:
-        yield Bastion(name, container)
+        yield kind(name, container)
     finally:
         docker("rm", "-f", container)

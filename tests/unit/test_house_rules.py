@@ -38,7 +38,7 @@ OPERATIONS = VARS["operation"]["operation_kinds"]
 SHELL = sorted([*ROOT.glob("roles/*/files/*.sh"), *ROOT.glob("plugins/**/*.sh")])
 PLAYBOOKS = sorted((ROOT / "playbooks").glob("*.yml"))
 # Playbooks of a role of their own.
-APART = {"response", "through", "triage_fleet", "watch"}
+APART = {"leave", "response", "through", "triage_fleet", "watch"}
 
 JINJA = Environment()
 JINJA.filters["quote"] = str  # of ansible

@@ -24,6 +24,7 @@ from ansible.utils import plugin_docs
 from ansible.utils.collection_loader import _collection_finder
 from ansible.vars.hostvars import HostVars
 from ansible_runner.display_callback.callback import awx_display
+from receptorctl.socket_interface import ReceptorControl
 
 
 def parameters(function):
@@ -104,3 +105,12 @@ def test_pexpect_sleeps_where_it_is_told_not_to():
 def test_the_length_of_a_result_can_be_set():
     """runner/oncall_runbook/run/engine.py"""
     assert 'os.getenv("MAX_EVENT_RES"' in inspect.getsource(awx_display)
+
+
+def test_a_session_with_receptor_has_its_socket():
+    """runner/oncall_runbook/run/mesh.py speaks over it once a service is connected."""
+    session = ReceptorControl("/nowhere")
+    assert (session._socket, session._sockfile) == (None, None)
+    assert "self.handshake()" in inspect.getsource(ReceptorControl.connect)
+    words = ["self", "node", "service", "tlsclient"]
+    assert parameters(ReceptorControl.connect_to_service) == words

@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import parse_wheel_filename
+from packaging.version import Version
+from test_lock_file import asked_for
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -109,7 +113,7 @@ def below(shipped, *parts):
 def collection(shipped):
     """The files that the collection works with, by their names in the checkout."""
     code = below(shipped, "meta", "playbooks", "plugins", "roles")
-    kinds = {".yml", ".py", ".sh", ".js", ".awk", ".json", ".md"}
+    kinds = {".yml", ".txt", ".py", ".sh", ".js", ".awk", ".json", ".md"}
     assert {Path(name).suffix for name in code} == kinds
     examples = {n for n in below(shipped, "inventory") if n.startswith("inventory/example/")}
     return {*code, *examples, "inventory/local.yml"}
@@ -165,8 +169,32 @@ def test_all_that_is_shipped_has_its_checksum(dist):
     assert sorted(named) == sorted(
         path.name for path in dist.iterdir() if path.name != "SHA256SUMS"
     )
-    assert len(named) == 4
+    assert len(named) == 5
     run("sha256sum", "--check", "--strict", "SHA256SUMS", cwd=dist)
+
+
+def test_what_pip_installs_elsewhere_is_what_the_wheelhouse_holds(dist):
+    (wheelhouse,) = dist.glob("*-wheelhouse-*.tar")
+    held = {parse_wheel_filename(Path(name).name)[:2] for name in packed(wheelhouse)}
+    lines = (dist / f"oncall-runbook-{VERSION}-requirements.txt").read_text().splitlines()
+    releases = [line.split()[0].split("==") for line in lines if not line.startswith(" ")]
+    named = {(name, Version(version)) for name, version in releases}
+    assert held - named == {("oncall-runbook", Version(VERSION))}
+    assert named < held
+    hashes = [line for line in lines if line.startswith(" ")]
+    assert all("--hash=sha256:" in line for line in hashes)
+    assert len(hashes) >= len(named) > 30
+
+
+def test_an_execution_environment_gets_what_the_collection_needs(archive, tmp_path):
+    place = tmp_path / "ansible_collections/oncall/runbook"
+    place.mkdir(parents=True)
+    run("tar", "-xzf", archive, "-C", place, cwd=tmp_path)
+    told = run(BIN / "ansible-builder", "introspect", tmp_path, cwd=tmp_path).stdout
+    needs = yaml.safe_load(told)
+    (asyncssh,) = (need for need in asked_for() if need.name == "asyncssh")
+    assert [Requirement(need.partition("#")[0]) for need in needs["python"]] == [asyncssh]
+    assert any(need.startswith("openssh-client ") for need in needs["system"])
 
 
 def test_the_source_archive_installs_what_the_wheel_does(dist, wheel, tmp_path):
@@ -213,6 +241,7 @@ def test_the_command_knows_its_version_and_its_incidents(use):
         "triage",
         "triage_fleet",
         "response",
+        "leave",
         "through",
         "watch",
     }

@@ -132,7 +132,7 @@ _OPTIONS = {
         metavar="MACHINE",
         envvar="RUNBOOK_THROUGH",
         show_envvar=True,
-        help="Ask the hosts from that machine, near them, which ssh reaches and runbook is on.",
+        help="Ask the hosts from that machine near them: as ssh knows it, or receptor:NODE.",
     ),
     "format": format_option,
     "reports": click.option(

@@ -7,15 +7,14 @@ import click
 from oncall_runbook.commands.shared_options import example, yes_is_taken
 
 
-@click.command(epilog=example("runbook worker 20261123T041500Z-3f2a <stream"))
-@click.argument("run")
+@click.command(epilog=example("runbook worker <stream"))
 @yes_is_taken
-def worker(run: str) -> int:
-    """Play a run that another machine hands over: what --through starts here, by ssh.
+def worker() -> int:
+    """Play a run that another machine hands over: what --through starts here.
 
     Not for people: the run comes on standard input and its events go to standard output, as the
     streams of ansible-runner.
     """
     from oncall_runbook.run.guard import guarded
 
-    return guarded(run)
+    return guarded()

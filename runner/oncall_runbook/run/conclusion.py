@@ -59,17 +59,25 @@ def is_operation(command: str) -> bool:
 
 
 def conclude(job: Job, states: Mapping[str, HostState], outcome: Outcome) -> dict[str, HostState]:
-    """Give every host its final verdict, also where the run ended before it had one."""
+    """Give every host its final verdict, also where the run ended before it had one.
+
+    A cure that has held, and was not verified yet, is not said to be one.
+    """
     silent = {
         "timeout": f"timed out after {outcome.deadline_seconds:.0f} s",
         "cancelled": "cancelled",
     }.get(outcome.status, "the playbook did not judge this host")
+    ended = outcome.status != "finished"
     return {
         host: _explained(job, state)
-        if state.verdict
+        if state.verdict and not (ended and _unverified(state))
         else replace(state, verdict=Verdict.UNKNOWN, reason=silent)
         for host, state in states.items()
     }
+
+
+def _unverified(state: HostState) -> bool:
+    return state.verdict is Verdict.FIXED and state.phase == "settle"
 
 
 def _explained(job: Job, state: HostState) -> HostState:

@@ -12,15 +12,15 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
 from oncall_runbook.errors import RunbookError
 from oncall_runbook.run import inventory, processes, run_files
-from oncall_runbook.run.events import UNDER_WAY, Event, Told, Translator, told_event
+from oncall_runbook.run.events import LEASE, UNDER_WAY, Event, Told, Translator, told_event
 from oncall_runbook.run.variables import ExtraVars, as_data
 
 PRIVATE_PREFIX = "runbook-"
@@ -41,6 +41,10 @@ _DEADLINE_SECONDS = 43200
 # A host that freezes after it was connected to would otherwise hold the run for ever. A minute, as
 # one that swaps may take long to answer; of an option given twice ssh takes the first.
 _KEEPALIVE = "-o ServerAliveInterval=10 -o ServerAliveCountMax=6"
+
+# What gives back the hosts of a run that is ended: whoever cancels a job kills it in ten seconds.
+_LEAVE = "oncall.runbook.leave"
+_LEAVE_SECONDS = 5
 
 # The command says the verdict itself, from the same results.
 _TOLD = "told"
@@ -101,6 +105,7 @@ class Stop:
     from_inventory: float | None = None
     status: Status = "finished"
     began: float = field(default_factory=time.monotonic)
+    held: set[str] = field(default_factory=set)  # the hosts that the run may have taken
 
     @property
     def seconds(self) -> float:
@@ -108,10 +113,14 @@ class Stop:
         return self.ordered or self.from_inventory or _DEADLINE_SECONDS
 
     def hear(self, event: Event) -> None:
-        """Learn from a host's answer how long its inventory lets the run take."""
+        """Learn from a host's answer how long its inventory lets the run take, and who is held."""
         seconds = event.result.get("deadline_seconds") if event.action == "probe" else None
         if isinstance(seconds, int):
             self.from_inventory = min(seconds, self.from_inventory or seconds)
+        if event.plugin == LEASE and event.result.get("state") == "left":
+            self.held.discard(event.host)
+        elif event.plugin == LEASE or event.action == "act":
+            self.held.add(event.host)
 
     def on_signal(self, _number: int, _frame: object) -> None:
         """Take a signal as the wish to cancel."""
@@ -160,9 +169,30 @@ def run(
         told.read()
         if stop.status != "finished":
             processes.end(request.run)
+            _leave(request, stop.held)
     error = "" if rc == 0 else translator.error()
     warnings = tuple(translator.warnings)
     return Outcome(stop.status, rc, error, translator.no_hosts, warnings, stop.seconds)
+
+
+def _leave(request: Request, hosts: Collection[str]) -> None:
+    """Give back the hosts that a run held when it was ended; not for long is that tried.
+
+    A host where a step of it goes on gives itself back.
+    """
+    if not hosts:
+        return
+    given_up = time.monotonic() + _LEAVE_SECONDS
+    left = replace(request, playbook=_LEAVE, run_vars={}, hosts=tuple(sorted(hosts)), tags=None)
+
+    def is_over() -> bool:
+        if time.monotonic() < given_up:
+            return False
+        processes.end(request.run)
+        return True
+
+    with private_directory() as private, contextlib.suppress(RunbookError):
+        play(left, private, lambda _event: False, is_over)
 
 
 def pause(request: Request, seconds: float) -> Status:
@@ -279,10 +309,11 @@ def _environment(request: Request, private: Path) -> dict[str, str]:
         "ANSIBLE_SSH_EXTRA_ARGS": f"{request.ssh_extra_args} {_KEEPALIVE}".lstrip(),
     }
     # A home that is full or read-only keeps nobody from looking.
-    home = Path(os.environ.get("ANSIBLE_HOME") or "~/.ansible").expanduser()
-    if run_files.unwritable(home):
-        own = {"ANSIBLE_LOCAL_TEMP": "tmp", "ANSIBLE_SSH_CONTROL_PATH_DIR": "cp"}
-        settings |= {name: str(private / place) for name, place in own.items()}
+    if run_files.unwritable(Path(os.environ.get("ANSIBLE_HOME") or "~/.ansible").expanduser()):
+        settings["ANSIBLE_LOCAL_TEMP"] = str(private / "tmp")
+    sockets = os.environ.get("ANSIBLE_SSH_CONTROL_PATH_DIR") or "~/.ansible/cp"
+    if run_files.unwritable(Path(sockets).expanduser()):
+        settings["ANSIBLE_SSH_CONTROL_PATH_DIR"] = str(private / "cp")
     if request.inventory_plugins:
         settings["ANSIBLE_INVENTORY_ENABLED"] = request.inventory_plugins
     if request.collections:

@@ -33,6 +33,7 @@ _ACTIONS: dict[str, Action] = {
     **{f"oncall.runbook.{name}": "probe" for name in _READ},
     "oncall.runbook.act": "act",
 }
+LEASE = "oncall.runbook.lease"
 _NO_HOSTS = "leaves us with no hosts to target"
 # What judge says of a host, in a line of its own, while a cure settles.
 _WAITS = re.compile(r"(?P<host>.+?): not over yet: (?P<why>.+)")
@@ -50,6 +51,7 @@ class Event:
     action: Action = ""
     result: Facts = field(default_factory=dict)
     ignored: bool = False
+    plugin: str = ""  # the action of the collection, by its full name
 
 
 class Translator:
@@ -136,9 +138,8 @@ def translate(raw: Facts, secrets: frozenset[str] = frozenset()) -> list[Event]:
     host = data.get("host")
     if kind is None or not host:
         return []
-    action = _ACTIONS.get(data.get("resolved_action") or "") or _ACTIONS.get(
-        data.get("task_action") or "", ""
-    )
+    names = (str(data.get("resolved_action") or ""), str(data.get("task_action") or ""))
+    plugin = next((name for name in names if name in _ACTIONS or name == LEASE), "")
     results = _results(data.get("res"), raw)
     return [
         Event(
@@ -146,7 +147,8 @@ def translate(raw: Facts, secrets: frozenset[str] = frozenset()) -> list[Event]:
             time=time.time(),
             host=str(host),
             task=str(data.get("task") or ""),
-            action=action,
+            action=_ACTIONS.get(plugin, ""),
+            plugin=plugin,
             result=redact(result, secrets),
             ignored=bool(data.get("ignore_errors")),
         )

@@ -79,6 +79,7 @@ class HostState:
     resolved: Facts = field(default_factory=dict)  # checksums of what its inventory comes to
     decided: Facts = field(default_factory=dict)  # findings that decided, as a plan keeps them
     changed_since: tuple[str, ...] = ()  # the plan that is carried out, a line each
+    phase: str = ""  # of the last judgement: while a cure settles, or is verified
     batch: int | None = None  # in which it was changed, from 1
 
 
@@ -126,6 +127,7 @@ def _judged(state: HostState, result: Facts, findings: Mapping[str, Finding]) ->
     return replace(
         state,
         verdict=_verdict(result),
+        phase=str(result.get("phase") or ""),
         reason=_line(result.get("reason")),
         cause="",
         root_causes=tuple(str(name) for name in as_list(result.get("root_causes"))),

@@ -16,9 +16,19 @@ from typing import IO, Any
 
 from oncall_runbook.errors import RunbookError
 from oncall_runbook.run import run_files
+from oncall_runbook.run.connection import Connection, ProgramConnection
 from oncall_runbook.run.engine import Request, Stop
 from oncall_runbook.run.events import Event, Translator, told_event
-from oncall_runbook.run.stream import BEAT_SECONDS, FILE, SILENT_SECONDS, TOLD, Parcel
+from oncall_runbook.run.mesh import PREFIX, MeshConnection, node
+from oncall_runbook.run.stream import (
+    BEAT,
+    BEAT_SECONDS,
+    FILE,
+    HANG_UP,
+    SILENT_SECONDS,
+    TOLD,
+    Parcel,
+)
 
 _SSH = ("ssh", "-T", "-o", "BatchMode=yes")
 _ALIVE = ("-o", f"ServerAliveInterval={BEAT_SECONDS}", "-o", "ServerAliveCountMax=6")
@@ -26,13 +36,8 @@ _ALIVE = ("-o", f"ServerAliveInterval={BEAT_SECONDS}", "-o", "ServerAliveCountMa
 _WORKER = "PATH=$PATH:$HOME/.local/bin; exec runbook worker"
 # For a machine to end what it started: see `processes.end`.
 _PATIENCE_SECONDS = 15.0
-# For a connection that has nothing more to say.
-_GRACE_SECONDS = 3.0
 # How ansible-runner puts it that a stream has ended.
 _SILENCE = "Unexpected empty line"
-_NOT_FOUND = 127
-_KILLED = 128  # and the number of the signal
-_SSH_FAILED = 255
 UNREACHABLE_RC = 4
 # Of a run that acts: what is said of a host once nothing more is done there.
 _ENDS = ("fixed", "not_fixed", "refused", "locked")
@@ -80,9 +85,9 @@ class Link:
     _judged: dict[str, bool] = field(default_factory=dict)  # whether that was all
     _hung_up: float | None = None
     _beat: float = 0.0
-    _process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
+        self._connection = self._connection_to_it()
         self._relay = self.stop.relay(self.on_event)
         self.translator = Translator(self._note, self.on_output, self.request.secrets)
 
@@ -90,35 +95,39 @@ class Link:
         """Start the machine's worker, and hand the run over to it."""
         self.place.mkdir()
         own = replace(parcel, hosts=list(self.request.hosts))
-        with (self.place / "stderr").open("wb") as errors:
-            process = subprocess.Popen(
-                self._command(),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                start_new_session=True,  # Ctrl-C is for us: the worker is asked to end
-            )
-        assert process.stdin and process.stdout
-        self._process, self._to, self._lines = process, process.stdin, _Lines(process.stdout)
         threading.Thread(target=self._carry, args=(own, packed, heard), daemon=True).start()
 
-    def _command(self) -> list[str]:
+    def _connection_to_it(self) -> Connection:
+        if self.name.startswith(PREFIX):
+            return MeshConnection(node(self.name))
+        command = [*_SSH, *_ALIVE, "--", self.name, f"exec sh -c '{_WORKER}'"]
         if not self.name:  # a worker on this machine
-            return [sys.executable, "-m", "oncall_runbook", "worker", self.request.run]
-        command = f"exec sh -c '{_WORKER} {self.request.run}'"
-        return [*_SSH, *_ALIVE, "--", self.name, command]
+            command = [sys.executable, "-m", "oncall_runbook", "worker"]
+        return ProgramConnection(command, self.place / "stderr")
 
     def _carry(self, parcel: Parcel, packed: Path, heard: SimpleQueue[Message]) -> None:
-        """Hand the run over, and read what comes; in a thread of its own."""
+        """Reach the machine, hand the run over, and read what comes; in a thread of its own."""
+        try:
+            self._connection.open()
+            self._exchange(parcel, packed, heard)
+        except (OSError, RunbookError) as error:
+            self._given_up = str(error)
+        finally:
+            heard.put(Message(self, None))
+
+    def _exchange(self, parcel: Parcel, packed: Path, heard: SimpleQueue[Message]) -> None:
         streaming: Any = import_module("ansible_runner.streaming")
+        self._lines = _Lines(self._connection.from_worker)
 
         def take(data: Mapping[str, Any], **_: Any) -> bool:
             heard.put(Message(self, data))
             return False
 
         with contextlib.suppress(OSError):  # it ended before it had all, and says why
+            to_worker = self._connection.to_worker
+            to_worker.write(f"{parcel.run}\n".encode())
             streaming.Transmitter(
-                _output=self._to, private_data_dir=str(packed), **asdict(parcel)
+                _output=to_worker, private_data_dir=str(packed), **asdict(parcel)
             ).run()
             self._beat = time.monotonic()
         processor = streaming.Processor(
@@ -135,7 +144,6 @@ class Link:
             processor.run()
         except Exception as error:  # whatever else it may be that it sent
             take({"status": "error", "job_explanation": f"what it sent cannot be read: {error}"})
-        heard.put(Message(self, None))
 
     def take(self, message: Message) -> None:
         """Take what the machine sent; RunbookError where that is not what a worker sends."""
@@ -190,9 +198,7 @@ class Link:
             self.kill()
         elif self._beat and now > self._beat + BEAT_SECONDS and self._hung_up is None:
             self._beat = now
-            with contextlib.suppress(OSError):
-                self._to.write(b"\n")
-                self._to.flush()
+            self._send(BEAT)
             if now > self._lines.heard + SILENT_SECONDS:
                 self._given_up = f"nothing was heard of it for {SILENT_SECONDS} s"
                 self.kill()
@@ -204,22 +210,26 @@ class Link:
         self._hung_up = time.monotonic()
         if not self._beat:  # it has nothing to end yet, and may read for long
             self.kill()
+        else:
+            self._send(HANG_UP)
+
+    def _send(self, what: bytes) -> None:
         with contextlib.suppress(OSError):
-            self._to.close()
+            self._connection.to_worker.write(what)
+            self._connection.to_worker.flush()
 
     def kill(self) -> None:
         """End the connection, whatever it is at."""
-        if self._process:
-            self._process.kill()
+        self._connection.kill()
 
     def _ended(self) -> None:
         """Say of each host that the machine was not done with what became of it."""
         self.is_open = False
         self.hang_up()
-        code = self._exit_status()
+        why = self._given_up or self._connection.why(self._said)
         if self.rc is not None or self.stop.status != "finished":
             return
-        self._said = self._why(code)
+        self._said = why
         self.rc = UNREACHABLE_RC
         hosts = self.request.hosts or _named_hosts(self.request)
         for host in hosts:
@@ -228,31 +238,6 @@ class Link:
                 self._note(Event("unreachable", time.time(), host, "", result=told))
         if not hosts:
             self.rc = 1
-
-    def _exit_status(self) -> int:
-        """Return how the connection ended; one that does not end is made to."""
-        if not self._process:
-            return 0
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return self._process.wait(_GRACE_SECONDS)
-        self.kill()
-        return self._process.wait()
-
-    def _why(self, code: int) -> str:
-        """Return in a line why the machine ended before it was done."""
-        said = (self.place / "stderr").read_text(errors="replace").strip().splitlines()
-        last = said[-1].strip() if said else ""
-        if self._given_up:
-            return self._given_up
-        if code == _NOT_FOUND:
-            return "runbook is not installed there, or not in the PATH of a login without terminal"
-        if code == _SSH_FAILED:
-            return last or "the connection was lost"
-        if "No such command" in last:
-            return "the oncall-runbook there is older: both machines need the same version"
-        if code < 0 or code > _KILLED:
-            return f"killed by signal {-code if code < 0 else code - _KILLED}"
-        return self._said or last or f"its worker ended with {code}"
 
     def error(self) -> str:
         """Return why ansible, or the machine, ended as it did."""

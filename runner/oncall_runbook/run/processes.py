@@ -13,10 +13,14 @@ _PROC = Path("/proc")
 
 
 def started(pid: int) -> int | None:
-    """Return the start time of a process in clock ticks; None when it is gone or cannot be read."""
+    """Return the start time of a process in clock ticks; None when it is gone or cannot be read.
+
+    One that has ended, and that its parent has not heard of, is gone.
+    """
     try:
         stat = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
-        return int(stat.rpartition(")")[2].split()[19])
+        fields = stat.rpartition(")")[2].split()
+        return None if fields[0] == "Z" else int(fields[19])
     except (OSError, ValueError, IndexError):
         return None
 

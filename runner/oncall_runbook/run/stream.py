@@ -20,6 +20,10 @@ from oncall_runbook.run.variables import ExtraVars
 # Events of our own beside those of ansible: what one process told of a host, a file of evidence.
 TOLD = "runbook_told"
 FILE = "runbook_file"
+# What the worker hears, once it has the run: that somebody is there, or that it is to end. One byte
+# each, so that neither ever comes in parts. Not every connection can be closed in one direction.
+BEAT = b"\n"
+HANG_UP = b"."
 # Each end is heard of so often, and taken for gone when it was not for so long.
 BEAT_SECONDS = 10
 SILENT_SECONDS = 60

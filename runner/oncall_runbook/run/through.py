@@ -1,4 +1,4 @@
-"""A run that other machines play: ansible-runner's streams over OpenSSH, and what comes back.
+"""A run that other machines play: ansible-runner's streams, and what comes back.
 
 Takes and returns what `engine.run` does. Each machine is handed the run as `ansible-runner
 transmit` writes it, plays it for its hosts (`runbook worker`), and what it sends is read as
@@ -16,7 +16,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from oncall_runbook.errors import BadInputError
-from oncall_runbook.run import engine
+from oncall_runbook.run import engine, mesh
 from oncall_runbook.run.engine import Outcome, Request, Stop
 from oncall_runbook.run.events import Event
 from oncall_runbook.run.link import UNREACHABLE_RC, Link, Message
@@ -28,7 +28,13 @@ _POLL_SECONDS = 0.2
 
 
 def machine(name: str) -> str:
-    """Return the name of a machine as it is; BadInputError where ssh could take it for more."""
+    """Return the name of a machine as it is; BadInputError where it cannot be one.
+
+    It is a node of receptor (`receptor:NODE`), or whatever ssh knows, and could not take for more.
+    """
+    if name.startswith(mesh.PREFIX):
+        mesh.node(name)
+        return name
     if not _MACHINE.fullmatch(name):
         raise BadInputError(f"--through {name!r} is no name of a machine for ssh")
     return name

@@ -25,7 +25,7 @@ from oncall_runbook.errors import RunbookError
 from oncall_runbook.run import engine, processes
 from oncall_runbook.run.engine import Request, Stop
 from oncall_runbook.run.events import Told
-from oncall_runbook.run.stream import BEAT_SECONDS, FILE, SILENT_SECONDS, TOLD, Parcel
+from oncall_runbook.run.stream import BEAT_SECONDS, FILE, HANG_UP, SILENT_SECONDS, TOLD, Parcel
 
 # What fails, or looks unreachable, where a run is ended.
 _ENDED = ("runner_on_failed", "runner_on_unreachable")
@@ -131,8 +131,8 @@ class RunbookWorker(Worker):
             self.status_handler({"status": status, **data}, None)
 
     def _listen(self) -> None:
-        """Hear from time to time that the other end is there, until it is gone."""
-        while self._input.read1():
+        """Hear from time to time that the other end is there, until it is gone or hangs up."""
+        while (heard := self._input.read1()) and HANG_UP not in heard:
             self._heard = time.monotonic()
         self._is_gone = True
 

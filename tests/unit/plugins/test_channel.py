@@ -147,11 +147,12 @@ def test_a_hung_command_does_not_hold_up_the_others():
 
 
 @pytest.mark.parametrize("copy", ["", "SSH_ORIGINAL_COMMAND", "SUDO_COMMAND"])
-def test_nothing_survives_when_nobody_listens_any_more(copy):
+def test_nothing_survives_when_nobody_listens_any_more(copy, tmp_path):
     """Whatever the environment holds a copy of the command in."""
     token = new_token()
     hung = "( while :; do :; done ) & sleep 61.5"
-    text = script([Question("it", hung, 60)], token, Shell())
+    told = f"touch {tmp_path}/abandoned"
+    text = script([Question("it", hung, 60)], token, Shell(), abandoned=told)
     mark = marked()
     if copy:
         mark[copy] = f"env RUNBOOK_CHANNEL={mark['RUNBOOK_CHANNEL']} sh"
@@ -164,12 +165,16 @@ def test_nothing_survives_when_nobody_listens_any_more(copy):
     process.wait(timeout=30)
     nothing_is_left(mark)
     assert not alive("sleep 61.5")
+    while not (tmp_path / "abandoned").exists():
+        time.sleep(0.05)
 
 
-def left_alone(command, timeout, tmp_path, shell):
-    """Begin what must not stop halfway, and stop listening; its mark."""
+def left_alone(command, timeout, tmp_path, shell, noticed=2.5):
+    """Begin what must not stop halfway, and stop listening; what it says then is in `abandoned`."""
     (tmp_path / "go").unlink(missing_ok=True)
-    text = script([Question("it", command, timeout)], new_token(), Shell(), whole=True)
+    told = f"ls {tmp_path} >{tmp_path}/abandoned"
+    asked = [Question("it", command, timeout)]
+    text = script(asked, new_token(), Shell(), whole=True, abandoned=told)
     mark = marked()
     process = subprocess.Popen([shell], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=mark)
     process.stdin.write(text.encode())
@@ -177,7 +182,7 @@ def left_alone(command, timeout, tmp_path, shell):
     while not (tmp_path / "begun").exists():
         time.sleep(0.05)
     process.stdout.close()
-    time.sleep(2.5)  # longer than it takes to notice
+    time.sleep(noticed)  # longer than it takes to notice
     (tmp_path / "go").touch()
     process.wait(timeout=30)
     nothing_is_left(mark)
@@ -189,6 +194,22 @@ def test_what_must_not_stop_halfway_goes_on_when_nobody_listens_any_more(tmp_pat
         yes said | head -n 100000; yes told | head -n 100000 >&2; touch {tmp_path}/ended"""
     left_alone(command, 20, tmp_path, shell)
     assert (tmp_path / "ended").exists()
+    assert "ended" in (tmp_path / "abandoned").read_text(), "it is told when that has ended"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_what_ends_before_it_is_noticed_that_nobody_listens_is_abandoned_too(tmp_path, shell):
+    command = f"touch {tmp_path}/begun; until [ -e {tmp_path}/go ]; do sleep 0.01; done"
+    left_alone(command, 20, tmp_path, shell, noticed=0)
+    assert (tmp_path / "abandoned").exists()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_what_is_heard_is_not_abandoned(tmp_path, shell):
+    asked = [Question("it", "sleep 1.2; echo said", 20)]
+    text = script(asked, new_token(), Shell(), whole=True, abandoned=f"touch {tmp_path}/abandoned")
+    subprocess.run([shell], input=text, text=True, capture_output=True, check=True, env=marked())
+    assert not (tmp_path / "abandoned").exists()
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -196,6 +217,7 @@ def test_even_that_ends_at_its_deadline(tmp_path, shell):
     command = f"touch {tmp_path}/begun; sleep 61.9; touch {tmp_path}/ended"
     left_alone(command, 3, tmp_path, shell)
     assert not (tmp_path / "ended").exists()
+    assert (tmp_path / "abandoned").exists()
     assert not alive("sleep 61.9")
 
 

@@ -44,6 +44,7 @@ def test_a_remediation_from_diagnosis_to_verified_cure() -> None:
     )
     assert state == HostState(
         verdict=Verdict.FIXED,
+        phase="verify",
         findings={"accepts": {"status": "healthy"}},
         actions=(Rung("restart", "database", risk="restart", changed=True, seconds=3, held=True),),
         evidence={"path": "/e", "files": 2, "bytes": 9},

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,7 +18,7 @@ import pytest
 from recorded import FakeEngine, run
 
 from oncall_runbook.errors import BadInputError
-from oncall_runbook.run import engine, through
+from oncall_runbook.run import engine, mesh, through
 from oncall_runbook.run.engine import Outcome, Request
 from oncall_runbook.run.events import Event
 from oncall_runbook.run.stream import Parcel, pack
@@ -116,9 +118,7 @@ def test_a_worker_that_is_told_to_end_says_so(runbook: Runbook, programs: Path) 
     )
     while subprocess.run(["pgrep", "-f", "sleep 61.37"], capture_output=True).returncode:
         time.sleep(0.05)
-    asked = (programs / "ssh.asked").read_text()
-    run_id = asked.split()[-1].rstrip("'")
-    words = ["pgrep", "-o", "-f", f"oncall_runbook worker {run_id}"]
+    words = ["pgrep", "-P", str(process.pid), "-f", "oncall_runbook worker"]
     worker = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     os.kill(int(worker), signal.SIGTERM)
     stdout, stderr = process.communicate(timeout=60)
@@ -162,6 +162,111 @@ def test_what_ssh_could_take_for_more_is_no_machine(fake: FakeEngine, name: str)
     assert result.exit_code == 2
     assert "is no name of a machine for ssh" in result.stderr
     assert fake.requests == []
+
+
+@pytest.mark.parametrize(
+    "name", ["receptor:", "receptor:a b", "receptor:a\nwork list", "receptor:*"]
+)
+def test_what_receptor_could_take_for_more_is_no_node(fake: FakeEngine, name: str) -> None:
+    result = run("triage", "-i", "web,", "--through", name)
+    assert result.exit_code == 2
+    assert f"--through {name!r} is no name of a node of receptor" in result.stderr
+    assert fake.requests == []
+
+
+def test_the_name_of_a_tls_client_is_data(
+    fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNBOOK_RECEPTOR_TLS", "a\nwork list")
+    result = run("triage", "-i", "web,", "--through", "receptor:west")
+    assert result.exit_code == 2
+    assert "RUNBOOK_RECEPTOR_TLS 'a\\nwork list' is no name of a tls-client" in result.stderr
+
+
+def test_a_mesh_needs_what_speaks_to_receptor(
+    fake: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mesh, "find_spec", lambda _: None)
+    result = run("triage", "-i", "web,", "--through", "receptor:west")
+    assert result.exit_code == 2
+    assert "pip install 'oncall-runbook[mesh]'" in result.stderr
+    assert fake.requests == []
+
+
+class Receptor:
+    """What answers on a receptor's control socket: this, and then it shuts the connection."""
+
+    def __init__(self, path: Path, *answers: str) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.bind(str(path))
+        self._socket.listen()
+        self.asked: list[str] = []
+        threading.Thread(target=self._serve, args=(answers,), daemon=True).start()
+
+    def _serve(self, answers: tuple[str, ...]) -> None:
+        for answer in answers:
+            connection = self._socket.accept()[0]
+            with connection, connection.makefile("rwb") as file:
+                file.write(b"Receptor Control, node here\n")
+                file.flush()
+                self.asked.append(file.readline().decode())
+                file.write(answer.encode())
+        self._socket.close()
+
+
+@pytest.mark.parametrize(
+    ("answers", "why"),
+    [
+        (["ERROR: no route to node\n"], "the mesh has no such node, or no way to it"),
+        (["ERROR: context canceled\n"], "that node has no service runbook"),
+        (["ERROR: CRYPTO_ERROR: x\n"], "receptor: CRYPTO_ERROR: x"),
+        ([""], "receptor: it ended the connection"),
+        (["Connecting\n"], "the receptor of this machine is gone"),
+        (["Connecting\n", '{"RoutingTable": {}}\n'], "its node is gone from the mesh, or one on"),
+        (["Connecting\n", '{"RoutingTable": null}\n'], "its node is gone from the mesh, or one on"),
+        (
+            ["Connecting\n", '{"RoutingTable": {"west": "a"}}\n'],
+            "its worker ended before it was done: the journal there says why",
+        ),
+    ],
+)
+def test_what_receptor_says_is_told_of_hosts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: list[str], why: str
+) -> None:
+    receptor = Receptor(tmp_path / "socket", *answers)
+    monkeypatch.setenv("RECEPTORCTL_SOCKET", str(tmp_path / "socket"))
+    request = Request("run", "x", ("h1,",), {}, through={"receptor:west": ("h1",)})
+    told: list[Event] = []
+    outcome = through.run(request, told.append, lambda _: None)
+    assert (outcome.status, outcome.rc) == ("finished", 4)
+    assert [(one.kind, one.host) for one in told] == [("unreachable", "h1")]
+    assert told[0].result["msg"].startswith(f"through receptor:west: {why}")
+    assert receptor.asked[0] == "connect west runbook \n"
+
+
+def test_a_receptor_that_hangs_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mesh, "_ANSWER_SECONDS", 0.1)
+    monkeypatch.setenv("RECEPTORCTL_SOCKET", str(tmp_path / "socket"))
+    request = Request("run", "x", ("h1,",), {}, through={"receptor:west": ("h1",)})
+    told: list[Event] = []
+    with socket.socket(socket.AF_UNIX) as mute:
+        mute.bind(str(tmp_path / "socket"))
+        mute.listen()
+        through.run(request, told.append, lambda _: None)
+    place = tmp_path / "socket"
+    why = f"through receptor:west: no receptor answers at {place}: timed out"
+    assert [one.result["msg"] for one in told] == [why]
+
+
+def test_standard_input_that_is_no_run_is_one_line(programs: Path) -> None:
+    for given in ("", "two words\n", "x" * 65 + "\n"):
+        words = [sys.executable, "-m", "oncall_runbook", "worker"]
+        done = subprocess.run(words, input=given, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (2, "")
+        (line,) = done.stderr.strip().splitlines()[-1:]
+        assert "standard input is no run that another machine hands over" in line
 
 
 def test_names_of_machines_are_those_of_ssh() -> None:
@@ -265,9 +370,11 @@ def test_a_machine_is_told_its_hosts_and_whether_it_is_alone(
     request = Request("run", "x", ("h1,h2,h3",), {}, through=machines)
     outcome = through.run(request, lambda _: None, lambda _: None)
     assert (outcome.status, outcome.rc) == ("finished", 0)
-    given = [
-        json.loads(path.read_text().splitlines()[0])["kwargs"] for path in tmp_path.glob("given.*")
-    ]
+    given = []
+    for path in tmp_path.glob("given.*"):
+        run_id, kwargs, *_ = path.read_text().splitlines()
+        assert run_id == "run"
+        given.append(json.loads(kwargs)["kwargs"])
     assert sorted(tuple(one["hosts"]) for one in given) == sorted(machines.values())
     shared = {"run_shared": True} if len(machines) > 1 else {}
     assert [one["run_vars"] for one in given] == [shared] * len(machines)
