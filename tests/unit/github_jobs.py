@@ -237,6 +237,8 @@ class Runner:
             text=True,
             cwd=self.checkout,
             env={**os.environ, **env, **{name: str(path) for name, path in own.items()}},
+            # Whoever started these tests may ignore Ctrl-C, and what bash was born with stays.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         if self.on_start:
             self.on_start(process, temp)
