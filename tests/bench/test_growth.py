@@ -1,4 +1,4 @@
-"""How a triage grows with its hosts: wall, processor and memory of the control host, bytes written.
+"""How a triage grows with its hosts and cards: time, and the memory of the control host.
 
 Each host answers at once what a practice host in good order has answered, so that the figures are
 those of the control host. Run it when nothing else runs: make bench. RUNBOOK_BENCH_GROWTH=1,10,5000
@@ -7,6 +7,7 @@ chooses the numbers of hosts.
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,28 @@ from costs import cost, line
 from light import recorded_answer
 from practice import INVENTORY, ROOT
 
+CARDS, ROUNDS = (0, 10, 50), 5
+# A card of one's own: a question to the host, and a step.
+CARD = """
+title: The state {n} of something
+severity: SEV3
+symptoms: [It is not as it was]
+explains: []
+probes:
+  - id: state_{n}
+    title: State {n} is there
+    run: cat /etc/hostname
+    healthy: value != ''
+confirmed: state_{n}.status == 'unhealthy'
+ladder:
+  - rung: mend_{n}
+    title: Mend it
+    risk: restart
+    costs: nothing
+    when: state_{n}.status == 'unhealthy'
+    run: 'true'
+checklist: [Who changed it?]
+"""
 HOSTS = [int(n) for n in os.environ.get("RUNBOOK_BENCH_GROWTH", "1,10,100,1000").split(",")]
 RUNBOOK = Path(sys.executable).parent / "runbook"
 
@@ -67,3 +90,25 @@ def test_a_triage_grows_as_its_hosts_do(samples):
 
 def test_a_fleet_needs_little_memory(samples):
     assert max(memory for _wall, _used, memory in samples.values()) < 400
+
+
+def test_a_triage_grows_as_its_cards_do(first_host, tmp_path):
+    """A card more costs no more than another one did, on one host: of fifty as of ten."""
+    first_host.reset()
+    found = {}
+    for number in CARDS:
+        cards = tmp_path / f"cards-{number}"
+        cards.mkdir()
+        for n in range(number):
+            (cards / f"something_{n}.yml").write_text(CARD.format(n=n))
+        state = {"XDG_STATE_HOME": str(tmp_path / f"state-{number}")}
+        words = [RUNBOOK, "triage", "-i", INVENTORY, "-l", first_host.name, "--cards", cards]
+        costs = [cost(words, env={**os.environ, **state}, cwd=ROOT) for _ in range(ROUNDS)]
+        found[number] = [statistics.median(each) for each in zip(*costs, strict=True)]
+        print(line(f"{number} cards", found[number]))
+        kept = sorted(Path(state["XDG_STATE_HOME"]).glob("runbook/runs/*/run.json"))
+        (host,) = json.loads(kept[-1].read_text())["hosts"].values()
+        assert sum(id.startswith("state_") for id in host["findings"]) == number
+    each = {n: (found[n][1] - found[0][1]) / n for n in CARDS if n}
+    print({n: f"{1000 * seconds:.1f} ms a card" for n, seconds in each.items()})
+    assert max(each[50], 0) <= 1.25 * max(each[10], 0.001)
