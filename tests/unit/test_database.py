@@ -238,8 +238,20 @@ def test_the_last_line_stands_for_a_cause_in_words_that_nobody_knows(log, cause)
     assert said("cause_of_end 0", log)[0].strip().endswith(cause) == ("refused" in cause)
 
 
+def ended(place, inspected, logged, since="*"):
+    """Why a container ended, of which docker says that, and which logged that since then."""
+    docker = place / "docker"
+    docker.write_text(
+        f"#!/bin/sh\ncase $1,$3 in\ninspect,*State*) printf '{inspected}' ;;\n"
+        f"logs,{since}) echo '{logged}' ;;\nesac\n"
+    )
+    docker.chmod(0o755)
+    out, _ = said("why_ended a", PATH=f"{place}:{os.environ['PATH']}")
+    return out.strip()
+
+
 @pytest.mark.parametrize(
-    ("ended", "told"),
+    ("inspected", "told"),
     [
         ("0 false", "exit status 0"),
         ("1 false", "exit status 1: FATAL:  lock file exists"),
@@ -250,17 +262,9 @@ def test_the_last_line_stands_for_a_cause_in_words_that_nobody_knows(log, cause)
         ("", "exit status unknown"),
     ],
 )
-def test_an_end_without_an_error_has_no_cause_in_a_log(tmp_path, ended, told):
-    docker = tmp_path / "docker"
-    docker.write_text(
-        "#!/bin/sh\ncase $1,$3 in\n"
-        f"inspect,*State*) [ -z '{ended}' ] ||"
-        f" printf '{ended} 0 2026-01-19T15:05:42Z \\036DB_PASSWORD=hunter22\\n' ;;\n"
-        "logs,*) echo 'FATAL:  lock file exists' ;;\nesac\n"
-    )
-    docker.chmod(0o755)
-    out, _ = said("why_ended a", PATH=f"{tmp_path}:{os.environ['PATH']}")
-    assert out.strip() == told
+def test_an_end_without_an_error_has_no_cause_in_a_log(tmp_path, inspected, told):
+    inspected = inspected and f"{inspected} 0 2026-01-19T15:05:42Z \\036DB_PASSWORD=hunter22\\n"
+    assert ended(tmp_path, inspected, "FATAL:  lock file exists") == told
 
 
 @pytest.mark.parametrize(
@@ -269,41 +273,28 @@ def test_an_end_without_an_error_has_no_cause_in_a_log(tmp_path, ended, told):
 )
 def test_what_was_said_before_docker_noted_the_start_names_the_cause(tmp_path, restarts, told):
     """Measured: of a program that ends at once all words are up to 26 ms older than its start."""
-    docker = tmp_path / "docker"
-    docker.write_text(
-        "#!/bin/sh\ncase $1,$3 in\n"
-        f"inspect,*State*) printf '1 false {restarts} 2026-01-19T15:05:42.1Z \\036A=b\\n' ;;\n"
-        # As docker does it: only what is not older than it was asked for.
-        f"logs,1768835141) echo '{told.removeprefix('exit status 1: ')}' ;;\nesac\n"
-    )
-    docker.chmod(0o755)
-    out, _ = said("why_ended a", PATH=f"{tmp_path}:{os.environ['PATH']}")
-    assert out.strip() == told
+    inspected = f"1 false {restarts} 2026-01-19T15:05:42.1Z \\036A=b\\n"
+    log = told.removeprefix("exit status 1: ")
+    # As docker does it: only what is not older than it was asked for.
+    assert ended(tmp_path, inspected, log, since=1768835141) == told
 
 
 def test_the_last_words_of_the_run_before_are_no_cause(tmp_path):
-    docker = tmp_path / "docker"
-    docker.write_text(
-        "#!/bin/sh\ncase $1,$3 in\n"
-        "inspect,*State*) printf '1 false 0 2026-01-19T15:05:42.1Z \\036A=b\\n' ;;\n"
-        "logs,1768835141) echo 'stopping, as I was told' ;;\nesac\n"
-    )
-    docker.chmod(0o755)
-    out, _ = said("why_ended a", PATH=f"{tmp_path}:{os.environ['PATH']}")
-    assert out.strip() == "exit status 1"
+    inspected = "1 false 0 2026-01-19T15:05:42.1Z \\036A=b\\n"
+    log = "stopping, as I was told"
+    assert ended(tmp_path, inspected, log, since=1768835141) == "exit status 1"
+
+
+def test_of_what_was_never_started_no_second_before_is_asked(tmp_path):
+    inspected = "127 false 0 0001-01-01T00:00:00Z \\036A=b\\n"
+    log = "invalid value for since"
+    assert ended(tmp_path, inspected, log, since="-*") == "exit status 127"
 
 
 def test_a_cause_is_said_without_what_the_environment_hides(tmp_path):
-    docker = tmp_path / "docker"
-    docker.write_text(
-        "#!/bin/sh\ncase $1,$3 in\n"
-        "inspect,*State*)"
-        " printf '1 false 0 2026-01-19T15:05:42Z \\036A=b\\nDB_PASSWORD=hunter22\\n' ;;\n"
-        "logs,*) echo 'FATAL:  refused hunter22' ;;\nesac\n"
-    )
-    docker.chmod(0o755)
-    out, _ = said("why_ended a", PATH=f"{tmp_path}:{os.environ['PATH']}")
-    assert out.strip() == "exit status 1: FATAL:  refused ********"
+    inspected = "1 false 0 2026-01-19T15:05:42Z \\036A=b\\nDB_PASSWORD=hunter22\\n"
+    log = "FATAL:  refused hunter22"
+    assert ended(tmp_path, inspected, log) == "exit status 1: FATAL:  refused ********"
 
 
 def test_a_warning_before_an_answer_stays_out_of_it():

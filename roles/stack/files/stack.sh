@@ -309,10 +309,11 @@ why_ended() {
     case $said in "exit status"*) own=1 ;; *) own=0 ;; esac
     # A process may write, and end, before Docker notes when it started. What Docker itself started again ended for the
     # same reason before; else the second before the start may hold the last words of one that was told to stop.
-    before=$(($(utc_seconds "$start") - 1))
+    # One that was never started has no such second.
+    before=$(utc_seconds "$start") && [ "$before" -gt 0 ] && before=$((before - 1)) || before=$start
     [ "$restarts" = 0 ] || start=$before
     cause=$(cause_since "$1" "$start" "$own")
-    [ -n "$cause" ] || [ "$restarts" != 0 ] || cause=$(cause_since "$1" "$before" 0)
+    [ -n "$cause" ] || [ "$start" = "$before" ] || cause=$(cause_since "$1" "$before" 0)
     echo "$said${cause:+: $cause}"
 }
 
