@@ -5,7 +5,7 @@ import os
 import signal
 
 import pytest
-from carried import NAMES, PASSWORD, answer_slowly, in_vault, questions, told, wait_for
+from carried import NAMES, PASSWORD, in_vault, questions, told, wait_for, waits_for_hosts
 from mesh import mesh
 from practice import ctrl_c
 
@@ -94,14 +94,7 @@ def test_a_worker_that_dies_says_so(nodes, at_work):
 @pytest.fixture
 def at_work(nodes, light, start, tmp_path):
     """A diagnosis that waits for the answers of hosts: the process that waits for it here."""
-    answer_slowly(tmp_path)
-    process = start(
-        *("diagnose", "light_off", "--through", "receptor:east", "--cards", tmp_path / "incidents"),
-        *("-i", tmp_path / "hosts.yml", "-l", "light-1,light-2"),
-    )
-    wait_for(lambda: len(questions(light)) == 2)
-    assert len(questions(light)) == 2
-    return process
+    return waits_for_hosts(start, light, tmp_path, "receptor:east")
 
 
 def test_what_is_cancelled_leaves_nothing_behind(nodes, light, at_work):

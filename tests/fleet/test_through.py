@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from bastion import raised
-from carried import NAMES, PASSWORD, answer_slowly, in_vault, questions, told, wait_for
+from carried import NAMES, PASSWORD, in_vault, questions, told, wait_for, waits_for_hosts
 from practice import ctrl_c
 
 
@@ -120,14 +120,7 @@ def test_a_worker_that_dies_is_one_batch_lost(bastion, light, fleet, start, tmp_
 @pytest.fixture
 def at_work(bastion, light, start, tmp_path):
     """A diagnosis that waits for the answers of hosts: the process that waits for it here."""
-    answer_slowly(tmp_path)
-    process = start(
-        *("diagnose", "light_off", "--through", "bastion", "--cards", tmp_path / "incidents"),
-        *("-i", tmp_path / "hosts.yml", "-l", "light-1,light-2"),
-    )
-    wait_for(lambda: len(questions(light)) == 2)
-    assert len(questions(light)) == 2
-    return process
+    return waits_for_hosts(start, light, tmp_path, "bastion")
 
 
 def test_what_is_cancelled_leaves_nothing_behind(bastion, light, at_work):

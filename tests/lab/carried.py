@@ -50,3 +50,15 @@ def answer_slowly(place):
 def questions(light):
     """What goes on on hosts for the slow question."""
     return [line for line in light.run("ps -eo args").splitlines() if line == "sleep 987"]
+
+
+def waits_for_hosts(start, light, place, machine):
+    """Start a diagnosis through a machine that waits for the answers of two hosts."""
+    answer_slowly(place)
+    process = start(
+        *("diagnose", "light_off", "--through", machine, "--cards", place / "incidents"),
+        *("-i", place / "hosts.yml", "-l", "light-1,light-2"),
+    )
+    wait_for(lambda: len(questions(light)) == 2)
+    assert len(questions(light)) == 2
+    return process
